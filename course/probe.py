@@ -1,0 +1,308 @@
+"""Call an answer on given inputs and publish what came out, as data.
+
+Every check cell of the course holds one hidden line, `probe(answer)`. What it does is decided by what was handed to it:
+
+- a grading run hands it *requests* (the calls to make) and gets *evidence* (the plain arrays that came out) as an output
+  of the check cell. Nothing is compared here; whoever asked decides;
+- in an instructor's own Jupyter, `%load_ext grader` registers a judge, which is asked instead and shows its verdict;
+- with neither, it raises, so that a run that is set up wrongly earns nobody full marks.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import importlib
+import io
+import json
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REQUEST_VARIABLE = "COURSE_PROBE_REQUEST"
+"""Environment variable of a grading kernel: the file with the requests of the check cell that is about to run."""
+
+EVIDENCE_MIME = "application/vnd.keras-course.evidence+json"
+MAX_ERROR_CHARS = 400
+
+judge: Callable[[Any], None] | None = None
+"""Registered by `%load_ext grader`: shows the verdict on an answer."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call the answer as a function.
+
+    Args:
+        args: Positional arguments; arrays are handed over as tensors of the backend in use.
+        kwargs: Keyword arguments, likewise.
+        returns: Names of the values in the tuple or dict that comes back; empty for one value, which is named "result".
+        numpy: Hand arrays over as NumPy arrays, in their own precision, instead of tensors.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    returns: tuple[str, ...] = ()
+    numpy: bool = False
+
+
+@dataclass(frozen=True)
+class LayerCall(Call):
+    """Make a layer with `answer(**init)`, build it by a call, set its weights, and call it again.
+
+    Args:
+        init: Keyword arguments of the constructor.
+        weights: Values by attribute path from the layer, such as `"query_dense.kernel"`.
+    """
+
+    init: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelCall(Call):
+    """Make a model with `answer(*args, **kwargs)`, set its weights if any are given, and call it on each input.
+
+    The evidence is named after the inputs (`"<input>"`, or `"<input>.<name>"` for each name in `returns`), and
+    `"parameters"` is the model's number of parameters.
+
+    Args:
+        inputs: What the model is called on, in inference mode.
+        weights: Values that replace the weights of the same shape; shapes must be distinct and fit one to one.
+    """
+
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: tuple[np.ndarray, ...] = ()
+
+
+RUNS: dict[str, type[Call]] = {run.__name__: run for run in (Call, LayerCall, ModelCall)}
+BATCH = 1000
+"""Rows per forward pass of a model, so that judged samples need little memory."""
+
+
+class ProbeError(RuntimeError):
+    """The probe was called where nobody had asked for evidence, or the answer did not return what was agreed."""
+
+
+# --- the way there and back: JSON with arrays as base64 .npy, never pickled ---
+
+
+def encode(value: Any) -> Any:
+    """Turn nested Python values and arrays into JSON-able ones."""
+    if isinstance(value, np.ndarray | np.generic):
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(value), allow_pickle=False)
+        return {"$npy": base64.b64encode(buffer.getvalue()).decode("ascii")}
+    if isinstance(value, Call):
+        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"$run": type(value).__name__, "fields": fields}
+    if isinstance(value, tuple):
+        return {"$tuple": [encode(item) for item in value]}
+    if isinstance(value, list):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    return value
+
+
+def decode(value: Any) -> Any:
+    """The inverse of `encode`, for requests: whoever writes those is trusted."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$npy" in value:
+        return np.load(io.BytesIO(base64.b64decode(value["$npy"])), allow_pickle=False)
+    if "$run" in value:
+        return RUNS[value["$run"]](**decode(value["fields"]))
+    if "$tuple" in value:
+        return tuple(decode(item) for item in value["$tuple"])
+    return {key: decode(item) for key, item in value.items()}
+
+
+def write_request(path: Path, runs: Sequence[Call], off_limits: Sequence[str] = ()) -> None:
+    """Leave the runs for the next check cell where the probe of a grading kernel looks for them."""
+    path.write_text(json.dumps({"runs": encode(list(runs)), "off_limits": list(off_limits)}))
+
+
+# --- running an answer ---
+
+
+def probe(answer: Any) -> None:
+    """Publish evidence of what `answer` does, or show the verdict of the judge that is registered.
+
+    Raises:
+        ProbeError: If neither a grading run nor a judge asked for evidence.
+    """
+    request = os.environ.get(REQUEST_VARIABLE)
+    if request is not None:
+        from IPython.display import publish_display_data
+
+        asked = decode(json.loads(Path(request).read_text()))
+        evidence = collect(answer, asked["runs"], asked["off_limits"])
+        publish_display_data({EVIDENCE_MIME: evidence})
+    elif judge is not None:
+        judge(answer)
+    else:
+        raise ProbeError("nobody asked for evidence: grade with the course's configuration, or run `%load_ext grader` first.")
+
+
+def collect(answer: Any, runs: Sequence[Call], off_limits: Sequence[str] = ()) -> dict[str, Any]:
+    """Run each request on fresh copies and return what came out.
+
+    Returns:
+        JSON-able `{"runs": [...]}` with one entry per run: `{"arrays": {name: array}}` or `{"error": text}`.
+    """
+    return {"runs": [_attempt(answer, decode(encode(run)), off_limits) for run in runs]}
+
+
+def _attempt(answer: Any, run: Call, off_limits: Sequence[str]) -> dict[str, Any]:
+    try:
+        with _undisturbed(), _blocked(off_limits):
+            arrays = _execute(answer, run)
+        return {"arrays": encode(arrays)}
+    except Exception as error:  # whatever an answer raises is evidence, and the other runs go on
+        return {"error": f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]}
+
+
+def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
+    if isinstance(run, ModelCall):
+        return _execute_model(answer, run)
+    convert = _keep if run.numpy else _to_tensors
+    args, kwargs = convert(run.args), convert(run.kwargs)
+    if isinstance(run, LayerCall):
+        layer = answer(**run.init)
+        layer(*args, **kwargs)
+        for path, value in run.weights.items():
+            variable = layer
+            for name in path.split("."):
+                variable = getattr(variable, name)
+            variable.assign(value)
+        answer = layer
+    return _name_values(answer(*args, **kwargs), run.returns)
+
+
+def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
+    convert = _keep if run.numpy else _to_tensors
+    model = answer(*convert(run.args), **convert(run.kwargs))
+    if not callable(model):
+        raise ProbeError(f"expected a Keras model, received {type(model).__name__}.")
+    first = next(iter(run.inputs.values()))
+    model(_to_tensors(first[:1]))  # builds it
+    if run.weights:
+        by_shape = {value.shape: value for value in run.weights}
+        shapes = [tuple(variable.shape) for variable in model.weights]
+        if sorted(shapes) != sorted(by_shape):
+            raise ProbeError(f"expected weights of the shapes {sorted(by_shape)}, received {sorted(shapes)}.")
+        for variable in model.weights:
+            variable.assign(by_shape[tuple(variable.shape)])
+    evidence = {"parameters": np.asarray(model.count_params())}
+    for name, rows in run.inputs.items():
+        batches = [
+            _name_values(model(_to_tensors(rows[start : start + BATCH]), training=False), run.returns)
+            for start in range(0, len(rows), BATCH)
+        ]
+        for key in batches[0]:
+            label = f"{name}.{key}" if run.returns else name
+            evidence[label] = np.concatenate([batch[key] for batch in batches])
+    return evidence
+
+
+def _name_values(result: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    if not names:
+        return {"result": _to_array(result)}
+    if isinstance(result, Mapping):
+        missing = [name for name in names if name not in result]
+        if missing:
+            raise ProbeError(f"expected a dict with the keys {list(names)}, received {list(result)}.")
+        return {name: _to_array(result[name]) for name in names}
+    if isinstance(result, tuple | list) and len(result) == len(names):
+        return {name: _to_array(value) for name, value in zip(names, result, strict=True)}
+    raise ProbeError(f"expected {len(names)} values ({', '.join(names)}), received {_describe(result)}.")
+
+
+def _to_array(value: Any) -> np.ndarray:
+    """A plain array from a tensor of any backend, a NumPy array, a Python number, or nested lists of these."""
+    import keras
+
+    if isinstance(value, list | tuple):
+        array = np.asarray([_to_array(item) for item in value])
+    elif isinstance(value, np.ndarray | np.generic | bool | int | float):
+        array = np.asarray(value)
+    elif keras.ops.is_tensor(value) or isinstance(value, keras.Variable):
+        array = np.asarray(keras.ops.convert_to_numpy(value))
+    else:
+        array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ProbeError(f"expected numbers, received {_describe(value)}.")
+    return array
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"one {type(value).__name__} of shape {tuple(shape)}"
+    return f"{len(value)} values" if isinstance(value, tuple | list) else type(value).__name__
+
+
+def _keep(value: Any) -> Any:
+    return value
+
+
+def _to_tensors(value: Any) -> Any:
+    import keras
+
+    if isinstance(value, np.ndarray):
+        return keras.ops.convert_to_tensor(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_to_tensors(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _to_tensors(item) for key, item in value.items()}
+    return value
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Give the answer the default precision and seeds, and put back what it changed."""
+    import keras
+
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def _blocked(names: Sequence[str]) -> Iterator[None]:
+    """Make each dotted name, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
+    replaced: list[tuple[Any, str, Any]] = []
+    try:
+        for name in names:
+            module_name, _, attribute = name.rpartition(".")
+            module = importlib.import_module(module_name)
+            replaced.append((module, attribute, getattr(module, attribute)))
+            setattr(module, attribute, _off_limits(name))
+        yield
+    finally:
+        for module, attribute, original in replaced:
+            setattr(module, attribute, original)
+
+
+def _off_limits(name: str) -> Callable[..., Any]:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise ProbeError(f"`{name}` is off-limits in this exercise: build it from simpler operations.")
+
+    return refuse

@@ -1,0 +1,1 @@
+"""Builds the course's notebooks and judges what students write in them. For instructors."""

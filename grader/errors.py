@@ -1,0 +1,28 @@
+"""Everything the grader raises on purpose.
+
+    GraderError
+    ├── BuildError      a unit's text, solution or release is wrong: names the file and the place
+    ├── CheckError      a check module is missing or does not define what it must
+    ├── EvidenceError   what an answer published is not what was agreed: becomes a sentence, never stops a batch
+    └── CourseError     a course directory lacks something, such as its secret
+"""
+
+
+class GraderError(Exception):
+    """Base class."""
+
+
+class BuildError(GraderError):
+    """A unit cannot be built. The message starts with `file:line:` or names the exercise."""
+
+
+class CheckError(GraderError):
+    """A check is missing or malformed."""
+
+
+class EvidenceError(GraderError):
+    """Evidence is missing, malformed, or not of the agreed kind."""
+
+
+class CourseError(GraderError):
+    """A course directory lacks something that grading needs."""

@@ -1,0 +1,3 @@
+"""Attention, from dot products to a trained layer."""
+
+from keras import ops
