@@ -1,0 +1,97 @@
+"""The `grader` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from course import syllabus
+from grader import build as builder
+from grader import checks, coursedir, demo, report
+from grader.errors import CourseError, GraderError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console(width=None if sys.stdout.isatty() else 160)
+
+Course = Annotated[Path, typer.Option(help="The course directory.", file_okay=False, exists=True)]
+HERE = Path()
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Show what is wrong, not where in our code it was noticed."""
+    try:
+        yield
+    except GraderError as error:
+        typer.secho(f"grader: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def build(
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a committed release is stale.")] = False,
+    course: Course = HERE,
+) -> None:
+    """Make the source notebooks and the releases of the units."""
+    with _clear_errors():
+        files = builder.build(course, units or ())
+        if not check:
+            builder.write(files)
+            for path in files:
+                typer.echo(path)
+        elif old := builder.stale(course, files):
+            raise CourseError(f"stale: {', '.join(map(str, old))}; run `grader build` and commit the result.")
+        else:
+            typer.echo("the committed releases are up to date.")
+
+
+@app.command()
+def secret(course: Course = HERE) -> None:
+    """Make the secret that a new course's inputs are drawn from."""
+    with _clear_errors():
+        typer.echo(coursedir.make_secret(course))
+
+
+@app.command("demo")
+def demo_class(
+    destination: Annotated[Path, typer.Argument(help="A new directory.")],
+    course: Course = HERE,
+) -> None:
+    """Make a course directory whose students' ids say what they are."""
+    with _clear_errors():
+        demo.make_course(course, destination)
+        typer.echo(destination)
+
+
+@app.command()
+def scores(
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Show who got how many points, and the sentences that they read."""
+    with _clear_errors():
+        for unit in units or [unit.id for unit in syllabus.UNITS]:
+            console.print(report.sentences(course, unit))
+            console.print(report.scores(course, unit))
+
+
+@app.command()
+def explain(
+    student: str,
+    exercise: str,
+    unit: Annotated[str | None, typer.Option(help="The unit, if its exercise's name does not tell.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Show what a student's answer got, should have given, and gave."""
+    with _clear_errors():
+        having = [unit] if unit else [u.id for u in syllabus.UNITS if exercise in checks.names(u.id)]
+        if len(having) != 1:
+            raise CourseError(f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit.")
+        console.print(report.explain(course, having[0], student, exercise))

@@ -1,0 +1,112 @@
+"""What grading keeps in a course directory beside nbgrader's own files: the secret, and the record of what was judged."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from grader.errors import CourseError
+from grader.judge import Verdict
+from grader.notebooks import is_untouched_look
+
+SECRET_FILE = ".course-secret"
+RECORDS = "evidence"
+
+
+def make_secret(course: Path) -> Path:
+    """Write a new secret, readable by its owner alone.
+
+    Raises:
+        CourseError: If there is one: with another secret the same submissions would get other inputs.
+    """
+    path = course / SECRET_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise CourseError(f"{path} exists; a new secret would give every submission other inputs. Delete it first.") from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+    return path
+
+
+def read_secret(course: Path) -> bytes:
+    """The course's secret.
+
+    Raises:
+        CourseError: If there is none; it is never made anew silently.
+    """
+    path = course / SECRET_FILE
+    try:
+        secret = path.read_text().strip()
+    except FileNotFoundError as error:
+        raise CourseError(f"{path} is missing: restore it from your backup, or run `grader secret` for a new course.") from error
+    if len(secret) < 32:
+        raise CourseError(f"{path} holds {len(secret)} characters, expected at least 32.")
+    return secret.encode()
+
+
+def digest_of(notebook: NotebookNode) -> str:
+    """The hash of all code of a sanitised notebook that runs: what inputs are drawn from."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_untouched_look(cell)]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was judged of one submission: enough to draw its inputs again and to explain its verdicts.
+
+    Args:
+        digest: Hash of the sanitised notebook.
+        evidence: By exercise, what its check cell published.
+        verdicts: By exercise.
+        points: By exercise, its maximum.
+    """
+
+    digest: str
+    evidence: Mapping[str, Any]
+    verdicts: Mapping[str, Verdict]
+    points: Mapping[str, float]
+
+
+def record_path(course: Path, unit: str, student: str) -> Path:
+    """Where a submission's record is."""
+    return course / RECORDS / unit / f"{student}.json"
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".record-")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(asdict(record), file)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def read_record(course: Path, unit: str, student: str) -> Record:
+    """Read a submission's record.
+
+    Raises:
+        CourseError: If the submission has not been graded here.
+    """
+    path = record_path(course, unit, student)
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise CourseError(f"{path} is missing: {student!r} has not been graded for {unit!r} here.") from error
+    verdicts = {name: Verdict(**verdict) for name, verdict in data["verdicts"].items()}
+    return Record(data["digest"], data["evidence"], verdicts, data["points"])

@@ -1,0 +1,33 @@
+"""Plugs the course into nbgrader. A course directory's `nbgrader_config.py` is two lines:
+
+    from grader.plugin import configure
+    configure(get_config())
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+STUB = "# Your code here.\nraise NotImplementedError()"
+
+
+def configure(config: Any) -> None:
+    """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole."""
+    config.CourseDirectory.source_directory = "build/source"
+    config.CourseDirectory.release_directory = "assignments"
+    config.ClearSolutions.code_stub = {"python": STUB}
+    config.Autograde.exporter_class = "grader.plugin.submission.SubmissionExporter"
+    config.Autograde.sanitize_preprocessors = [
+        "grader.plugin.restore.Restore",
+        "nbgrader.preprocessors.OverwriteKernelspec",
+        "nbgrader.preprocessors.OverwriteCells",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    config.Autograde.autograde_preprocessors = [
+        "grader.plugin.grade.Grade",
+        "nbgrader.preprocessors.LimitOutput",
+        "nbgrader.preprocessors.SaveAutoGrades",
+        "grader.plugin.grade.FlagForPerson",
+        "nbgrader.preprocessors.AssignLatePenalties",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]

@@ -1,0 +1,79 @@
+"""Executes a sanitised notebook and judges it: one preprocessor, so that evidence is never left without its judge."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.api import Gradebook
+from traitlets import Integer, Unicode
+
+from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
+from grader.grading import grade_notebook
+from grader.judge import Verdict
+from grader.plugin.submission import UNREADABLE
+
+PERSON = "needs_person"
+
+
+class Grade(Preprocessor):
+    """In place of nbgrader's `Execute`: `Autograde` calls it on the sanitised copy, in the course directory."""
+
+    enabled = True
+    cell_timeout = Integer(120, help="Seconds that one cell may take.").tag(config=True)
+    backend = Unicode(help="Keras backend of the kernels that grade; KERAS_BACKEND, or tensorflow.").tag(config=True)
+
+    def _backend_default(self) -> str:
+        return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Run the notebook, write each verdict into its check cell, and keep the record."""
+        course, unit, student = Path.cwd(), resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
+        digest = digest_of(notebook)
+        unreadable = notebook.metadata.get(UNREADABLE, "")
+        graded = grade_notebook(
+            notebook, unit, read_secret(course), digest, self.backend, self.cell_timeout, unreadable=unreadable
+        )
+        evidence, verdicts, points = {}, {}, {}
+        for cell in notebook.cells:
+            exercise = cell.metadata.get("nbgrader", {}).get("grade_id", "").removesuffix("-check")
+            if not cell.metadata.get("nbgrader", {}).get("grade"):
+                continue
+            points[exercise] = float(cell.metadata.nbgrader.points)
+            evidence[exercise], verdict = graded[exercise]
+            verdicts[exercise] = verdict
+            cell.outputs = verdict_outputs(verdict, points[exercise])
+        write_record(record_path(course, unit, student), Record(digest, evidence, verdicts, points))
+        resources[PERSON] = {exercise: verdict.person for exercise, verdict in verdicts.items() if verdict.person}
+        return notebook, resources
+
+
+class FlagForPerson(Preprocessor):
+    """Right after `SaveAutoGrades`, which resets the flag: marks what a person has to look at, with the reason."""
+
+    enabled = True
+
+    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Set the gradebook's flags and comments."""
+        names = resources["nbgrader"]
+        where = (names["notebook"], names["assignment"], names["student"])
+        with Gradebook(names["db_url"]) as gradebook:
+            for exercise, reason in resources[PERSON].items():
+                gradebook.find_grade(f"{exercise}-check", *where).needs_manual_grade = True
+                gradebook.find_comment(exercise, *where).auto_comment = reason
+            gradebook.db.commit()
+        return notebook, resources
+
+
+def verdict_outputs(verdict: Verdict, points: float) -> list[NotebookNode]:
+    """A verdict as nbgrader and people read it: always an explicit score, 0 and full marks included."""
+    parts = "   ".join(f"{'✓' if passed else '✗'} {part}" for part, passed in verdict.passed.items())
+    text = f"{verdict.points:g} of {points:g} points\n{verdict.sentence}\n{parts}".strip()
+    return [
+        new_output("display_data", {"text/plain": text}),
+        new_output("execute_result", {"text/plain": str(float(verdict.points))}, execution_count=None),
+    ]

@@ -1,0 +1,48 @@
+"""Reads what a student handed in, whatever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+UNREADABLE = "unreadable"
+
+
+class SubmissionExporter(NotebookExporter):
+    """nbconvert's notebook exporter, for files that may be no notebook.
+
+    nbgrader's `Autograde` calls `from_filename` twice per submission: on what was submitted and on the sanitised copy.
+    """
+
+    def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
+        """Convert a file; one that cannot be read becomes an empty notebook that says why."""
+        try:
+            notebook = nbformat.read(filename, as_version=4)
+            cells = notebook.cells
+            if not isinstance(cells, list):
+                raise TypeError("its cells are no list")
+        except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
+            reason = f"{Path(filename).name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
+            notebook = new_notebook(metadata={UNREADABLE: reason})
+        else:
+            sanitised = notebook.metadata.get("sanitised") is True and bool(getattr(self.parent, "_sanitizing", True)) is False
+            if not sanitised:
+                notebook = new_notebook(cells=[plain for cell in cells if (plain := _plain_cell(cell))])
+        return self.from_notebook_node(notebook, resources=resources, **kwargs)
+
+
+def _plain_cell(cell: Any) -> NotebookNode | None:
+    """A cell's kind, source and the two ids that tell whose it is; None if it is no cell."""
+    if not isinstance(cell, dict) or not isinstance(cell.get("source"), str):
+        return None
+    metadata = cell.get("metadata")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+    new = new_code_cell if cell.get("cell_type") == "code" else new_markdown_cell
+    marks = {"claims": [str(claim) for claim in (grade_id, cell.get("id")) if isinstance(claim, str)]}
+    return new(cell["source"], metadata=marks)
