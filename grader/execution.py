@@ -118,7 +118,12 @@ class _Execution:
     def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> bool:
         """Run what is to do, removing it from the list, until the kernel dies; whether it did."""
         client = NotebookClient(
-            self.notebook, allow_errors=True, record_timing=False, kernel_manager_class=AsyncKernelManager, **self.timeouts
+            self.notebook,
+            allow_errors=True,
+            record_timing=False,
+            shutdown_kernel="immediate",
+            kernel_manager_class=AsyncKernelManager,
+            **self.timeouts,
         )
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what libraries log when they start
         with client.setup_kernel(env=self.environment, cwd=str(self.work), **quiet):
@@ -133,7 +138,6 @@ class _Execution:
                 reason = self._run_cell(client, index, cell)
                 if reason:
                     self._leave(cell, reason)
-                    client.km.shutdown_kernel(now=True)
                     return True
                 if _grade_id(cell) not in self.requests:
                     completed.append((index, cell))

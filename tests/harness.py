@@ -1,15 +1,12 @@
 """Runs an answer and its check in this process, without a notebook: what the check-level tests share."""
 
-import json
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from course import probe, syllabus
-from grader import checks
-from grader.judge import judge, runs_of
 from grader.notebooks import UnitText, read_unit
+from grader.rehearsal import rehearse
 
 COURSE = Path(__file__).parent.parent
 
@@ -33,11 +30,6 @@ def answer(unit: str, exercise: str, source: str):
     return namespace[exercise]
 
 
-def grade(unit: str, exercise: str, source: str, seed: int = 0, points: float = 100.0):
-    """The verdict on a source, and the evidence."""
-    check = checks.load(unit, exercise)
-    cases = check.cases(np.random.default_rng(seed))
-    off_limits = syllabus.unit(unit).off_limits.get(exercise, ())
-    evidence = probe.collect(answer(unit, exercise, source), runs_of(cases), off_limits)
-    evidence = json.loads(json.dumps(evidence))
-    return judge(check, cases, evidence, points), cases, evidence
+def grade(unit: str, exercise: str, source: str, seed: int = 0):
+    """The verdict on a source, of 100 points, and what was judged."""
+    return rehearse(unit, exercise, answer(unit, exercise, source), np.random.default_rng(seed))

@@ -8,10 +8,12 @@ import pytest
 
 from course import probe, syllabus
 from grader import checks
-from grader.judge import RIGHT, judge, matches, read, runs_of
+from grader.judge import RIGHT, judge, matches, runs_of
 from grader.variants import vary
-from harness import grade, unit_text
+from grader.rehearsal import rehearse
+from harness import answer, grade, unit_text
 
+pytestmark = pytest.mark.all_backends
 EXERCISES = [(unit.id, name) for unit in syllabus.UNITS for name in unit_text(unit.id).exercises]
 MISTAKES = [(unit, name, k) for unit, name in EXERCISES for k in range(len(checks.load(unit, name).mistakes))]
 ALTERNATIVES = [(unit, name, k) for unit, name in EXERCISES for k in range(len(checks.load(unit, name).alternatives))]
@@ -38,10 +40,57 @@ def test_alternative_earns_every_point(unit, exercise, k):
 def test_mistake_is_rejected_with_its_own_sentence(unit, exercise, k):
     check = checks.load(unit, exercise)
     mistake = check.mistakes[k]
-    verdict, cases, evidence = grade(unit, exercise, vary(reference(unit, exercise), mistake.edits))
+    verdict, judged = grade(unit, exercise, vary(reference(unit, exercise), mistake.edits))
     assert verdict.points < 100
-    assert matches(check, read(check, cases, evidence)) == [mistake.sentence]
+    assert matches(check, judged) == [mistake.sentence]
     assert verdict.sentence == mistake.sentence
+
+
+DRAWS = 1000
+MARGIN = 4
+"""How far, in tolerances, a known mistake stays from right on every draw."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("unit", "exercise"), [pair for pair in EXERCISES if not pair[1].startswith("train_")])
+def test_reference_keeps_its_distance_from_the_tolerance(unit, exercise):
+    """Over many draws: the reference's largest error is at most half of what is tolerated."""
+    check = checks.load(unit, exercise)
+    callable_ = answer(unit, exercise, reference(unit, exercise))
+    worst = 0.0
+    for seed in range(DRAWS):
+        _, judged = rehearse(unit, exercise, callable_, np.random.default_rng(seed))
+        assert not judged.failed, (seed, judged.errors)
+        for case in judged.cases:
+            if not case.accept:
+                worst = max(worst, distance(check, judged.received[case.part], check.expected(case)))
+    assert worst <= 0.5
+
+
+@pytest.mark.parametrize(("unit", "exercise", "k"), MISTAKES)
+def test_mistakes_keep_their_distance_from_the_tolerance(unit, exercise, k):
+    """Over many draws: a mistake that the oracle can make is always far from right, in at least one part."""
+    check = checks.load(unit, exercise)
+    mistake = check.mistakes[k]
+    if not mistake.switches:
+        pytest.skip("this mistake is found by a predicate, not by the oracle")
+    for seed in range(DRAWS):
+        cases = [case for case in check.cases(np.random.default_rng(seed)) if not case.accept]
+        with np.errstate(all="ignore"):
+            apart = [distance(check, check.expected(case, **mistake.switches), check.expected(case)) for case in cases]
+        assert max(apart) >= MARGIN, (seed, apart)
+
+
+def distance(check, received, expected):
+    """The largest difference between two results, in tolerances; infinite where they cannot be compared."""
+    largest = 0.0
+    for name, right in expected.items():
+        if name not in received or received[name].shape != right.shape:
+            return np.inf
+        right, given = right.astype(float), received[name].astype(float)
+        apart = np.abs(given - right) / (check.atol + check.rtol * np.abs(right))
+        largest = max(largest, np.inf if np.isnan(apart).any() else apart.max(initial=0))
+    return largest
 
 
 def trivial(run, kind, shape):

@@ -18,7 +18,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
 from grader.notebooks import BEGIN_HIDDEN, END_HIDDEN, SETUP, is_untouched_look
-from grader.plugin.submission import UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Restore(Preprocessor):
     enabled = True
 
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        """Replace the notebook's cells and metadata."""
+        """Replace the notebook's cells; `SubmissionExporter` has dropped its metadata."""
         names = resources["nbgrader"]
         with Gradebook(names["db_url"]) as gradebook:
             canon = read_canon(gradebook, names["notebook"], names["assignment"])
@@ -61,7 +60,6 @@ class Restore(Preprocessor):
                 grade.needs_manual_grade = True
             gradebook.db.commit()
         notebook.cells = restore(notebook.cells, canon)
-        notebook.metadata = NotebookNode({"sanitised": True} | {k: v for k, v in notebook.metadata.items() if k == UNREADABLE})
         return notebook, resources
 
 

@@ -23,16 +23,14 @@ class SubmissionExporter(NotebookExporter):
         """Convert a file; one that cannot be read becomes an empty notebook that says why."""
         try:
             notebook = nbformat.read(filename, as_version=4)
-            cells = notebook.cells
-            if not isinstance(cells, list):
+            if not isinstance(notebook.cells, list):
                 raise TypeError("its cells are no list")
         except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
             reason = f"{Path(filename).name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
             notebook = new_notebook(metadata={UNREADABLE: reason})
         else:
-            sanitised = notebook.metadata.get("sanitised") is True and bool(getattr(self.parent, "_sanitizing", True)) is False
-            if not sanitised:
-                notebook = new_notebook(cells=[plain for cell in cells if (plain := _plain_cell(cell))])
+            if getattr(self.parent, "_sanitizing", True):
+                notebook = new_notebook(cells=[plain for cell in notebook.cells if (plain := _plain_cell(cell))])
         return self.from_notebook_node(notebook, resources=resources, **kwargs)
 
 

@@ -1,0 +1,48 @@
+# A newcomer's verbs. Each makes .venv when it is missing.
+PYTHON ?= python3
+DEMO := build/demo
+UNITS := attention mlp
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check build calibrate bench clean
+
+demo: .venv/course  ## Build, release, and grade a class of known students with plain nbgrader.
+	rm -rf $(DEMO)
+	grader build
+	grader demo $(DEMO)
+	cd $(DEMO) && for unit in $(UNITS); do nbgrader generate_assignment $$unit && nbgrader autograde $$unit || exit 1; done
+	grader scores --course $(DEMO) $(UNITS)
+
+test: .venv/dev  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
+	KERAS_BACKEND=tensorflow pytest
+	KERAS_BACKEND=jax pytest -m all_backends
+	KERAS_BACKEND=torch pytest -m all_backends
+
+check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
+	ruff check .
+	ruff format --check .
+	mypy
+	grader build --check
+
+build: .venv/course  ## Make the source notebooks and the releases.
+	grader build
+
+calibrate: .venv/dev  ## Train many times and write the table that the accuracy bars rest on (an hour).
+	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend grader calibrate || exit 1; done
+
+bench: .venv/dev  ## Time grading against the plain way.
+	python tests/benchmarks/grading.py
+
+clean:
+	rm -rf .venv build *.egg-info
+
+.venv/course: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/dev: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .[dev,jax,torch]
+	touch .venv/course $@

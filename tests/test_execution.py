@@ -1,0 +1,107 @@
+"""Real kernels: what is lost with a cell that crashes, hangs or lies, and what is not."""
+
+import json
+
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from course.probe import EVIDENCE_MIME, Call, encode
+from grader.coursedir import digest_of
+from grader.execution import Request, execute
+from grader.judge import read
+from grader.notebooks import LOOK, _content_id
+
+pytestmark = pytest.mark.slow
+
+PUBLISH = f"""
+from IPython.display import publish_display_data
+def publish(x):
+    publish_display_data({{{EVIDENCE_MIME!r}: {json.dumps({"runs": [{"arrays": {"result": encode(np.asarray(6.0))}}]})}}})
+"""
+
+
+def notebook(answers):
+    cells = [new_code_cell("import os, time\nfrom course.probe import probe\nstarted = time.time()", id="set-up")]
+    for name, source in answers.items():
+        cells.append(new_code_cell(source, id=name, metadata={"nbgrader": {"grade_id": name}}))
+        if source.startswith("# helper"):
+            continue
+        cells.append(new_code_cell(f"probe({name})", id=f"{name}-check", metadata={"nbgrader": {"grade_id": f"{name}-check"}}))
+    return new_notebook(cells=cells)
+
+
+def run(answers, cell_timeout=60):
+    requests = {f"{name}-check": Request([Call((3,))]) for name in answers}
+    return {name.removesuffix("-check"): found for name, found in execute(notebook(answers), requests, "tensorflow", cell_timeout).items()}
+
+
+def result(found):
+    from grader.checks import Case, Check
+
+    check = Check(lambda rng: [], lambda run: np.asarray(0.0), (), ())
+    return float(read(check, [Case("values", Call((3,)))], found.payload).received["values"]["result"])
+
+
+def test_a_cell_that_dies_lies_or_fails_costs_that_cell_alone():
+    found = run(
+        {
+            "good": "def good(x):\n    return 2 * x",
+            "helper": "# helper\ntripled = lambda x: 3 * x",
+            "dies": "def dies(x):\n    os._exit(1)",
+            "after": "def after(x):\n    return tripled(x)",
+            "dies_at_once": "os._exit(1)",
+            "syntax": "def syntax(x:",
+            "missing": "",
+            "raises": "def raises(x):\n    raise ValueError('three')",
+            "from_answer": f"{PUBLISH}\npublish(1)\n",
+            "doubles": "def doubles(x):\n    publish(x)\n    return 2 * x",
+            "noisy": "def noisy(x):\n    import sys\n    print('careful', file=sys.stderr)\n    return x",
+            "takes_probe": "probe = print\ndef takes_probe(x):\n    return 1",
+        }
+    )
+    assert result(found["good"]) == 6
+    assert (found["dies"].payload, "kernel died" in found["dies"].reason) == (None, True)
+    assert result(found["after"]) == 9
+    assert (found["dies_at_once"].payload, "kernel died" in found["dies_at_once"].reason) == (None, True)
+    assert (found["syntax"].payload, "SyntaxError" in found["syntax"].reason) == (None, True)
+    assert (found["missing"].payload, "NameError" in found["missing"].reason) == (None, True)
+    assert found["raises"].payload == {"runs": [{"error": "ValueError: three"}]}
+    assert found["from_answer"].payload is None
+    assert (found["doubles"].payload, found["doubles"].reason) == (None, "there is evidence more than once.")
+    assert result(found["noisy"]) == 3
+    assert (found["takes_probe"].payload, found["takes_probe"].reason) == (None, "the check cell published nothing.")
+
+
+def test_an_endless_loop_is_stopped_and_said_to_be_one():
+    found = run(
+        {
+            "warm": "def warm(x):\n    return x",
+            "hangs": "def hangs(x):\n    while True:\n        try:\n            time.sleep(9)\n        except BaseException:\n            pass",
+            "after": "def after(x):\n    return x",
+        },
+        cell_timeout=30,
+    )
+    assert found["hangs"].reason == "stopped after 30 s: is there an endless loop?"
+    assert (result(found["warm"]), result(found["after"])) == (3, 3)
+
+
+def test_a_kernel_that_always_dies_ends():
+    found = run({f"dies_{i}": "os._exit(0)" for i in range(7)})
+    assert len(found) == 7
+    assert all(evidence.payload is None and "died" in evidence.reason for evidence in found.values())
+
+
+def test_look_cells_as_released_do_not_run_and_do_not_count_in_the_digest():
+    book = notebook({"good": "seen = []\ndef good(x):\n    return len(seen)"})
+    look = "seen.append(1)"
+    book.cells.insert(2, new_code_cell(look, id=_content_id(LOOK, look)))
+    found = execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+    assert result(found["good-check"]) == 0
+    digest = digest_of(book)
+    book.cells.insert(2, new_code_cell("seen.append(2)", id="student-1"))
+    assert digest_of(book) != digest
+    book.cells.pop(2)
+    book.cells[2].source, book.cells[2].id = "print(seen)", _content_id(LOOK, "print(seen)")
+    assert digest_of(book) == digest
+    assert found["good-check"].payload["runs"][0]["arrays"].keys() == {"result"}

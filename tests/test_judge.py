@@ -1,0 +1,175 @@
+"""The judge with evidence that nobody vouches for: whatever it is, there is a verdict, and it earns nothing."""
+
+import base64
+import io
+import json
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from course import probe
+from grader import checks
+from grader.checks import Call, Case, Check, Mistake
+from grader.judge import RIGHT, UNANSWERED, judge, rng_for
+
+
+def oracle(run, factor=2.0):
+    return factor * np.asarray(run.args[0], dtype=float)
+
+
+def draw(rng):
+    return [
+        Case("values", Call((rng.normal(size=(2, 3)),)), weight=3),
+        Case("large", Call((rng.normal(size=(4, 5)) * 1000,)), weight=1),
+    ]
+
+
+TRIPLED = Mistake("It is three times as large.", (("2", "3"),), {"factor": 3.0})
+CHECK = Check(draw, oracle, (TRIPLED,), ())
+CASES = CHECK.cases(np.random.default_rng(0))
+RIGHT_ARRAYS = [2 * case.run.args[0] for case in CASES]
+
+
+def npy(array):
+    return probe.encode(np.asarray(array))
+
+
+def evidence(*results):
+    return {"runs": [{"arrays": {"result": result}} for result in results]}
+
+
+def verdict(given):
+    return judge(CHECK, CASES, given, 8)
+
+
+def header(dtype, shape, data=b""):
+    text = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape!r}, }}".encode()
+    raw = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+    return {"$npy": base64.b64encode(raw).decode()}
+
+
+def pickled():
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([[{"a": 1}] * 3] * 2, dtype=object), allow_pickle=True)
+    return {"$npy": base64.b64encode(buffer.getvalue()).decode()}
+
+
+def test_right_evidence_earns_all_and_half_right_its_share():
+    good = [npy(array) for array in RIGHT_ARRAYS]
+    assert verdict(evidence(*good)) .points == 8
+    assert verdict(evidence(*good)).sentence == RIGHT
+    half = verdict(evidence(good[0], npy(np.zeros((4, 5)))))
+    assert (half.points, half.passed) == (6, {"values": True, "large": False})
+
+
+def test_fortran_order_lists_and_other_precisions_are_read():
+    arrays = [np.asfortranarray(RIGHT_ARRAYS[0]), RIGHT_ARRAYS[1].astype("float32")]
+    assert verdict(evidence(*map(npy, arrays))).points == 8
+
+
+def test_a_known_mistake_is_named_only_if_every_failed_part_shows_it():
+    tripled = [npy(1.5 * array) for array in RIGHT_ARRAYS]
+    assert verdict(evidence(*tripled)).sentence == TRIPLED.sentence
+    assert verdict(evidence(tripled[0], npy(RIGHT_ARRAYS[1]))).sentence == TRIPLED.sentence
+    assert verdict(evidence(tripled[0], npy(np.zeros((4, 5))))).sentence != TRIPLED.sentence
+
+
+def test_properties_pay_only_beside_a_value():
+    run = Call((np.ones(3),))
+    cases = [Case("values", run, weight=1), Case("sum", run, weight=1, property=True, accept=lambda a: True, shapes={"result": (3,)})]
+    wrong = {"runs": [{"arrays": {"result": npy(np.zeros(3))}}]}
+    assert judge(CHECK, cases, wrong, 2).points == 0
+    right = {"runs": [{"arrays": {"result": npy(np.full(3, 2.0))}}]}
+    assert judge(CHECK, cases, right, 2).points == 2
+
+
+HOSTILE = {
+    "nothing": None,
+    "text": "full marks",
+    "a number": 1.0,
+    "true": True,
+    "a list": [1, 2, 3],
+    "empty": {},
+    "no runs": {"runs": []},
+    "runs of text": {"runs": ["a", "b"]},
+    "runs as dict": {"runs": {"0": 1}},
+    "one run only": {"runs": [{"arrays": {"result": npy(np.zeros((2, 3)))}}]},
+    "arrays of text": {"runs": [{"arrays": "x"}] * 2},
+    "no such name": {"runs": [{"arrays": {"other": npy(RIGHT_ARRAYS[0])}}] * 2},
+    "error as list": {"runs": [{"error": ["a"]}] * 2},
+    "not base64": evidence({"$npy": "%%%"}, {"$npy": "%%%"}),
+    "not ascii": evidence({"$npy": "ü" * 40}, {"$npy": "\ud800"}),
+    "npy is a list": evidence({"$npy": [1]}, {"$npy": [1]}),
+    "not npy": evidence({"$npy": base64.b64encode(b"hello").decode()}, {"$npy": ""}),
+    "pickle": evidence(pickled(), pickled()),
+    "NaN": evidence(npy(np.full((2, 3), np.nan)), npy(np.full((4, 5), np.nan))),
+    "infinities": evidence(npy(np.full((2, 3), np.inf)), npy(np.full((4, 5), -np.inf))),
+    "zeros": evidence(npy(np.zeros((2, 3))), npy(np.zeros((4, 5)))),
+    "wrong shapes": evidence(npy(RIGHT_ARRAYS[0].T), npy(RIGHT_ARRAYS[1].ravel())),
+    "one that broadcasts": evidence(npy(RIGHT_ARRAYS[0][:1]), npy(RIGHT_ARRAYS[1][:1])),
+    "70 GB": evidence(header("<f8", (2, 4_375_000_000)), header("<f8", (100_000, 87_500))),
+    "70 GB item": evidence(header("|V70000000000", (2, 3)), header("<U17500000000", (2, 3))),
+    "negative shape": evidence(header("<f8", (-2, -3)), header("<f8", (-1,))),
+    "header calls": evidence(header("__import__('os')", (2, 3)), header("<f8", "__import__('os')")),
+    "short data": evidence(header("<f8", (2, 3), b"\0" * 8), header("<f8", (4, 5), b"")),
+    "long data": evidence(header("<f8", (2, 3), b"\0" * 800), header("<f8", (4, 5), b"\0" * 8000)),
+    "text array": evidence(npy(np.full((2, 3), "a")), npy(np.full((4, 5), "a"))),
+    "dates": evidence(npy(np.zeros((2, 3), "datetime64[s]")), npy(np.zeros((4, 5), "timedelta64[s]"))),
+    "complex": evidence(npy(RIGHT_ARRAYS[0] + 0j), npy(RIGHT_ARRAYS[1] + 1j)),
+    "records": evidence(npy(np.zeros((2, 3), [("a", "<f8")])), npy(np.zeros((4, 5), [("a", "<f8")]))),
+    "long double": evidence(npy(RIGHT_ARRAYS[0].astype("longdouble")), npy(RIGHT_ARRAYS[1].astype("longdouble"))),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_evidence_earns_nothing(name):
+    given = verdict(HOSTILE[name])
+    assert given.points == 0
+    assert given.sentence not in ("", RIGHT)
+    assert given.passed == {"values": False, "large": False}
+
+
+def test_a_forged_header_allocates_nothing():
+    tracemalloc.start()
+    verdict(HOSTILE["70 GB"])
+    verdict(evidence({"$npy": "A" * 40_000_000}, {"$npy": "A" * 40_000_000}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 90_000_000  # the two texts themselves, and no copy of them
+
+
+def test_an_error_is_told_on_one_printable_line():
+    run = {"error": "ValueError: a\nb\x1b[31m" + "c" * 10}
+    sentence = verdict({"runs": [run, run]}).sentence
+    assert "ValueError: a b" in sentence
+    assert "\x1b" not in sentence and "\n" not in sentence
+
+
+def test_an_untouched_stub_is_said_to_be_unanswered():
+    run = {"error": "NotImplementedError: "}
+    assert verdict({"runs": [run, run]}).sentence == UNANSWERED
+
+
+def test_inputs_depend_on_secret_unit_exercise_and_file_alone():
+    def draws(*of):
+        return rng_for(*of).normal(size=3).tolist()
+
+    base = (b"s" * 32, "mlp", "softmax", "d1")
+    assert draws(*base) == draws(*base)
+    for other in ((b"t" * 32, *base[1:]), (base[0], "cnn", *base[2:]), (*base[:2], "relu", "d1"), (*base[:3], "d2")):
+        assert draws(*other) != draws(*base)
+
+
+def test_a_missing_check_names_the_file_to_write():
+    with pytest.raises(checks.CheckError, match=r"grader/checks/mlp/no_such\.py"):
+        checks.load("mlp", "no_such")
+
+
+def test_encode_and_decode_are_inverse():
+    value = {"a": (1, [2.5, None, "x"]), "b": np.arange(6, dtype="int32").reshape(2, 3), "c": Call((1,), {"k": True})}
+    again = probe.decode(json.loads(json.dumps(probe.encode(value))))
+    assert again["a"] == value["a"]
+    assert again["b"].dtype == "int32" and (again["b"] == value["b"]).all()
+    assert again["c"] == value["c"]

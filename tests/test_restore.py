@@ -1,0 +1,198 @@
+"""Submissions as they come back: whatever was done to the cells, the answer that a student would run is the one judged."""
+
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from grader.notebooks import LOOK, _content_id
+from grader.plugin.restore import Canon, restore
+from grader.plugin.submission import UNREADABLE, SubmissionExporter
+
+CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
+CANON = Canon("import numpy as np", {"f": CHECK.format("f"), "g": CHECK.format("g")}, {"f": 2.0, "g": 3.0})
+F, G = "def f(x):\n    return x", "def g(x):\n    return 2 * x"
+
+
+def cell(source, grade_id=None, id=None, tags=(), **marks):
+    metadata = {"nbgrader": {"grade_id": grade_id, "schema_version": 3} | marks} if grade_id else {}
+    return new_code_cell(source, metadata=metadata | {"tags": list(tags)}, **({"id": id} if id else {}))
+
+
+def released(f=F, g=G):
+    return [
+        new_markdown_cell("# Title"),
+        cell(CANON.setup, "set-up", "set-up", locked=True),
+        cell(f, "f", "f", solution=True),
+        cell("assert f(1)", "f-check", "f-check", grade=True, points=2),
+        cell(g, "g", "g", solution=True),
+        cell("assert g(1)", "g-check", "g-check", grade=True, points=3),
+    ]
+
+
+def submitted(cells, tmp_path):
+    """What `Restore` sees of these cells, after a round through a file."""
+    path = tmp_path / "unit.ipynb"
+    path.write_text(nbformat.writes(new_notebook(cells=cells)))
+    return read(path).cells
+
+
+def read(path):
+    seen = {}
+    exporter = SubmissionExporter()
+    exporter.from_notebook_node = lambda notebook, **kwargs: seen.update(notebook=notebook)
+    exporter.from_filename(str(path))
+    return SimpleNamespace(**seen).notebook
+
+
+def form(cells):
+    """The grade ids, or the first line of what has none."""
+    return [c.metadata.get("nbgrader", {}).get("grade_id") or c.source.splitlines()[0] for c in cells]
+
+
+WHOLE = ["# Title", "set-up", "f", "f-check", "g", "g-check"]
+
+
+def test_an_intact_submission_gets_its_hidden_lines_back(tmp_path):
+    cells = restore(submitted(released(), tmp_path), CANON)
+    assert form(cells) == WHOLE
+    assert [c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade")] == list(CANON.checks.values())
+    nbformat.validate(new_notebook(cells=cells))
+
+
+def no_metadata(cells):
+    return [new_code_cell(c.source) if c.cell_type == "code" else c for c in cells]
+
+
+def odd_ids(cells):
+    for c in cells[1:]:
+        c.metadata.nbgrader.grade_id = "../../etc"
+    return cells
+
+
+def no_checks(cells):
+    return [c for c in cells if "check" not in c.id]
+
+
+def tagged(cells):
+    for c in cells:
+        c.metadata.tags = ["skip-execution", "raises-exception"]
+    return cells
+
+
+def grade_false(cells):
+    for c in cells[1:]:
+        c.metadata.nbgrader |= {"grade": False, "locked": False, "solution": True, "points": 100, "schema_version": 1}
+    return cells
+
+
+def markdown_check(cells):
+    cells[3].cell_type = "markdown"
+    del cells[3]["outputs"], cells[3]["execution_count"]
+    return cells
+
+
+def edited_checks(cells):
+    cells[3].source = cells[5].source = "pass"
+    return cells
+
+
+def ids_like_checks(cells):
+    for c in cells:
+        c.metadata = {}
+    return cells
+
+
+@pytest.mark.parametrize(
+    "damage", [no_metadata, odd_ids, no_checks, tagged, grade_false, edited_checks, ids_like_checks], ids=lambda f: f.__name__
+)
+def test_damage_to_metadata_and_checks_is_undone(damage, tmp_path):
+    cells = restore(submitted(damage(released()), tmp_path), CANON)
+    assert form(cells) == WHOLE
+    assert [c.source for c in cells[2:]] == [F, CANON.checks["f"], G, CANON.checks["g"]]
+    assert all("tags" not in c.metadata for c in cells)
+
+
+def test_a_check_made_markdown_is_only_text(tmp_path):
+    cells = restore(submitted(markdown_check(released()), tmp_path), CANON)
+    assert [entry for entry in form(cells) if entry != "assert f(1)"] == WHOLE
+
+
+def test_of_a_cell_pasted_twice_the_last_counts_and_both_run(tmp_path):
+    first = released()
+    pasted = cell("def f(x):\n    return -x", "f", solution=True)
+    cells = restore(submitted([*first[:3], pasted, *first[3:]], tmp_path), CANON)
+    assert form(cells) == ["# Title", "set-up", "def f(x):", "f", "f-check", "g", "g-check"]
+    assert cells[3].source == pasted.source
+
+
+def test_a_missing_answer_still_has_a_check(tmp_path):
+    cells = restore(submitted(released()[:4], tmp_path), CANON)
+    assert form(cells) == WHOLE
+    assert cells[4].source == ""
+
+
+def test_an_answer_in_another_cell_is_found_by_what_it_defines(tmp_path):
+    cells = restore(submitted([new_code_cell(G), *released()[:4]], tmp_path), CANON)
+    assert form(cells) == ["set-up", "g", "g-check", "# Title", "f", "f-check"]
+
+
+@pytest.mark.parametrize("source", ["f = lambda x: x", "@staticmethod\ndef f(x):\n    return x", "class f:\n    pass", "def f(x:\n"])
+def test_definitions_of_any_kind_are_found(source, tmp_path):
+    assert form(restore(submitted([new_code_cell(source)], tmp_path), CANON))[1:3] == ["f", "f-check"]
+
+
+def test_two_answers_in_one_cell_each_get_their_check(tmp_path):
+    cells = restore(submitted([new_code_cell(f"{F}\n\n{G}")], tmp_path), CANON)
+    assert form(cells) == ["set-up", "f", "f-check", "g", "g-check"]
+    assert cells[1].source == f"{F}\n\n{G}"
+
+
+def test_helper_cells_stay_where_they_are(tmp_path):
+    whole = released()
+    helper = cell("def helper(x):\n    return x")
+    assert form(restore(submitted([*whole[:2], helper, *whole[2:]], tmp_path), CANON))[2] == "def helper(x):"
+
+
+def test_an_edited_setup_runs_below_the_original(tmp_path):
+    whole = released()
+    whole[1].source += "\nimport math"
+    assert form(restore(submitted(whole, tmp_path), CANON)) == ["# Title", "set-up", "import numpy as np", *WHOLE[2:]]
+
+
+def test_only_a_look_cell_as_released_keeps_its_id(tmp_path):
+    plot = "print(f(1))"
+    look = _content_id(LOOK, plot)
+    cells = restore(submitted([cell(plot, id=look), *released()], tmp_path), CANON)
+    assert look in [c.id for c in cells]
+    cells = restore(submitted([cell(plot + "\nprint(2)", id=look), *released()], tmp_path), CANON)
+    assert look not in [c.id for c in cells]
+
+
+def test_restoring_twice_changes_nothing(tmp_path):
+    once = restore(submitted(released(), tmp_path), CANON)
+    again = restore(submitted(once, tmp_path), CANON)
+    assert [(c.id, c.source) for c in again] == [(c.id, c.source) for c in once]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no notebook", b"[1, 2]", b"null", b'{"cells": 3}', b'{"nbformat": 4, "nbformat_minor": 5, "cells": {"a": 1}}',
+     b"\xff\xfe\x00", b"[" * 100_000, b'{"nbformat": 99, "cells": []}', b'{"worksheets": [], "nbformat": 3}'],
+    ids=["empty", "text", "list", "null", "cells 3", "cells dict", "binary", "deep", "nbformat 99", "v3"],
+)
+def test_any_file_is_read_as_some_notebook(content, tmp_path):
+    path = tmp_path / "unit.ipynb"
+    path.write_bytes(content)
+    notebook = read(path)
+    if b"worksheets" not in content:
+        assert "unit.ipynb is no notebook" in notebook.metadata[UNREADABLE]
+    assert form(restore(notebook.cells, CANON)) == ["set-up", "f", "f-check", "g", "g-check"]
+
+
+def test_cells_that_are_none_are_dropped(tmp_path):
+    path = tmp_path / "unit.ipynb"
+    path.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {"unreadable": "no"}, "cells": [1, null, {"source": 3}, {"cell_type": "code", "source": "def f(x): return x", "metadata": 3}]}')
+    notebook = read(path)
+    assert [c.source for c in notebook.cells] in (["def f(x): return x"], [])
