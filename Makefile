@@ -16,8 +16,8 @@ demo: .venv/course  ## Build, release, and grade a class of known students with 
 
 test: .venv/dev  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
 	KERAS_BACKEND=tensorflow pytest
-	KERAS_BACKEND=jax pytest -m all_backends
-	KERAS_BACKEND=torch pytest -m all_backends
+	KERAS_BACKEND=jax pytest -m "all_backends and not slow"
+	KERAS_BACKEND=torch pytest -m "all_backends and not slow"
 
 check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
 	ruff check .

@@ -93,5 +93,7 @@ def explain(
     with _clear_errors():
         having = [unit] if unit else [u.id for u in syllabus.UNITS if exercise in checks.names(u.id)]
         if len(having) != 1:
-            raise CourseError(f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit.")
+            raise CourseError(
+                f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit."
+            )
         console.print(report.explain(course, having[0], student, exercise))

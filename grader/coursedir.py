@@ -49,7 +49,9 @@ def read_secret(course: Path) -> bytes:
     try:
         secret = path.read_text().strip()
     except FileNotFoundError as error:
-        raise CourseError(f"{path} is missing: restore it from your backup, or run `grader secret` for a new course.") from error
+        raise CourseError(
+            f"{path} is missing: restore it from your backup, or run `grader secret` for a new course."
+        ) from error
     if len(secret) < 32:
         raise CourseError(f"{path} holds {len(secret)} characters, expected at least 32.")
     return secret.encode()

@@ -61,9 +61,7 @@ def submissions(unit: UnitText, release: NotebookNode) -> Iterator[tuple[str, st
         yield f"mistakes-{k + 1}", _fill(release, reference | wrong)
     for k in range(max(len(check.alternatives) for check in found.values())):
         other = {
-            name: vary(reference[name], check.alternatives[k])
-            for name, check in found.items()
-            if k < len(check.alternatives)
+            name: vary(reference[name], check.alternatives[k]) for name, check in found.items() if k < len(check.alternatives)
         }
         yield f"alternatives-{k + 1}", _fill(release, reference | other)
     names = list(unit.exercises)

@@ -1,10 +1,10 @@
 """Everything the grader raises on purpose.
 
-    GraderError
-    ├── BuildError      a unit's text, solution or release is wrong: names the file and the place
-    ├── CheckError      a check module is missing or does not define what it must
-    ├── EvidenceError   what an answer published is not what was agreed: becomes a sentence, never stops a batch
-    └── CourseError     a course directory lacks something, such as its secret
+GraderError
+├── BuildError      a unit's text, solution or release is wrong: names the file and the place
+├── CheckError      a check module is missing or does not define what it must
+├── EvidenceError   what an answer published is not what was agreed: becomes a sentence, never stops a batch
+└── CourseError     a course directory lacks something, such as its secret
 """
 
 

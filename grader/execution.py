@@ -92,7 +92,7 @@ class _Execution:
             REQUEST_VARIABLE: str(self.request_file),
             "IPYTHONDIR": str(folder / "ipython"),
         }
-        self.timeouts = {"timeout": cell_timeout, "startup_timeout": startup_timeout}
+        self.cell_timeout, self.startup_timeout = cell_timeout, startup_timeout
         self.restarts = 0
         self.evidence: dict[str, Evidence] = {}
         self.trouble = ""
@@ -123,7 +123,8 @@ class _Execution:
             record_timing=False,
             shutdown_kernel="immediate",
             kernel_manager_class=AsyncKernelManager,
-            **self.timeouts,
+            timeout=self.cell_timeout,
+            startup_timeout=self.startup_timeout,
         )
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what libraries log when they start
         with client.setup_kernel(env=self.environment, cwd=str(self.work), **quiet):
@@ -151,7 +152,7 @@ class _Execution:
         try:
             client.execute_cell(cell, index)
         except CellTimeoutError:
-            return f"stopped after {client.timeout} s: is there an endless loop?"
+            return f"stopped after {self.cell_timeout} s: is there an endless loop?"
         except DeadKernelError:
             return "the kernel died in this cell: did it exit, or use too much memory?"
         except Exception as error:  # a message that no kernel sends, say: this cell is lost, the kernel is not
@@ -191,5 +192,3 @@ def _grade_id(cell: NotebookNode) -> str:
 def _error(cell: NotebookNode) -> str:
     error = next((output for output in cell.outputs if output.output_type == "error"), None)
     return f"its cell raised {error.ename}: {error.evalue}" if error else ""
-
-

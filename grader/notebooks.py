@@ -123,7 +123,7 @@ def read_unit(course: Path, name: str) -> UnitText:
     exercises = {}
     for exercise, (where, write) in places.items():
         if exercise not in points:
-            raise BuildError(f"{where}: exercise {exercise!r} has no check; add # %% check=\"{exercise}\" points=….")
+            raise BuildError(f'{where}: exercise {exercise!r} has no check; add # %% check="{exercise}" points=….')
         exercises[exercise] = _splice(solution, exercise, write, points[exercise], where)
     unit = UnitText(name, path, setups[0], exercises, cells)
     _demand_defined_names(unit, lines)
@@ -149,9 +149,9 @@ def source_notebook(unit: UnitText) -> NotebookNode:
         else:
             cells.append(_code_cell(unit, cell))
     if untitled := [name for name in unit.exercises if name not in titled]:
-        raise BuildError(f"{unit.path}: no heading \"### `{untitled[0]}`\" introduces exercise {untitled[0]!r}.")
+        raise BuildError(f'{unit.path}: no heading "### `{untitled[0]}`" introduces exercise {untitled[0]!r}.')
     _make_unique(cells)
-    notebook = new_notebook(
+    notebook: NotebookNode = new_notebook(
         cells=cells,
         metadata={
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -196,18 +196,21 @@ def _tells(line: str) -> bool:
 def _code_cell(unit: UnitText, cell: NotebookNode) -> NotebookNode:
     mark = cell.metadata
     if mark.get("setup"):
-        return _nbgrader_cell(cell.source, SETUP, locked=True)
+        return marked_cell(cell.source, SETUP, locked=True)
     if name := mark.get("exercise"):
-        return _nbgrader_cell(unit.exercises[name].cell, name, solution=True)
+        return marked_cell(unit.exercises[name].cell, name, solution=True)
     if name := mark.get("check"):
         source = f"{BEGIN_HIDDEN}\nprobe({name})\n{END_HIDDEN}\n{cell.source}"
-        return _nbgrader_cell(source, f"{name}-check", grade=True, locked=True, points=mark["points"])
-    return new_code_cell(cell.source, id=_content_id(LOOK, cell.source))
+        return marked_cell(source, f"{name}-check", grade=True, locked=True, points=mark["points"])
+    look: NotebookNode = new_code_cell(cell.source, id=_content_id(LOOK, cell.source))
+    return look
 
 
-def _nbgrader_cell(source: str, grade_id: str, **marks: Any) -> NotebookNode:
+def marked_cell(source: str, grade_id: str, **marks: Any) -> NotebookNode:
+    """A code cell with nbgrader's metadata; `marks` are those that are not false."""
     metadata = {"schema_version": 3, "grade_id": grade_id, "grade": False, "solution": False, "locked": False, "task": False}
-    return new_code_cell(source, id=grade_id, metadata={"nbgrader": metadata | marks})
+    cell: NotebookNode = new_code_cell(source, id=grade_id, metadata={"nbgrader": metadata | marks})
+    return cell
 
 
 def _content_id(prefix: str, source: str) -> str:

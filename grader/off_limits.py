@@ -47,7 +47,7 @@ def _parse(source: str) -> ast.Module | None:
 
 def _aliases(tree: ast.Module, banned: dict[str, str]) -> dict[str, str]:
     """Names that an import or a plain assignment gives to an off-limits API."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             found |= {item.asname or item.name: banned[item.name] for item in node.names if item.name in banned}

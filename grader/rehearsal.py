@@ -9,8 +9,9 @@ import numpy as np
 
 from course import probe, syllabus
 from grader import checks
+from grader.checks import Judged
 from grader.errors import CheckError
-from grader.judge import Judged, Verdict, judge, read, runs_of
+from grader.judge import Verdict, judge, read, runs_of
 
 
 def rehearse(unit: str, exercise: str, answer: Any, rng: np.random.Generator, points: float = 100.0) -> tuple[Verdict, Judged]:

@@ -96,6 +96,7 @@ def _inputs(case: checks.Case) -> dict[str, object]:
 def _show(values: object) -> str:
     with np.printoptions(precision=5, suppress=True, threshold=60, edgeitems=2):
         if isinstance(values, dict):
-            return "\n".join(f"{name} = {value}" if np.size(value) < 2 else f"{name} =\n{value}" for name, value in values.items())
+            return "\n".join(
+                f"{name} = {value}" if np.size(value) < 2 else f"{name} =\n{value}" for name, value in values.items()
+            )
         return str(values)
-

@@ -1,4 +1,4 @@
-"""Every exercise's check: the reference and the alternatives earn every point, each known mistake is named, nothing trivial pays.
+"""Every exercise's check: reference and alternatives earn every point, known mistakes are named, nothing trivial pays.
 
 Run once per backend: `KERAS_BACKEND=jax pytest tests/test_checks.py`.
 """
@@ -9,8 +9,8 @@ import pytest
 from course import probe, syllabus
 from grader import checks
 from grader.judge import RIGHT, judge, matches, runs_of
-from grader.variants import vary
 from grader.rehearsal import rehearse
+from grader.variants import vary
 from harness import answer, grade, unit_text
 
 pytestmark = pytest.mark.all_backends
@@ -67,6 +67,7 @@ def test_reference_keeps_its_distance_from_the_tolerance(unit, exercise):
     assert worst <= 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("unit", "exercise", "k"), MISTAKES)
 def test_mistakes_keep_their_distance_from_the_tolerance(unit, exercise, k):
     """Over many draws: a mistake that the oracle can make is always far from right, in at least one part."""

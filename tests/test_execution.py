@@ -21,6 +21,16 @@ def publish(x):
 """
 
 
+HANGS = """
+def hangs(x):
+    while True:
+        try:
+            time.sleep(9)
+        except BaseException:
+            pass
+"""
+
+
 def notebook(answers):
     cells = [new_code_cell("import os, time\nfrom course.probe import probe\nstarted = time.time()", id="set-up")]
     for name, source in answers.items():
@@ -33,7 +43,10 @@ def notebook(answers):
 
 def run(answers, cell_timeout=60):
     requests = {f"{name}-check": Request([Call((3,))]) for name in answers}
-    return {name.removesuffix("-check"): found for name, found in execute(notebook(answers), requests, "tensorflow", cell_timeout).items()}
+    return {
+        name.removesuffix("-check"): found
+        for name, found in execute(notebook(answers), requests, "tensorflow", cell_timeout).items()
+    }
 
 
 def result(found):
@@ -77,7 +90,7 @@ def test_an_endless_loop_is_stopped_and_said_to_be_one():
     found = run(
         {
             "warm": "def warm(x):\n    return x",
-            "hangs": "def hangs(x):\n    while True:\n        try:\n            time.sleep(9)\n        except BaseException:\n            pass",
+            "hangs": HANGS,
             "after": "def after(x):\n    return x",
         },
         cell_timeout=30,

@@ -58,7 +58,7 @@ def pickled():
 
 def test_right_evidence_earns_all_and_half_right_its_share():
     good = [npy(array) for array in RIGHT_ARRAYS]
-    assert verdict(evidence(*good)) .points == 8
+    assert verdict(evidence(*good)).points == 8
     assert verdict(evidence(*good)).sentence == RIGHT
     half = verdict(evidence(good[0], npy(np.zeros((4, 5)))))
     assert (half.points, half.passed) == (6, {"values": True, "large": False})
@@ -78,7 +78,10 @@ def test_a_known_mistake_is_named_only_if_every_failed_part_shows_it():
 
 def test_properties_pay_only_beside_a_value():
     run = Call((np.ones(3),))
-    cases = [Case("values", run, weight=1), Case("sum", run, weight=1, property=True, accept=lambda a: True, shapes={"result": (3,)})]
+    cases = [
+        Case("values", run, weight=1),
+        Case("sum", run, weight=1, property=True, accept=lambda a: True, shapes={"result": (3,)}),
+    ]
     wrong = {"runs": [{"arrays": {"result": npy(np.zeros(3))}}]}
     assert judge(CHECK, cases, wrong, 2).points == 0
     right = {"runs": [{"arrays": {"result": npy(np.full(3, 2.0))}}]}

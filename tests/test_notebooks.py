@@ -13,7 +13,7 @@ from grader.errors import BuildError
 from grader.notebooks import demand_clean_release, is_untouched_look, read_unit, source_notebook
 from harness import COURSE
 
-TEXT = '''# %% [markdown]
+TEXT = """# %% [markdown]
 # # A unit
 # {points} points in {minutes} minutes.
 #
@@ -38,7 +38,7 @@ assert Scale(3).call(2) == 6
 
 # %%
 print(double(21))
-'''
+"""
 
 SOLUTION = '''"""Solutions."""
 
@@ -130,8 +130,8 @@ def test_stale_releases_are_found(course, monkeypatch):
     [
         ('exercise="double"', 'exercise="treble"', r"tiny\.py:\d+: .*no exercise|stands before|there is none"),
         ('check="double"', 'check="treble"', r"tiny\.py:13: check 'treble'"),
-        (' points=2', "", r"tiny\.py:13: check 'double' needs points"),
-        (' points=2', " points=-1", r"tiny\.py:13: check 'double' needs points"),
+        (" points=2", "", r"tiny\.py:13: check 'double' needs points"),
+        (" points=2", " points=-1", r"tiny\.py:13: check 'double' needs points"),
         ('exercise="Scale" write=["call"]', 'exercise="Scale"', r"tiny\.py:19: write=\[\] must name methods"),
         ('write=["call"]', 'write=["cell"]', r"tiny\.py:19: write=\['cell'\] must name methods"),
         ('exercise="Scale" write=["call"]', 'exercise="double"', r"tiny\.py:19: exercise 'double' is there twice"),
@@ -139,7 +139,11 @@ def test_stale_releases_are_found(course, monkeypatch):
         ("print(double(21))", "print(undefined_name)", r"tiny\.py:24: the cell uses 'undefined_name'"),
         ("# %% setup=true", "# %%", r"expected one cell marked setup=true, found 0"),
         ("# %% setup=true", "# %% set_up=true", r"tiny\.py:7: unknown marker \['set_up'\]"),
-        ('# %% exercise="double"\n', '# %% exercise="double"\nx = 1\n', r"tiny\.py:11: the cell of exercise 'double' must be empty"),
+        (
+            '# %% exercise="double"\n',
+            '# %% exercise="double"\nx = 1\n',
+            r"tiny\.py:11: the cell of exercise 'double' must be empty",
+        ),
     ],
 )
 def test_a_wrong_text_is_refused_with_its_place(course, old, new, message):
@@ -168,7 +172,7 @@ def test_points_must_sum_to_the_syllabus(course, monkeypatch):
 
 
 def test_each_exercise_needs_its_heading(course):
-    with pytest.raises(BuildError, match="no heading .* introduces exercise 'Scale'"):
+    with pytest.raises(BuildError, match=r"no heading .* introduces exercise 'Scale'"):
         source_notebook(read_unit(course(text=TEXT.replace("# ### `Scale`", "# Scale")), "tiny"))
 
 
@@ -204,7 +208,13 @@ def test_a_look_cell_is_known_by_its_content(course):
 @pytest.mark.parametrize("unit", [unit.id for unit in syllabus.UNITS])
 def test_one_name_everywhere(unit):
     """Unit, notebook, solution, checks and test file share one name; so do function, grade_id and check."""
-    for path in ("course/units/{}.py", "solutions/{}.py", "grader/checks/{}/__init__.py", "tests/test_{}.py", "assignments/{0}/{0}.ipynb"):
+    for path in (
+        "course/units/{}.py",
+        "solutions/{}.py",
+        "grader/checks/{}/__init__.py",
+        "tests/test_{}.py",
+        "assignments/{0}/{0}.ipynb",
+    ):
         assert (COURSE / path.format(unit)).is_file(), path.format(unit)
     exercises = list(read_unit(COURSE, unit).exercises)
     assert checks.names(unit) == sorted(exercises)

@@ -138,7 +138,9 @@ def test_an_answer_in_another_cell_is_found_by_what_it_defines(tmp_path):
     assert form(cells) == ["set-up", "g", "g-check", "# Title", "f", "f-check"]
 
 
-@pytest.mark.parametrize("source", ["f = lambda x: x", "@staticmethod\ndef f(x):\n    return x", "class f:\n    pass", "def f(x:\n"])
+@pytest.mark.parametrize(
+    "source", ["f = lambda x: x", "@staticmethod\ndef f(x):\n    return x", "class f:\n    pass", "def f(x:\n"]
+)
 def test_definitions_of_any_kind_are_found(source, tmp_path):
     assert form(restore(submitted([new_code_cell(source)], tmp_path), CANON))[1:3] == ["f", "f-check"]
 
@@ -178,8 +180,18 @@ def test_restoring_twice_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no notebook", b"[1, 2]", b"null", b'{"cells": 3}', b'{"nbformat": 4, "nbformat_minor": 5, "cells": {"a": 1}}',
-     b"\xff\xfe\x00", b"[" * 100_000, b'{"nbformat": 99, "cells": []}', b'{"worksheets": [], "nbformat": 3}'],
+    [
+        b"",
+        b"no notebook",
+        b"[1, 2]",
+        b"null",
+        b'{"cells": 3}',
+        b'{"nbformat": 4, "nbformat_minor": 5, "cells": {"a": 1}}',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"nbformat": 99, "cells": []}',
+        b'{"worksheets": [], "nbformat": 3}',
+    ],
     ids=["empty", "text", "list", "null", "cells 3", "cells dict", "binary", "deep", "nbformat 99", "v3"],
 )
 def test_any_file_is_read_as_some_notebook(content, tmp_path):
@@ -193,6 +205,9 @@ def test_any_file_is_read_as_some_notebook(content, tmp_path):
 
 def test_cells_that_are_none_are_dropped(tmp_path):
     path = tmp_path / "unit.ipynb"
-    path.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {"unreadable": "no"}, "cells": [1, null, {"source": 3}, {"cell_type": "code", "source": "def f(x): return x", "metadata": 3}]}')
+    path.write_text(
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {"unreadable": "no"}, "cells":'
+        ' [1, null, {"source": 3}, {"cell_type": "code", "source": "def f(x): return x", "metadata": 3}]}'
+    )
     notebook = read(path)
     assert [c.source for c in notebook.cells] in (["def f(x): return x"], [])

@@ -1,7 +1,7 @@
 """Plugs the course into nbgrader. A course directory's `nbgrader_config.py` is two lines:
 
-    from grader.plugin import configure
-    configure(get_config())
+from grader.plugin import configure
+configure(get_config())
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
-from grader.notebooks import BEGIN_HIDDEN, END_HIDDEN, SETUP, is_untouched_look
+from grader.notebooks import BEGIN_HIDDEN, END_HIDDEN, SETUP, is_untouched_look, marked_cell
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
     for name in sorted(canon.checks.keys() - last.keys()):
         restored += [_answer(name, ""), _check(name, canon)]
     first_code = next((number for number, cell in enumerate(restored) if cell.cell_type == "code"), 0)
-    restored.insert(first_code, _marked(canon.setup, SETUP, locked=True))
+    restored.insert(first_code, marked_cell(canon.setup, SETUP, locked=True))
     return _with_unique_ids(restored)
 
 
@@ -136,20 +136,16 @@ def _top_level_names(source: str) -> set[str]:
 def _other(cell: NotebookNode) -> NotebookNode:
     """Code that answers nothing; one that is as released keeps the id that says so."""
     look = next((id for id in _claims(cell) if is_untouched_look(NotebookNode(id=id, source=cell.source))), None)
-    return new_code_cell(cell.source, **({"id": look} if look else {}))
+    other: NotebookNode = new_code_cell(cell.source, **({"id": look} if look else {}))
+    return other
 
 
 def _answer(name: str, source: str) -> NotebookNode:
-    return _marked(source, name, solution=True)
+    return marked_cell(source, name, solution=True)
 
 
 def _check(name: str, canon: Canon) -> NotebookNode:
-    return _marked(canon.checks[name], f"{name}-check", grade=True, locked=True, points=canon.points[name])
-
-
-def _marked(source: str, grade_id: str, **marks: Any) -> NotebookNode:
-    metadata = {"schema_version": 3, "grade_id": grade_id, "grade": False, "solution": False, "locked": False, "task": False}
-    return new_code_cell(source, id=grade_id, metadata={"nbgrader": metadata | marks})
+    return marked_cell(canon.checks[name], f"{name}-check", grade=True, locked=True, points=canon.points[name])
 
 
 def _with_unique_ids(cells: list[NotebookNode]) -> list[NotebookNode]:

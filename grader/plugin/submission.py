@@ -31,7 +31,7 @@ class SubmissionExporter(NotebookExporter):
         else:
             if getattr(self.parent, "_sanitizing", True):
                 notebook = new_notebook(cells=[plain for cell in notebook.cells if (plain := _plain_cell(cell))])
-        return self.from_notebook_node(notebook, resources=resources, **kwargs)
+        return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def _plain_cell(cell: Any) -> NotebookNode | None:
@@ -41,6 +41,10 @@ def _plain_cell(cell: Any) -> NotebookNode | None:
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    new = new_code_cell if cell.get("cell_type") == "code" else new_markdown_cell
     marks = {"claims": [str(claim) for claim in (grade_id, cell.get("id")) if isinstance(claim, str)]}
-    return new(cell["source"], metadata=marks)
+    plain: NotebookNode
+    if cell.get("cell_type") == "code":
+        plain = new_code_cell(cell["source"], metadata=marks)
+    else:
+        plain = new_markdown_cell(cell["source"], metadata=marks)
+    return plain

@@ -1,0 +1,118 @@
+"""The commands' errors: what was wrong and what to do, and nothing overwritten."""
+
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from course import probe
+from grader.cli import app
+from grader.coursedir import Record, read_record, read_secret, record_path, write_record
+from grader.errors import CourseError
+from grader.judge import Verdict
+from grader.off_limits import find
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path):
+    call("secret", "--course", tmp_path)
+    path = tmp_path / ".course-secret"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    first = read_secret(tmp_path)
+    assert "would give every submission other inputs" in call("secret", "--course", tmp_path, code=1)
+    assert read_secret(tmp_path) == first
+    assert len(first) == 64
+
+
+def test_a_missing_or_short_secret_is_an_error(tmp_path):
+    with pytest.raises(CourseError, match="is missing"):
+        read_secret(tmp_path)
+    (tmp_path / ".course-secret").write_text("abc")
+    with pytest.raises(CourseError, match="holds 3 characters, expected at least 32"):
+        read_secret(tmp_path)
+
+
+def test_the_demo_overwrites_nothing(tmp_path):
+    (tmp_path / "gradebook.db").write_text("precious")
+    assert "is not empty" in call("demo", tmp_path, code=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["gradebook.db"]
+
+
+def test_what_is_not_graded_cannot_be_shown(tmp_path):
+    assert "run nbgrader autograde mlp there first" in call("scores", "mlp", "--course", tmp_path, code=1)
+    assert "has not been graded" in call("explain", "someone", "softmax", "--course", tmp_path, code=1)
+    assert "in 0 units" in call("explain", "someone", "no_such", "--course", tmp_path, code=1)
+
+
+def test_a_unit_that_is_not_there_is_named(tmp_path):
+    assert "unit 'nosuch' needs it" in call("build", "nosuch", "--course", tmp_path, code=1)
+
+
+def test_records_survive_a_round_trip(tmp_path):
+    record = Record("d", {"f": None}, {"f": Verdict(1.5, "So.", {"values": True}, "look")}, {"f": 2.0})
+    write_record(record_path(tmp_path, "mlp", "ada"), record)
+    assert read_record(tmp_path, "mlp", "ada") == record
+    assert [path.name for path in (tmp_path / "evidence" / "mlp").iterdir()] == ["ada.json"]
+
+
+BANNED = ("keras.ops.softmax", "keras.activations.softmax")
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        (["def softmax(x):\n    return ops.softmax(x)"], True),
+        (["def softmax(x):\n    return scipy.special.softmax(x)"], True),
+        (["from keras.ops import softmax as s", "def softmax(x):\n    return s(x)"], True),
+        (["s = ops.softmax", "def softmax(x):\n    return s(x)"], True),
+        (["softmax = ops.softmax"], True),
+        (["def softmax(x):\n    return ops.exp(x) / ops.sum(ops.exp(x))"], False),
+        (["def softmax(x):\n    return ops.exp(x)", "print(ops.softmax([1.0]) - softmax([1.0]))"], False),
+        (["def softmax(x):\n    return softmax(x - 1) if x > 1 else x"], False),
+        (["def attention(x):\n    return ops.softmax(x)", "def softmax(x):\n    return x"], False),
+        (["def softmax(x:\n"], False),
+    ],
+)
+def test_off_limits_is_found_where_the_answer_is(sources, found):
+    assert bool(find("softmax", sources, BANNED)) is found
+
+
+def test_an_off_limits_call_is_blocked_while_the_probe_runs():
+    import keras
+
+    original = keras.ops.softmax
+    evidence = probe.collect(lambda x: keras.ops.softmax(x), [probe.Call(([1.0, 2.0],))], BANNED)
+    assert "`keras.ops.softmax` is off-limits" in evidence["runs"][0]["error"]
+    assert keras.ops.softmax is original
+
+
+def test_the_probe_alone_raises_and_with_a_judge_asks_it(monkeypatch):
+    monkeypatch.delenv(probe.REQUEST_VARIABLE, raising=False)
+    with pytest.raises(probe.ProbeError, match="nobody asked for evidence"):
+        probe.probe(len)
+    asked = []
+    monkeypatch.setattr(probe, "judge", asked.append)
+    probe.probe(len)
+    assert asked == [len]
+
+
+def test_the_extension_shows_a_verdict(capsys, monkeypatch):
+    import grader
+
+    monkeypatch.delenv(probe.REQUEST_VARIABLE, raising=False)
+    grader.load_ipython_extension(None)
+    try:
+
+        def relu(z):
+            return z
+
+        probe.probe(relu)
+    finally:
+        grader.unload_ipython_extension(None)
+    assert capsys.readouterr().out.startswith("relu: 0 %.")
+    assert probe.judge is None

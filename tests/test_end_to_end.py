@@ -1,0 +1,198 @@
+"""The demo class through the real `nbgrader` command line, with its real gradebook."""
+
+import json
+import os
+import subprocess
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from course import syllabus
+from grader import checks
+from grader.coursedir import read_record
+from grader.judge import RIGHT, UNANSWERED
+from harness import COURSE, unit_text
+
+pytestmark = pytest.mark.slow
+
+UNITS = [unit.id for unit in syllabus.UNITS]
+HALF = {unit: list(unit_text(unit).exercises)[: (len(unit_text(unit).exercises) + 1) // 2] for unit in UNITS}
+
+
+def run(*command, cwd, code=0):
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """The demo class and three submissions more, graded; the broken one was graded before it broke."""
+    folder = tmp_path_factory.mktemp("demo") / "course"
+    run("grader", "demo", str(folder), cwd=COURSE)
+    submitted = folder / "submitted"
+    broken = (submitted / "broken" / "attention" / "attention.ipynb").read_bytes()
+    half = nbformat.read(submitted / "half" / "attention" / "attention.ipynb", as_version=4)
+    submit(submitted, "broken", half)
+    submit(
+        submitted,
+        "stripped",
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.source) for c in half.cells if c.cell_type == "code"]),
+    )
+    submit(
+        submitted,
+        "deleted",
+        nbformat.v4.new_notebook(cells=[c for c in half.cells if "check" not in c.id and c.id != HALF["attention"][0]]),
+    )
+    submit(
+        submitted, "odd-ids", nbformat.from_dict(json.loads(nbformat.writes(half).replace('"grade_id": "', '"grade_id": "../')))
+    )
+    for unit in UNITS:
+        run("nbgrader", "generate_assignment", unit, cwd=folder)
+    run("nbgrader", "autograde", "attention", "--student", "broken", cwd=folder)
+    assert sum(scores(folder, "attention", "broken").values()) > 0
+    (submitted / "broken" / "attention" / "attention.ipynb").write_bytes(broken)
+    run("nbgrader", "autograde", "attention", "--student", "broken", "--force", cwd=folder)
+    for unit in UNITS:
+        run("nbgrader", "autograde", unit, cwd=folder)
+    return folder
+
+
+def submit(submitted, student, notebook):
+    path = submitted / student / "attention" / "attention.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def grades(course, unit, student):
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        notebook = gradebook.find_submission_notebook(unit, unit, student)
+        return {grade.name.removesuffix("-check"): grade.to_dict() for grade in notebook.grades}
+
+
+def scores(course, unit, student):
+    return {name: grade["auto_score"] for name, grade in grades(course, unit, student).items()}
+
+
+def maxima(unit):
+    return {name: exercise.points for name, exercise in unit_text(unit).exercises.items()}
+
+
+def everyone(course, unit):
+    return sorted(path.parent.parent.name for path in (course / "submitted").glob(f"*/{unit}/{unit}.ipynb"))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_gradebook_says_what_the_judge_said(course, unit):
+    for student in everyone(course, unit):
+        record = read_record(course, unit, student)
+        assert scores(course, unit, student) == {name: verdict.points for name, verdict in record.verdicts.items()}
+    assert sum(maxima(unit).values()) == syllabus.unit(unit).points
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_right_answers_earn_every_point(course, unit):
+    right = [s for s in everyone(course, unit) if s in ("reference", "noisy", "duplicate") or s.startswith("alternatives-")]
+    assert len(right) >= 5
+    for student in right:
+        sentences = {name: verdict.sentence for name, verdict in read_record(course, unit, student).verdicts.items()}
+        assert scores(course, unit, student) == maxima(unit), (student, sentences)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_known_mistakes_cost_points_and_are_named(course, unit):
+    wrong = [student for student in everyone(course, unit) if student.startswith("mistakes-")]
+    assert len(wrong) >= 3
+    for student in wrong:
+        k = int(student.removeprefix("mistakes-")) - 1
+        verdicts = read_record(course, unit, student).verdicts
+        for name, points in maxima(unit).items():
+            mistakes = checks.load(unit, name).mistakes
+            if k < len(mistakes):
+                assert verdicts[name].sentence == mistakes[k].sentence, (student, name)
+                assert verdicts[name].points < points, (student, name)
+            else:
+                assert (verdicts[name].sentence, verdicts[name].points) == (RIGHT, points), (student, name)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_is_not_answered_earns_nothing(course, unit):
+    untouched = read_record(course, unit, "untouched").verdicts
+    assert {(verdict.points, verdict.sentence) for verdict in untouched.values()} == {(0, UNANSWERED)}
+    expected = {name: points if name in HALF[unit] else 0 for name, points in maxima(unit).items()}
+    assert scores(course, unit, "half") == expected
+    assert scores(course, unit, "crash") == expected | {HALF[unit][0]: 0}
+    assert "kernel died" in read_record(course, unit, "crash").verdicts[HALF[unit][0]].sentence
+
+
+def test_damaged_metadata_costs_nothing_and_a_deleted_answer_itself(course):
+    half = scores(course, "attention", "half")
+    assert scores(course, "attention", "stripped") == half
+    assert scores(course, "attention", "odd-ids") == half
+    assert scores(course, "attention", "deleted") == half | {HALF["attention"][0]: 0}
+
+
+def test_a_broken_file_keeps_no_stale_score_and_waits_for_a_person(course):
+    for unit in UNITS:
+        assert set(scores(course, unit, "broken").values()) == {0}
+        assert all(grade["needs_manual_grade"] for grade in grades(course, unit, "broken").values())
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        comment = gradebook.find_comment(HALF["attention"][0], "attention", "attention", "broken").comment
+    assert "attention.ipynb is no notebook" in comment
+
+
+def test_nobody_else_waits_for_a_person(course):
+    for unit in UNITS:
+        for student in set(everyone(course, unit)) - {"broken"}:
+            waiting = {name for name, grade in grades(course, unit, student).items() if grade["needs_manual_grade"]}
+            assert waiting == set(), student
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_feedback_shows_the_sentence_and_nothing_hidden(course, unit):
+    run("nbgrader", "generate_feedback", unit, "--student", "mistakes-1", "--force", cwd=course)
+    html = (course / "feedback" / "mistakes-1" / unit / f"{unit}.html").read_text()
+    for name in maxima(unit):
+        sentence = checks.load(unit, name).mistakes[0].sentence
+        words = sentence.split("`")[0].split("'")[0].split("<")[0].split("&")[0].split('"')[0].strip()
+        assert words in html, name
+        assert f"probe({name})" in html or f'<span class="n">{name}</span>' in html
+    hidden = html.lower()
+    assert "keras-course.evidence" not in hidden
+    assert "course-secret" not in hidden
+
+
+def test_a_regrade_gives_the_same_scores_and_keeps_a_manual_one(course):
+    name = HALF["attention"][1]
+    before = scores(course, "attention", "half")
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        gradebook.find_grade(f"{name}-check", "attention", "attention", "half").manual_score = 1.5
+        gradebook.db.commit()
+    run("nbgrader", "autograde", "attention", "--student", "half", "--force", cwd=course)
+    assert scores(course, "attention", "half") == before
+    assert grades(course, "attention", "half")[name]["manual_score"] == 1.5
+    assert grades(course, "attention", "half")[name]["needs_manual_grade"]
+
+
+def test_the_tables_show_points_sentences_and_evidence(course):
+    for unit in UNITS:
+        shown = run("grader", "scores", unit, "--course", str(course), cwd=COURSE)
+        for student in everyone(course, unit):
+            assert student in shown
+        name = HALF[unit][0]
+        explained = run("grader", "explain", "mistakes-1", name, "--course", str(course), cwd=COURSE)
+        assert "expected" in explained and "received" in explained and "✗" in explained
+
+
+def test_without_its_secret_nobody_is_graded(course):
+    secret = course / ".course-secret"
+    hidden = secret.rename(course / ".hidden")
+    try:
+        output = run("nbgrader", "autograde", "attention", "--student", "untouched", "--force", cwd=course, code=1)
+        assert ".course-secret is missing" in output
+        assert not secret.exists()
+        assert set(scores(course, "attention", "untouched").values()) == {None}
+    finally:
+        hidden.rename(secret)
