@@ -43,13 +43,17 @@ class Call:
         args: Positional arguments; arrays are handed over as tensors of the backend in use.
         kwargs: Keyword arguments, likewise.
         returns: Names of the values in the tuple or dict that comes back; empty for one value, which is named "result".
+            A value that is a dict itself gives evidence named "<name>.<key>".
         numpy: Hand arrays over as NumPy arrays, in their own precision, instead of tensors.
+        calls: How often to call the answer on the same arguments; the last result counts. With 2, an answer that
+            changes its arguments gives another result than one that leaves them alone.
     """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     returns: tuple[str, ...] = ()
     numpy: bool = False
+    calls: int = 1
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,8 @@ def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
                 variable = getattr(variable, name)
             variable.assign(value)
         answer = layer
+    for _ in range(run.calls - 1):
+        answer(*args, **kwargs)
     return _name_values(answer(*args, **kwargs), run.returns)
 
 
@@ -221,10 +227,16 @@ def _name_values(result: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         missing = [name for name in names if name not in result]
         if missing:
             raise ProbeError(f"expected a dict with the keys {list(names)}, received {list(result)}.")
-        return {name: _to_array(result[name]) for name in names}
+        result = [result[name] for name in names]
     if isinstance(result, tuple | list) and len(result) == len(names):
-        return {name: _to_array(value) for name, value in zip(names, result, strict=True)}
+        return {key: array for pair in zip(names, result, strict=True) for key, array in _flatten(*pair).items()}
     raise ProbeError(f"expected {len(names)} values ({', '.join(names)}), received {_describe(result)}.")
+
+
+def _flatten(name: str, value: Any) -> dict[str, np.ndarray]:
+    if isinstance(value, Mapping):
+        return {f"{name}.{key}": _to_array(item) for key, item in value.items()}
+    return {name: _to_array(value)}
 
 
 def _to_array(value: Any) -> np.ndarray:

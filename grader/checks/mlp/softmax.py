@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.checks.mlp._shared import got, not_finite
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    logits = rng.normal(size=(4, 3)) * 2 + np.arange(4)[:, None]
+    logits = rng.normal(size=(4, 3)) * 1.5 + rng.permutation(4)[:, None] / 2
     large = rng.normal(size=(3, 5)) + np.array([[1000.0], [-1000.0], [0.0]])
     return [
         Case("values", Call((logits.astype("float32"),)), weight=2),
@@ -14,14 +15,37 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, axis: int = -1, shift: bool = True, square: bool = False) -> Array:
+def oracle(run: Call, way: str = "") -> Array:
     logits = np.asarray(run.args[0], dtype=float)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        if shift:
-            logits = logits - logits.max(axis=axis, keepdims=True)
-        exponentials = np.exp(logits.astype("float32")) if not shift else np.exp(logits)
-        return np.asarray(exponentials / exponentials.sum(axis=axis, keepdims=True))
+    if way == "no exp":
+        return np.asarray(logits / logits.sum(axis=-1, keepdims=True))
+    logs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    return np.asarray(logs if way == "log" else np.exp(logs))
 
+
+def columns_sum_to_one(judged: Judged) -> bool:
+    """Whatever was subtracted before: a sum along the batch makes the columns probabilities."""
+    received = got(judged, "values")
+    return "values" in judged.failed and received.size > 0 and np.allclose(received.sum(axis=0), 1, atol=1e-4)
+
+
+def table_sums_to_one(judged: Judged) -> bool:
+    received = got(judged, "values")
+    return "values" in judged.failed and bool((received > 0).all()) and abs(received.sum() - 1) < 1e-4
+
+
+def not_divided(judged: Judged) -> bool:
+    """Each row is a multiple of what it should be, with or without the shift."""
+    received, right = got(judged, "values"), oracle(judged.cases[0].run)
+    if received.shape != right.shape or "values" not in judged.failed:
+        return False
+    ratios = received / right
+    same = np.abs(ratios / ratios[:, :1] - 1) < 1e-3
+    return bool(same.all() and (received > 0).all()) and not table_sums_to_one(judged)
+
+
+RETURN = "return exponentials / ops.sum(exponentials, axis=-1, keepdims=True)"
+SHIFT = "shifted = logits - ops.max(logits, axis=-1, keepdims=True)"
 
 CHECK = Check(
     cases,
@@ -33,23 +57,50 @@ CHECK = Check(
                 ("ops.max(logits, axis=-1, keepdims=True)", "ops.max(logits, axis=0, keepdims=True)"),
                 ("ops.sum(exponentials, axis=-1, keepdims=True)", "ops.sum(exponentials, axis=0, keepdims=True)"),
             ),
-            switches={"axis": 0},
+            matches=columns_sum_to_one,
         ),
         Mistake(
             "Logits of 1000 give NaN: exp overflows, so subtract each row's maximum first; it changes nothing else.",
-            edits=(("shifted = logits - ops.max(logits, axis=-1, keepdims=True)", "shifted = logits"),),
-            matches=lambda judged: judged.failed == {"large logits"}
-            and bool(np.isnan(judged.received.get("large logits", np.zeros(1))["result"]).any()),
+            edits=((SHIFT, "shifted = logits"),),
+            matches=lambda judged: judged.failed == {"large logits"} and not_finite(judged, "large logits"),
+        ),
+        Mistake(
+            "The whole table sums to 1 instead of each row: give the sum an axis.",
+            edits=((RETURN, "return exponentials / ops.sum(exponentials)"),),
+            matches=table_sums_to_one,
+        ),
+        Mistake(
+            "The rows do not sum to 1: divide the exponentials by their sum over the row.",
+            edits=((RETURN, "return exponentials"),),
+            matches=not_divided,
+        ),
+        Mistake(
+            "All results are negative: these are the logs of the probabilities.",
+            edits=((RETURN, "return shifted - ops.log(ops.sum(exponentials, axis=-1, keepdims=True))"),),
+            switches={"way": "log"},
+        ),
+        Mistake(
+            "The rows sum to 1, but the scores were divided as they are: take their exponentials first.",
+            edits=((SHIFT, "shifted = logits"), ("ops.exp(shifted)", "shifted")),
+            switches={"way": "no exp"},
         ),
     ),
     alternatives=(
-        (("return exponentials / ops.sum(exponentials, axis=-1, keepdims=True)",
-          "return ops.exp(shifted - ops.logsumexp(shifted, axis=-1, keepdims=True))"),),
-        '''
+        ((RETURN, "return ops.exp(shifted - ops.logsumexp(shifted, axis=-1, keepdims=True))"),),
+        """
 def softmax(logits):
     logits = np.asarray(logits, dtype="float64")
     exponentials = np.exp(logits - logits.max(axis=1)[:, None])
     return (exponentials / exponentials.sum(axis=1)[:, None]).tolist()
-''',
+""",
+        """
+def softmax(logits):
+    rows = []
+    for row in np.asarray(logits):
+        differences = row[:, None] - row[None, :]
+        with np.errstate(over="ignore"):
+            rows.append(1 / np.exp(-differences).sum(axis=1))
+    return np.stack(rows)
+""",
     ),
 )

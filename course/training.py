@@ -1,0 +1,108 @@
+"""What every training cell needs: a seed, one line on where the code runs, and one line of progress."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Send what C++ libraries write to stderr nowhere: TensorFlow logs there while it is imported, whatever its level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what it logs later
+    original, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(original, 2)
+        os.close(original)
+        os.close(nowhere)
+
+
+with _quiet():
+    import keras
+
+
+def set_seed(seed: int) -> None:
+    """Make what follows repeatable: initial weights, shuffling and dropout, with whichever backend Keras uses.
+
+    The same seed gives the same numbers again on the same machine, backend and versions. It does not make two backends
+    agree with each other, and a GPU may still add in another order from run to run.
+
+    Args:
+        seed: Any integer of at least 0; NumPy integers are fine.
+    """
+    keras.utils.set_random_seed(int(seed))
+
+
+def report() -> None:
+    """Print one line: the version of Keras, the backend and its version, and the device that computes."""
+    backend = keras.backend.backend()
+    version = getattr(importlib.import_module(backend), "__version__", "of unknown version")
+    print(f"Keras {keras.__version__} · {backend} {version} · {device()}")
+
+
+def device() -> str:
+    """The device that computes, such as "CPU" or "GPU (NVIDIA H100 80GB HBM3)".
+
+    Keras has no call that gives a device's name with every backend, so this is the one place that asks the backend itself.
+    """
+    name = None
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow
+
+            if gpus := tensorflow.config.list_physical_devices("GPU"):
+                name = tensorflow.config.experimental.get_device_details(gpus[0]).get("device_name", "unnamed")
+        case "jax":
+            import jax
+
+            first = jax.devices()[0]
+            if first.platform != "cpu":
+                name = first.device_kind
+        case "torch":
+            import torch
+
+            if torch.cuda.is_available():
+                name = torch.cuda.get_device_name(0)
+    return f"GPU ({name})" if name else "CPU"
+
+
+class Progress(keras.callbacks.Callback):
+    """One line that follows a training run, for `model.fit(..., verbose=0, callbacks=[Progress()])`.
+
+    It shows the epoch, the loss and the metrics, and is rewritten at most ten times a second, so that a notebook with many
+    epochs stays short.
+    """
+
+    PAUSE = 0.1
+    """Seconds between two updates."""
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Called by Keras once, before the first epoch."""
+        self._begun = time.monotonic()
+        self._shown = float("-inf")
+        self._width = 0
+        self._line = ""
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Called by Keras after each epoch with the averages of loss and metrics."""
+        values = " · ".join(f"{name} {float(value):.4g}" for name, value in (logs or {}).items())
+        self._line = f"epoch {epoch + 1}/{self.params.get('epochs', '?')} · {values}"
+        if time.monotonic() - self._shown >= self.PAUSE:
+            self._show(self._line)
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Called by Keras once, after the last epoch."""
+        self._show(f"{self._line} · {time.monotonic() - self._begun:.1f} s")
+        print()
+
+    def _show(self, line: str) -> None:
+        # Spaces hide what is left of a longer line; "\r" goes back to the start of the line.
+        print("\r" + line.ljust(self._width), end="", flush=True)
+        self._width = len(line)
+        self._shown = time.monotonic()

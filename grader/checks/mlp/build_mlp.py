@@ -1,0 +1,163 @@
+"""A classifier: its logits with given weights, its number of parameters, and initial weights that are not all the same."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from grader.checks import Array, Arrays, Case, Check, Judged, Mistake, ModelCall
+from grader.checks.mlp._shared import apart
+
+PARAMETERS = "parameters"
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    inputs, hidden, classes = sizes = 5, 8, 3  # distinct, so that a weight is known by its shape
+    weights = (
+        apart(rng, (inputs, hidden), low=0.3, high=1.2),
+        apart(rng, (hidden,), low=0.2, high=0.8),
+        apart(rng, (hidden, classes), low=0.5, high=1.5),
+        apart(rng, (classes,), low=0.3, high=1.0),
+    )
+    x = rng.normal(size=(9, inputs)).astype("float32")
+    given = ModelCall(sizes, inputs={"logits": x}, weights=tuple(weight.astype("float32") for weight in weights))
+    fresh = ModelCall(sizes, inputs={"logits": x})
+    shapes = {"logits": (9, classes)}
+    return [
+        Case("logits", given, weight=3, of=("logits",)),
+        Case("number of parameters", fresh, weight=0.5, of=(PARAMETERS,), property=True),
+        Case("initial weights", fresh, weight=0.5, property=True, accept=differ, shapes=shapes),
+    ]
+
+
+def differ(arrays: Arrays) -> bool:
+    """Whether a fresh model's logits differ between classes and between rows: equal initial weights cannot do that."""
+    logits = np.asarray(arrays["logits"], dtype=float)
+    if not np.abs(logits).max() < 1e6:  # NaN too
+        return False
+    return all(np.ptp(logits, axis=axis).max() > 1e-6 * np.abs(logits).max() for axis in (0, 1))
+
+
+def oracle(
+    run: Any, activation: str = "relu", output: str = "linear", layers: int = 1, biases: bool = True
+) -> dict[str, Array]:
+    activations: dict[str, Callable[[Array], Array]] = {
+        "relu": lambda z: np.maximum(z, 0),
+        "linear": lambda z: z,
+        "tanh": np.tanh,
+        "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+        "softmax": lambda z: np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True)),
+    }
+    inputs, hidden, classes = run.args
+    sizes = [inputs, *[hidden] * layers, classes]
+    count = sum(fan_in * fan_out + biases * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    evidence = {PARAMETERS: np.asarray(count)}
+    if run.weights:
+        kernel, bias, output_kernel, output_bias = (np.asarray(weight, dtype=float) for weight in run.weights)
+        units = activations[activation](np.asarray(run.inputs["logits"], dtype=float) @ kernel + bias)
+        evidence["logits"] = np.asarray(activations[output](units @ output_kernel + output_bias))
+    return evidence
+
+
+def counts(**switches: Any) -> Callable[[Judged], bool]:
+    """A matcher: the number of parameters is that of the oracle with these switches."""
+
+    def match(judged: Judged) -> bool:
+        part = "number of parameters"
+        case = next(case for case in judged.cases if case.part == part)
+        received = judged.received.get(part, {}).get(PARAMETERS)
+        return part in judged.failed and received is not None and bool(received == oracle(case.run, **switches)[PARAMETERS])
+
+    return match
+
+
+HIDDEN = 'layers.Dense(n_hidden, activation="relu")'
+OUTPUT = "layers.Dense(n_classes)"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The model is linear: without an activation, two dense layers are no more than one.",
+            edits=((HIDDEN, "layers.Dense(n_hidden)"),),
+            switches={"activation": "linear"},
+        ),
+        Mistake(
+            "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.",
+            edits=((OUTPUT, 'layers.Dense(n_classes, activation="softmax")'),),
+            switches={"output": "softmax"},
+        ),
+        Mistake(
+            "No output is negative: logits need both signs, so the last layer has no ReLU.",
+            edits=((OUTPUT, 'layers.Dense(n_classes, activation="relu")'),),
+            switches={"output": "relu"},
+        ),
+        Mistake(
+            "The outputs lie between 0 and 1: that is a sigmoid; the last layer has no activation.",
+            edits=((OUTPUT, 'layers.Dense(n_classes, activation="sigmoid")'),),
+            switches={"output": "sigmoid"},
+        ),
+        Mistake(
+            "The hidden layer has a tanh: this exercise asks for ReLU.",
+            edits=((HIDDEN, 'layers.Dense(n_hidden, activation="tanh")'),),
+            switches={"activation": "tanh"},
+        ),
+        Mistake(
+            "The hidden layer has a sigmoid: this exercise asks for ReLU.",
+            edits=((HIDDEN, 'layers.Dense(n_hidden, activation="sigmoid")'),),
+            switches={"activation": "sigmoid"},
+        ),
+        Mistake(
+            "There are too many parameters: the model has a second hidden layer.",
+            edits=((f"{HIDDEN}(inputs)", f'{HIDDEN}(layers.Dense(n_hidden, activation="relu")(inputs))'),),
+            matches=counts(layers=2),
+        ),
+        Mistake(
+            "There are too few parameters: the hidden layer is missing, or the output does not come from it.",
+            edits=((f"{OUTPUT}(hidden)", f"{OUTPUT}(inputs)"),),
+            matches=counts(layers=0),
+        ),
+        Mistake(
+            "There are too few parameters: the dense layers lack their biases.",
+            edits=((HIDDEN, HIDDEN[:-1] + ", use_bias=False)"), (OUTPUT, OUTPUT[:-1] + ", use_bias=False)")),
+            matches=counts(biases=False),
+        ),
+        Mistake(
+            "A new model gives all classes the same logit: units that start equal learn the same; let Keras draw the weights.",
+            edits=((HIDDEN, HIDDEN[:-1] + ', kernel_initializer="zeros")'),),
+            matches=lambda judged: judged.failed == {"initial weights"} and "initial weights" in judged.received,
+        ),
+    ),
+    alternatives=(
+        """
+def build_mlp(n_inputs, n_hidden, n_classes):
+    model = keras.Sequential()
+    model.add(layers.Input(shape=(n_inputs,)))
+    model.add(layers.Dense(n_hidden))
+    model.add(layers.Activation("relu"))
+    model.add(layers.Dense(n_classes, kernel_initializer="he_normal", activation="linear"))
+    return model
+""",
+        """
+def build_mlp(n_inputs, n_hidden, n_classes):
+    class Classifier(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.last = layers.Dense(n_classes)
+            self.first = layers.Dense(n_hidden)
+
+        def call(self, x):
+            return self.last(ops.relu(self.first(x)))
+
+    return Classifier()
+""",
+        """
+def build_mlp(n_inputs, n_hidden, n_classes):
+    model = keras.Sequential([layers.Dense(n_hidden, activation=ops.relu), layers.Dense(n_classes)])
+    model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+""",
+    ),
+)

@@ -1,0 +1,97 @@
+"""Counting parameters: one layer, three layers and five, with sizes that do not repeat."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(length: int) -> Call:
+        return Call(([int(size) for size in rng.permutation(np.arange(2, 30))[:length]],))
+
+    return [Case("one layer", run(2)), Case("three layers", run(4)), Case("five layers", run(6))]
+
+
+def oracle(run: Call, way: str = "") -> Array:
+    sizes = np.asarray(run.args[0])
+    weights, biases = sizes[:-1] @ sizes[1:], sizes[1:].sum()
+    return np.asarray(
+        {
+            "": weights + biases,
+            "no biases": weights,
+            "input biases": weights + sizes.sum(),
+            "one bias a layer": weights + len(sizes) - 1,
+            "biases of the inputs": weights + sizes[:-1].sum(),
+            "no output bias": weights + sizes[1:-1].sum(),
+            "neurons": sizes.sum(),
+            "product": np.prod(sizes),
+        }[way]
+    )
+
+
+SUM = "sizes[k] * sizes[k + 1] + sizes[k + 1] for k"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The biases are missing: each layer has one per output.",
+            edits=((SUM, "sizes[k] * sizes[k + 1] for k"),),
+            switches={"way": "no biases"},
+        ),
+        Mistake(
+            "The inputs got biases too: only the layers that compute something have them.",
+            edits=(("return sum(", "return sizes[0] + sum("),),
+            switches={"way": "input biases"},
+        ),
+        Mistake(
+            "Each layer has a single bias in this count: it has one per output.",
+            edits=((SUM, "sizes[k] * sizes[k + 1] + 1 for k"),),
+            switches={"way": "one bias a layer"},
+        ),
+        Mistake(
+            "Each layer has one bias per input in this count: biases belong to the outputs.",
+            edits=((SUM, "sizes[k] * sizes[k + 1] + sizes[k] for k"),),
+            switches={"way": "biases of the inputs"},
+        ),
+        Mistake(
+            "The last layer lacks its biases: an output layer is a dense layer like the others.",
+            edits=(("for k in range(len(sizes) - 1))", "for k in range(len(sizes) - 1)) - sizes[-1]"),),
+            switches={"way": "no output bias"},
+        ),
+        Mistake(
+            "These are the neurons, not their parameters: count the connections and the biases.",
+            edits=(("return sum(", "return sum(sizes) + 0 * sum("),),
+            switches={"way": "neurons"},
+        ),
+        Mistake(
+            "All sizes are multiplied together: only neighbouring layers are connected, and their counts add up.",
+            edits=(("return sum(", "return int(np.prod(sizes)) + 0 * sum("),),
+            switches={"way": "product"},
+        ),
+    ),
+    alternatives=(
+        """
+def count_params(sizes):
+    total = 0
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        total += (inputs + 1) * outputs
+    return float(total)
+""",
+        """
+def count_params(sizes):
+    sizes = np.array(sizes)
+    return np.dot(sizes[:-1], sizes[1:]) + np.sum(sizes[1:])
+""",
+        """
+def count_params(sizes):
+    first, *rest = sizes
+    model = keras.Sequential([layers.Input((first,)), *(layers.Dense(size) for size in rest)])
+    return model.count_params()
+""",
+    ),
+    # Whole numbers: nothing between right and wrong.
+    atol=0.1,
+    rtol=0.0,
+)

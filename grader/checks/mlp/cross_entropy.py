@@ -1,0 +1,128 @@
+"""Cross-entropy: a batch whose mean differs from its sum, and logits whose softmax rounds to 0 at the label."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.checks.mlp._shared import got, not_finite
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    # Labels are all different where they can be, and bounded logits keep every probability above 0.01.
+    logits = rng.uniform(-1.5, 1.5, size=(5, 4))
+    labels = rng.permutation(np.array([0, 1, 2, 3, rng.integers(4)]))
+    large_labels = rng.permutation(3)
+    large = rng.normal(size=(3, 3)) + np.array([[1000.0], [-1000.0], [0.0]])
+    # Two rows are far from their label: softmax gives it a probability that float32 and float64 round to 0.
+    large[[0, 2], large_labels[[0, 2]]] -= rng.uniform(800, 1200, size=2)
+    return [
+        Case("values", Call((logits.astype("float32"), labels.astype("int32"))), weight=3),
+        Case("large logits", Call((large.astype("float32"), large_labels.astype("int32")))),
+    ]
+
+
+def oracle(run: Call, way: str = "") -> Array:
+    logits, labels = np.asarray(run.args[0], dtype=float), np.asarray(run.args[1])
+    if way == "double softmax":
+        exponentials = np.exp(logits - logits.max(axis=1)[:, None])
+        logits = exponentials / exponentials.sum(axis=1)[:, None]
+    losses = np.array([np.logaddexp.reduce(row) - row[label] for row, label in zip(logits, labels, strict=True)])
+    if way == "sum":
+        return np.asarray(losses.sum())
+    if way == "sign":
+        return np.asarray(-losses.mean())
+    if way == "all entries":
+        return np.asarray(losses.sum() / logits.size)
+    if way == "no log":
+        return np.asarray(-np.exp(-losses).mean())
+    if way == "raw":
+        return np.asarray(-logits[np.arange(len(labels)), labels].mean())
+    return np.asarray(losses.mean())
+
+
+def is_clipped(judged: Judged) -> bool:
+    """Right, but for a loss of 1000 nats something much smaller."""
+    received = got(judged, "large logits")
+    right = oracle(next(case for case in judged.cases if case.part == "large logits").run)
+    return judged.failed == {"large logits"} and received.size == 1 and 0 < float(received) < float(right) / 2
+
+
+SAFE = "log_probabilities = shifted - log_sums"
+RETURN = "return -ops.mean(of_labels)"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The loss grows with the batch: take the mean over the rows, not the sum.",
+            edits=((RETURN, "return -ops.sum(of_labels)"),),
+            switches={"way": "sum"},
+        ),
+        Mistake(
+            "The loss is negative: a log of a probability is at most 0, so it needs a minus sign.",
+            edits=((RETURN, "return ops.mean(of_labels)"),),
+            switches={"way": "sign"},
+        ),
+        Mistake(
+            "The loss is too small by a factor of the number of classes: divide by the rows alone, not by all entries.",
+            edits=((RETURN, "return -ops.mean(ops.one_hot(labels, logits.shape[-1]) * log_probabilities)"),),
+            switches={"way": "all entries"},
+        ),
+        Mistake(
+            "Softmax was applied twice: the arguments are logits, and one softmax is part of the loss.",
+            edits=(("shifted = logits - ops.max(logits, axis=-1, keepdims=True)", "shifted = ops.softmax(logits)"),),
+            switches={"way": "double softmax"},
+        ),
+        Mistake(
+            "Large logits give NaN or infinity: a probability was rounded to 0 before its log. Simplify log(softmax) first.",
+            edits=((SAFE, "log_probabilities = ops.log(ops.exp(shifted) / ops.exp(log_sums))"),),
+            matches=lambda judged: judged.failed == {"large logits"} and not_finite(judged, "large logits"),
+        ),
+        Mistake(
+            "Large losses are cut off: a small number inside the log hides the problem. Simplify log(softmax) instead.",
+            edits=((SAFE, "log_probabilities = ops.log(ops.maximum(ops.exp(shifted) / ops.exp(log_sums), 1e-7))"),),
+            matches=is_clipped,
+        ),
+        Mistake(
+            "The log is missing: the loss is minus the log of the probability, not minus the probability.",
+            edits=((RETURN, "return -ops.mean(ops.exp(of_labels))"),),
+            switches={"way": "no log"},
+        ),
+        Mistake(
+            "The scores of the labels were averaged as they are: turn them into log-probabilities first.",
+            edits=((SAFE, "log_probabilities = logits"),),
+            switches={"way": "raw"},
+        ),
+        Mistake(
+            "There is one loss per row: average them into a single number.",
+            edits=((RETURN, "return -of_labels[:, 0]"),),
+            matches=lambda judged: "shape (), received (5,)" in judged.errors.get("values", ""),
+        ),
+    ),
+    alternatives=(
+        """
+def cross_entropy(logits, labels):
+    chosen = ops.sum(ops.one_hot(labels, logits.shape[-1]) * logits, axis=-1)
+    return ops.mean(ops.logsumexp(logits, axis=-1) - chosen)
+""",
+        """
+def cross_entropy(logits, labels):
+    log_probabilities = ops.log_softmax(logits, axis=-1)
+    return -ops.sum(ops.one_hot(labels, logits.shape[1]) * log_probabilities) / logits.shape[0]
+""",
+        """
+def cross_entropy(logits, labels):
+    logits, labels = np.asarray(logits, dtype="float64"), np.asarray(labels)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+    return float(losses.mean())
+""",
+        """
+def cross_entropy(logits, labels):
+    total = 0.0
+    for row, label in zip(ops.convert_to_numpy(logits), ops.convert_to_numpy(labels)):
+        total = total + np.log(np.sum(np.exp(row - row[label] - np.max(row - row[label])))) + np.max(row - row[label])
+    return total / len(ops.convert_to_numpy(labels))
+""",
+    ),
+)

@@ -1,0 +1,152 @@
+"""Back-propagation through tanh and softmax cross-entropy: every size distinct, every class among the labels."""
+
+from typing import Any
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.mlp._shared import apart
+
+NAMES = ("output_kernel", "output_bias", "hidden_kernel", "hidden_bias")
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    params = {
+        "hidden_kernel": apart(rng, (5, 3), low=0.2, high=0.8),
+        "hidden_bias": apart(rng, (3,), low=0.2, high=0.6),
+        "output_kernel": apart(rng, (3, 4), low=0.5, high=1.5),
+        "output_bias": apart(rng, (4,), low=0.2, high=0.6),
+    }
+    labels = rng.permutation(np.concatenate([np.arange(4), rng.integers(4, size=3)]))
+    run = Call((params, rng.normal(size=(7, 5)), labels), returns=NAMES, numpy=True)
+    return [Case(name.replace("_", " "), run, weight=2 if name.startswith("hidden") else 1, of=(name,)) for name in NAMES]
+
+
+def slope(way: str, units: Array) -> Array:
+    """The derivative of the hidden activation, or what is taken for it."""
+    if way == "no slope":
+        return np.ones_like(units)
+    if way == "not squared":
+        return np.asarray(1 - units)
+    if way == "sigmoid":
+        return np.asarray(units * (1 - units))
+    if way == "slope of the units":
+        return np.asarray(1 - np.tanh(units) ** 2)
+    return np.asarray(1 / np.cosh(np.arctanh(units)) ** 2)
+
+
+def oracle(run: Call, way: str = "") -> dict[str, Array]:
+    """One row at a time, by the chain rule written out."""
+    params, x, labels = run.args
+    grads: dict[str, Any] = {name: np.zeros_like(value) for name, value in params.items()}
+    for row, label in zip(x, labels, strict=True):
+        units = np.tanh(params["hidden_kernel"].T @ row + params["hidden_bias"])
+        logits = params["output_kernel"].T @ units + params["output_bias"]
+        errors = np.exp(logits - np.logaddexp.reduce(logits))
+        errors[label] -= way != "no targets"
+        back = params["output_kernel"] @ errors * slope(way, units)
+        grads["output_bias"] += errors
+        grads["output_kernel"] += np.outer(units, errors)
+        grads["hidden_bias"] += back
+        grads["hidden_kernel"] += np.outer(row, back)
+    factor = {"sum": 1.0, "sign": -1 / len(x)}.get(way, 1 / len(x))
+    factors = {name: factor / len(x) if way == "mean of biases" and "bias" in name else factor for name in grads}
+    return {name: grads[name] * factors[name] for name in NAMES}
+
+
+SLOPE = "z_grad = hidden_grad * (1 - hidden**2)"
+ERRORS = "(probabilities - targets)"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "All gradients grow with the batch: the loss is a mean, so divide by the number of rows.",
+            edits=((f"{ERRORS} / len(x)", ERRORS),),
+            switches={"way": "sum"},
+        ),
+        Mistake(
+            "The gradients of the biases are too small by a factor of the batch: sum over the rows, the mean is already taken.",
+            edits=(("z_grad.sum(axis=0)", "z_grad.mean(axis=0)"), ("logits_grad.sum(axis=0)", "logits_grad.mean(axis=0)")),
+            switches={"way": "mean of biases"},
+        ),
+        Mistake(
+            "The hidden layer's gradients ignore its activation: multiply by the derivative of tanh.",
+            edits=((SLOPE, "z_grad = hidden_grad"),),
+            switches={"way": "no slope"},
+        ),
+        Mistake(
+            "The derivative of tanh is not right: its square is missing.",
+            edits=((SLOPE, "z_grad = hidden_grad * (1 - hidden)"),),
+            switches={"way": "not squared"},
+        ),
+        Mistake(
+            "The hidden layer's gradients use the derivative of the sigmoid: this network has tanh.",
+            edits=((SLOPE, "z_grad = hidden_grad * hidden * (1 - hidden)"),),
+            switches={"way": "sigmoid"},
+        ),
+        Mistake(
+            "tanh was applied twice in its derivative: the hidden units already are tanh of something.",
+            edits=((SLOPE, "z_grad = hidden_grad * (1 - np.tanh(hidden) ** 2)"),),
+            switches={"way": "slope of the units"},
+        ),
+        Mistake(
+            "All gradients have the wrong sign: the error is predicted minus true.",
+            edits=((ERRORS, "(targets - probabilities)"),),
+            switches={"way": "sign"},
+        ),
+        Mistake(
+            "The gradients do not depend on the labels: subtract the true class from the probabilities.",
+            edits=((ERRORS, "probabilities"),),
+            switches={"way": "no targets"},
+        ),
+    ),
+    alternatives=(
+        """
+def mlp_backward(params, x, labels):
+    batch = x.shape[0]
+    hidden = np.tanh(np.einsum("bi,ih->bh", x, params["hidden_kernel"]) + params["hidden_bias"])
+    errors = np.exp(np.einsum("bh,hc->bc", hidden, params["output_kernel"]) + params["output_bias"])
+    errors /= errors.sum(axis=1, keepdims=True)
+    errors[np.arange(batch), labels] -= 1
+    grads = {"output_kernel": np.einsum("bh,bc->hc", hidden, errors), "output_bias": errors.sum(0)}
+    back = np.einsum("bc,hc->bh", errors, params["output_kernel"]) * (1 - hidden) * (1 + hidden)
+    grads.update(hidden_kernel=np.einsum("bi,bh->ih", x, back), hidden_bias=back.sum(0))
+    return {name: grads[name] / batch for name in params}
+""",
+        """
+def mlp_backward(params, x, labels):
+    kernel, bias, output_kernel, output_bias = (
+        ops.convert_to_tensor(params[name], dtype="float32")
+        for name in ("hidden_kernel", "hidden_bias", "output_kernel", "output_bias")
+    )
+    x = ops.convert_to_tensor(x, dtype="float32")
+    hidden = ops.tanh(ops.matmul(x, kernel) + bias)
+    probabilities = ops.softmax(ops.matmul(hidden, output_kernel) + output_bias)
+    errors = (probabilities - ops.one_hot(labels, output_bias.shape[0])) / x.shape[0]
+    back = ops.matmul(errors, ops.transpose(output_kernel)) * (1 - ops.square(hidden))
+    return {
+        "output_bias": ops.sum(errors, axis=0),
+        "output_kernel": ops.matmul(ops.transpose(hidden), errors),
+        "hidden_bias": ops.sum(back, axis=0),
+        "hidden_kernel": ops.matmul(ops.transpose(x), back),
+    }
+""",
+        """
+def mlp_backward(params, x, labels):
+    grads = {name: np.zeros(value.shape) for name, value in params.items()}
+    for row, label in zip(x, labels):
+        hidden = np.tanh(row @ params["hidden_kernel"] + params["hidden_bias"])
+        exponentials = np.exp(hidden @ params["output_kernel"] + params["output_bias"])
+        error = exponentials / exponentials.sum()
+        error[label] -= 1
+        back = (params["output_kernel"] @ error) * (1 - hidden * hidden)
+        grads["output_kernel"] += hidden[:, None] * error[None, :] / len(x)
+        grads["output_bias"] += error / len(x)
+        grads["hidden_kernel"] += row[:, None] * back[None, :] / len(x)
+        grads["hidden_bias"] += back / len(x)
+    return {name: value.tolist() for name, value in grads.items()}
+""",
+    ),
+)

@@ -1,0 +1,162 @@
+"""A step with momentum: a velocity that is not zero, so that the conventions differ, and inputs that have to stay the same."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.mlp._shared import apart
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(calls: int = 1, **shapes: tuple[int, ...]) -> Call:
+        params, grads, velocity = ({name: apart(rng, shape) for name, shape in shapes.items()} for _ in range(3))
+        args = params, grads, velocity, float(rng.uniform(0.05, 0.4)), float(rng.uniform(0.6, 0.9))
+        return Call(args, returns=("params", "velocity"), numpy=True, calls=calls)
+
+    values = run(hidden_kernel=(2, 3), hidden_bias=(3,))
+    return [
+        Case("parameters", values, weight=2, of=("params.hidden_kernel", "params.hidden_bias")),
+        Case("velocity", values, weight=2, of=("velocity.hidden_kernel", "velocity.hidden_bias")),
+        Case("inputs left as they are", run(calls=2, embedding=(4, 2), scale=(5,))),
+    ]
+
+
+def one(value: Array, gradient: Array, velocity: Array, rate: float, momentum: float, way: str) -> tuple[Array, Array]:
+    """The step of one array: its new value and velocity, in the ways in which it is done elsewhere."""
+    new = momentum * velocity - rate * gradient
+    if way == "torch":
+        new = momentum * velocity + gradient
+        return value - rate * new, new
+    if way == "minus":
+        new = momentum * velocity + rate * gradient
+        return value - new, new
+    if way == "average":
+        new = momentum * velocity + (1 - momentum) * gradient
+        return value - rate * new, new
+    if way == "uphill":
+        new = momentum * velocity + rate * gradient
+    if way == "no momentum":
+        new = -rate * gradient
+    if way == "nesterov":
+        return value + momentum * new - rate * gradient, new
+    if way == "old velocity":
+        return value + velocity, new
+    if way == "gradient twice":
+        return value + new - rate * gradient, new
+    return value + new, new
+
+
+def oracle(run: Call, way: str = "") -> dict[str, Array]:
+    params, grads, velocity, rate, momentum = run.args
+    evidence = {}
+    for name in params:
+        value, speed = params[name], velocity[name]
+        for _ in range(run.calls if way in ("in place", "velocity in place") else 1):
+            start = params[name] if way == "velocity in place" else value
+            value, speed = one(start, grads[name], speed, rate, momentum, way)
+        evidence[f"params.{name}"], evidence[f"velocity.{name}"] = np.asarray(value), np.asarray(speed)
+    return evidence
+
+
+VELOCITY = "momentum * velocity[name] - learning_rate * grads[name]"
+PARAMS = "params[name] + new_velocity[name]"
+FIRST = f"new_velocity = {{name: {VELOCITY} for name in params}}"
+SECOND = f"new_params = {{name: {PARAMS} for name in params}}"
+RETURN = "return new_params, new_velocity"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The learning rate is applied to the velocity: here it belongs to the gradient, before it enters the velocity.",
+            edits=(
+                (VELOCITY, "momentum * velocity[name] + grads[name]"),
+                (PARAMS, "params[name] - learning_rate * new_velocity[name]"),
+            ),
+            switches={"way": "torch"},
+        ),
+        Mistake(
+            "The velocity points uphill and is subtracted: in Keras's convention it points downhill and is added.",
+            edits=(
+                (VELOCITY, "momentum * velocity[name] + learning_rate * grads[name]"),
+                (PARAMS, "params[name] - new_velocity[name]"),
+            ),
+            switches={"way": "minus"},
+        ),
+        Mistake(
+            "The velocity is a running average with (1 - momentum): Keras adds the whole step, learning rate times gradient.",
+            edits=(
+                (VELOCITY, "momentum * velocity[name] + (1 - momentum) * grads[name]"),
+                (PARAMS, "params[name] - learning_rate * new_velocity[name]"),
+            ),
+            switches={"way": "average"},
+        ),
+        Mistake(
+            "The step goes uphill: the gradient enters the velocity with a minus.",
+            edits=((VELOCITY, "momentum * velocity[name] + learning_rate * grads[name]"),),
+            switches={"way": "uphill"},
+        ),
+        Mistake(
+            "The old velocity was forgotten: a share of it, the momentum, is kept.",
+            edits=((VELOCITY, "-learning_rate * grads[name]"),),
+            switches={"way": "no momentum"},
+        ),
+        Mistake(
+            "The velocity is right, but the parameters moved by the old one: update the velocity first.",
+            edits=((PARAMS, "params[name] + velocity[name]"),),
+            switches={"way": "old velocity"},
+        ),
+        Mistake(
+            "The velocity is right, but the parameters look ahead: that is Nesterov's variant; here they move by the velocity.",
+            edits=((PARAMS, "params[name] + momentum * new_velocity[name] - learning_rate * grads[name]"),),
+            switches={"way": "nesterov"},
+        ),
+        Mistake(
+            "The velocity is right, but the gradient moved the parameters twice: it is already part of the velocity.",
+            edits=((PARAMS, "params[name] + new_velocity[name] - learning_rate * grads[name]"),),
+            switches={"way": "gradient twice"},
+        ),
+        Mistake(
+            "The values are right, but `params` and `velocity` were changed as well: fill new dicts, leave the arrays alone.",
+            edits=(
+                (FIRST, f"for name in params:\n        velocity[name] = {VELOCITY}"),
+                (SECOND, "    params[name] = params[name] + velocity[name]"),
+                (RETURN, "return params, velocity"),
+            ),
+            switches={"way": "in place"},
+        ),
+        Mistake(
+            "The values are right, but `velocity` was changed as well: fill a new dict and leave its arrays alone.",
+            edits=((FIRST, f"new_velocity = velocity\n    for name in params:\n        velocity[name] = {VELOCITY}"),),
+            switches={"way": "velocity in place"},
+        ),
+    ),
+    alternatives=(
+        """
+def momentum_step(params, grads, velocity, learning_rate, momentum):
+    new_params, new_velocity = {}, {}
+    for name, value in params.items():
+        new_velocity[name] = velocity[name] * momentum
+        new_velocity[name] -= learning_rate * grads[name]
+        new_params[name] = (value + new_velocity[name]).tolist()
+    return [new_params, new_velocity]
+""",
+        """
+def momentum_step(params, grads, velocity, learning_rate, momentum):
+    params, velocity = dict(params), dict(velocity)
+    for name in params:
+        velocity[name] = momentum * velocity[name] - learning_rate * grads[name]
+        params[name] = params[name] + velocity[name]
+    return {"velocity": velocity, "params": params}
+""",
+        """
+def momentum_step(params, grads, velocity, learning_rate, momentum):
+    new_params = {}
+    for name in params:
+        step = learning_rate * ops.convert_to_tensor(grads[name], "float32")
+        kept = momentum * ops.convert_to_tensor(velocity[name], "float32")
+        new_params[name] = ops.convert_to_tensor(params[name], "float32") - step + kept, kept - step
+    return {name: pair[0] for name, pair in new_params.items()}, {name: pair[1] for name, pair in new_params.items()}
+""",
+    ),
+)

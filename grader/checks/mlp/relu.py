@@ -1,0 +1,118 @@
+"""ReLU: numbers of both signs, zeros, and some far from 0, in several shapes."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.checks.mlp._shared import apart, got
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(*shape: int) -> Call:
+        z = apart(rng, shape, low=0.5, high=4.0).ravel()
+        z[np.argmax(z)] += 20.0
+        z[np.argmin(z)] -= 20.0
+        z[np.argmin(np.abs(z))] = 0.0
+        return Call((z.reshape(shape).astype("float32"),))
+
+    return [Case("values", run(3, 4), weight=2), Case("other shapes", run(2, 3, 5))]
+
+
+def oracle(run: Call, way: str = "") -> Array:
+    z = np.asarray(run.args[0], dtype=float)
+    if way == "abs":
+        return np.asarray(np.abs(z))
+    if way == "negatives":
+        return np.where(z < 0, z, 0.0)
+    if way == "softplus":
+        return np.asarray(np.logaddexp(0.0, z))
+    return np.where(z > 0, z, 0.0)
+
+
+def steps(judged: Judged) -> bool:
+    """1 or True where a number is positive; on TensorFlow, a number times a comparison is a truth value too."""
+    received = judged.received.get("values", {}).get("result")
+    right = oracle(judged.cases[0].run)
+    if received is None or received.shape != right.shape:
+        return False
+    return received.dtype.kind == "b" or bool((received == (right > 0)).all())
+
+
+def leaks(judged: Judged) -> bool:
+    """Negative numbers came back multiplied by one small positive number."""
+    received, z = got(judged, "values"), np.asarray(judged.cases[0].run.args[0], dtype=float)
+    if received.shape != z.shape:
+        return False
+    slopes = received[z < 0] / z[z < 0]
+    right = np.allclose(received[z >= 0], z[z >= 0], atol=1e-5)
+    return bool(right and slopes.min() > 1e-4 and slopes.max() < 0.99 and np.ptp(slopes) < 1e-4)
+
+
+def clips(judged: Judged) -> bool:
+    """Right up to some level, and that level above it."""
+    received, right = got(judged, "values"), oracle(judged.cases[0].run)
+    if received.shape != right.shape or not np.isfinite(received).all():
+        return False
+    level = received.max()
+    return bool(0 < level < right.max() - 1e-3 and np.allclose(received, np.minimum(right, level), atol=1e-5)) and not steps(
+        judged
+    )
+
+
+def reduces(judged: Judged) -> bool:
+    return any("should have the shape" in judged.errors.get(part, "") for part in ("values", "other shapes"))
+
+
+RETURN = "return ops.maximum(z, 0.0)"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "Negative numbers came back positive: they become 0, this is no absolute value.",
+            edits=((RETURN, "return ops.abs(z)"),),
+            switches={"way": "abs"},
+        ),
+        Mistake(
+            "Positive numbers became 1 or True: ReLU keeps their size. Cast a comparison to float before you multiply by it.",
+            edits=((RETURN, 'return ops.cast(z > 0, "float32")'),),
+            matches=steps,
+        ),
+        Mistake(
+            "The negative numbers were kept and the positive ones lost: it is the other way round.",
+            edits=((RETURN, "return ops.minimum(z, 0.0)"),),
+            switches={"way": "negatives"},
+        ),
+        Mistake(
+            "Negative numbers leak through with a small slope: that is leaky ReLU; here they become exactly 0.",
+            edits=((RETURN, "return ops.maximum(z, 0.1 * z)"),),
+            matches=leaks,
+        ),
+        Mistake(
+            "Large numbers are cut off: ReLU has no upper limit.",
+            edits=((RETURN, "return ops.clip(z, 0.0, 6.0)"),),
+            matches=clips,
+        ),
+        Mistake(
+            "The result is smooth around 0: that is softplus; ReLU has a corner.",
+            edits=((RETURN, "return ops.softplus(z)"),),
+            switches={"way": "softplus"},
+        ),
+        Mistake(
+            "The shape changed: compare each number with 0 by itself, rather than take the largest of several.",
+            edits=((RETURN, "return ops.max(z, axis=-1)"),),
+            matches=reduces,
+        ),
+    ),
+    alternatives=(
+        ((RETURN, "return ops.where(z > 0, z, ops.zeros_like(z))"),),
+        ((RETURN, "return (z + ops.abs(z)) / 2"),),
+        ((RETURN, 'return z * ops.cast(z > 0, "float32")'),),
+        """
+def relu(z):
+    z = np.asarray(z).astype("float64")
+    z[z < 0] = 0
+    return z.tolist()
+""",
+    ),
+)

@@ -1,0 +1,101 @@
+"""A step of gradient descent: the values, other names than the notebook's, and inputs that have to stay as they are."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.mlp._shared import apart
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(shapes: Shapes, calls: int = 1) -> Call:
+        params, grads = ({name: apart(rng, shape) for name, shape in shapes.items()} for _ in range(2))
+        args = params, grads, float(rng.uniform(0.05, 0.4))
+        return Call(args, returns=tuple(shapes), numpy=True, calls=calls)
+
+    layer: Shapes = {"output_kernel": (3, 2), "output_bias": (2,)}
+    return [
+        Case("values", run({"hidden_kernel": (2, 3), "hidden_bias": (3,), **layer}), weight=2),
+        Case("other names", run({"embedding": (4, 2), "scale": (5,)})),
+        Case("inputs left as they are", run(layer, calls=2)),
+    ]
+
+
+def oracle(
+    run: Call, sign: int = -1, rate: bool = True, keep: bool = True, biases: bool = True, steps: int = 1
+) -> dict[str, Array]:
+    params, grads, learning_rate = run.args
+    learning_rate = learning_rate if rate else 1.0
+    steps = run.calls if steps > 1 else 1
+    return {
+        name: np.asarray(keep * value + sign * steps * learning_rate * grads[name] * (biases or "bias" not in name))
+        for name, value in params.items()
+    }
+
+
+RETURN = "return {name: value - learning_rate * grads[name] for name, value in params.items()}"
+UPDATED = "value - learning_rate * grads[name]"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The step goes uphill: the gradient points to larger losses, so subtract it.",
+            edits=((UPDATED, "value + learning_rate * grads[name]"),),
+            switches={"sign": 1},
+        ),
+        Mistake(
+            "The learning rate makes no difference: multiply the gradient by it.",
+            edits=((UPDATED, "value - grads[name]"),),
+            switches={"rate": False},
+        ),
+        Mistake(
+            "What came back is the step alone: add it to the parameters.",
+            edits=((UPDATED, "-learning_rate * grads[name]"),),
+            switches={"keep": False},
+        ),
+        Mistake(
+            "The values are right, but `params` was changed as well: fill a new dict and leave the arrays as they are.",
+            edits=((RETURN, "for name in params:\n        params[name] -= learning_rate * grads[name]\n    return params"),),
+            switches={"steps": 2},
+        ),
+        Mistake(
+            "Some parameters did not move: the biases have gradients too.",
+            edits=((UPDATED, 'value - learning_rate * grads[name] * ("bias" not in name)'),),
+            switches={"biases": False},
+        ),
+        Mistake(
+            "The parameters came back as they were: take one step.",
+            edits=((UPDATED, "value"),),
+            switches={"sign": 0},
+        ),
+    ),
+    alternatives=(
+        """
+def sgd_step(params, grads, learning_rate):
+    new = dict(params)
+    for name in new:
+        new[name] = new[name] - learning_rate * grads[name]
+    return new
+""",
+        """
+def sgd_step(params, grads, learning_rate):
+    new = {name: value.copy() for name, value in params.items()}
+    for name, gradient in grads.items():
+        new[name] -= learning_rate * gradient
+    return new
+""",
+        """
+def sgd_step(params, grads, learning_rate):
+    return {
+        name: ops.subtract(
+            ops.convert_to_tensor(params[name], "float32"),
+            ops.multiply(learning_rate, ops.convert_to_tensor(grads[name], "float32")),
+        )
+        for name in reversed(list(params))
+    }
+""",
+    ),
+)

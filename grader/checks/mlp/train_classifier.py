@@ -1,0 +1,217 @@
+"""A trained classifier, on data drawn for this submission: its accuracy on new samples, and what accuracy cannot show.
+
+The data are fresh MNIST-1D curves. Which class has which number, and the order of the 40 features, are secret and other
+for every submission: a network of dense layers does not care, weights that were trained elsewhere do.
+
+Nobody knows the highest accuracy that is possible here (a convolutional network that is told the order gets past 0.9), so no
+result is called too good to be true. `grader/calibration.md` has the measurements that the bar is taken from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from course import data
+from grader.bars import Bar
+from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+
+LEAST_ACCURACY = 0.52
+TRAIN = JUDGED = 4000
+PROBES = 20
+CHANCE = 0.2
+"""Above what guessing one of ten classes ever reaches on 4,000 samples."""
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    names, order = rng.permutation(10), rng.permutation(data.LENGTH)
+
+    def draw(samples: int) -> tuple[Array, Array]:
+        digits = rng.permutation(np.arange(samples) % 10)
+        return data.mnist1d_curves(digits, rng)[:, order], names[digits]
+
+    x, y = draw(TRAIN)
+    fresh, labels = draw(JUDGED)
+    a, b = draw(PROBES)[0], draw(PROBES)[0]
+    run = ModelCall(
+        (x, y, int(rng.integers(2**31))),
+        numpy=True,
+        inputs={"fresh": fresh, "a": a, "b": b, "a + b": a + b, "0": np.zeros_like(a)},
+    )
+
+    def accuracy(arrays: Arrays) -> float:
+        return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
+
+    shape = {"fresh": (JUDGED, 10)}
+    probes = dict.fromkeys(("a", "b", "a + b", "0"), (PROBES, 10))
+    return [
+        Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
+        Case("logits", run, weight=2, accept=are_logits, shapes=shape, property=True),
+        Case("non-linearity", run, weight=1, accept=bends, shapes=probes, property=True),
+    ]
+
+
+def oracle(run: Call) -> Array:
+    raise NotImplementedError("every case is judged by what the trained model does.")
+
+
+# --- what accuracy cannot show ---
+
+
+def sums_to_one(z: Array) -> bool:
+    return bool(np.allclose(z.sum(axis=1), 1, atol=1e-3))
+
+
+def are_logits(arrays: Arrays) -> bool:
+    """Whether the outputs can be any number: finite, and not all of one kind as after softmax, sigmoid or ReLU."""
+    z = arrays["fresh"]
+    return bool(np.isfinite(z).all()) and bool((z < 0).any()) and not sums_to_one(z)
+
+
+def bends(arrays: Arrays) -> bool:
+    """Whether the model is not affine. An affine map obeys f(a + b) = f(a) + f(b) - f(0)."""
+    a, b, both, zero = (np.asarray(arrays[name], dtype=float) for name in ("a", "b", "a + b", "0"))
+    if not all(np.isfinite(z).all() for z in (a, b, both, zero)):
+        return False
+    # Rounding in float32 leaves about 1e-6 of the largest logit; a trained ReLU network leaves more than a tenth.
+    return bool(np.abs(both - a - b + zero).max() > 1e-3 * max(1e-30, *(np.abs(z).max() for z in (a, b, both, zero))))
+
+
+# --- known mistakes ---
+
+
+def received(judged: Judged) -> tuple[Array, float] | None:
+    """The logits of the fresh samples and their accuracy, or `None` if there are none that are numbers."""
+    arrays = judged.received.get("accuracy", {})
+    bar = next(case.accept for case in judged.cases if case.part == "accuracy")
+    if "fresh" not in arrays or not np.isfinite(arrays["fresh"]).all() or not isinstance(bar, Bar):
+        return None
+    return np.asarray(arrays["fresh"], dtype=float), bar.measure(arrays)
+
+
+def symptom(judged: Judged) -> str:
+    """The one thing that the evidence shows first; "" for none."""
+    if (found := received(judged)) is None or not judged.failed:
+        return ""
+    z, accuracy = found
+    if np.ptp(z, axis=0).max() < 1e-6 * max(1.0, np.abs(z).max()):
+        return "constant"
+    if (z >= 0).all():
+        if sums_to_one(z):
+            return "probabilities"
+        return "sigmoid" if z.max() <= 1 else "relu"
+    if "non-linearity" in judged.failed:
+        return "linear"
+    if accuracy < CHANCE:
+        return "untrained"
+    return "undertrained" if "accuracy" in judged.failed else ""
+
+
+def shows(name: str) -> Callable[[Judged], bool]:
+    return lambda judged: symptom(judged) == name
+
+
+HIDDEN = 'layers.Dense(256, activation="relu")'
+OUTPUT = "layers.Dense(classes)"
+FIT = "    model.fit(x, y, batch_size=128, epochs=20, verbose=0)\n"
+
+LINEAR: Edits = ((HIDDEN, "layers.Dense(256)"),)
+UNTRAINED: Edits = ((FIT, "    model.build(x.shape)\n"),)
+ZERO: Edits = (
+    (HIDDEN, HIDDEN[:-1] + ', kernel_initializer="zeros")'),
+    (OUTPUT, OUTPUT[:-1] + ', kernel_initializer="zeros")'),
+)
+
+BASELINES = {
+    "no bend": LINEAR,
+    "untrained": UNTRAINED,
+    "initial weights of zero": ZERO,
+    "one epoch": (("epochs=20", "epochs=1"),),
+}
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "Every row of the output sums to 1: these are probabilities, where logits are asked for. Does the last layer have "
+            "a softmax? With a loss that has `from_logits=True`, softmax is even applied twice.",
+            edits=((OUTPUT, 'layers.Dense(classes, activation="softmax")'),),
+            matches=shows("probabilities"),
+        ),
+        Mistake(
+            "The whole network is one affine map: f(a + b) = f(a) + f(b) - f(0) holds for it. Dense layers without an "
+            "activation between them are no more than one.",
+            edits=LINEAR,
+            matches=shows("linear"),
+        ),
+        Mistake(
+            "No output is ever negative: a ReLU on the last layer cuts off the logits of the classes that are ruled out.",
+            edits=((OUTPUT, 'layers.Dense(classes, activation="relu")'),),
+            matches=shows("relu"),
+        ),
+        Mistake(
+            "Every output lies between 0 and 1, yet rows do not sum to 1: a sigmoid on the last layer squeezes the logits.",
+            edits=((OUTPUT, 'layers.Dense(classes, activation="sigmoid")'),),
+            matches=shows("sigmoid"),
+        ),
+        Mistake(
+            "Every sample gets the same logits: units that start from weights of zero get no gradient, or all the same one.",
+            edits=ZERO,
+            matches=shows("constant"),
+        ),
+        Mistake(
+            "The model does no better than guessing: has it been fitted, and does the loss know that it gets logits?",
+            edits=UNTRAINED,
+            matches=shows("untrained"),
+        ),
+        Mistake(
+            "The model has learned something, but too little: train longer, with a larger learning rate or more hidden units.",
+            edits=(("epochs=20", "epochs=1"), ("Adam(0.01)", "Adam(0.001)")),
+            matches=shows("undertrained"),
+        ),
+    ),
+    alternatives=(
+        """
+def train_classifier(x, y, seed):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((x.shape[1],))
+    hidden = layers.Dense(128, activation="tanh", kernel_initializer="he_normal")(inputs)
+    hidden = layers.Dense(64, activation="tanh")(hidden)
+    model = keras.Model(inputs, layers.Dense(len(np.unique(y)), name="logits")(hidden))
+    model.compile(
+        keras.optimizers.AdamW(0.005, weight_decay=0.01), keras.losses.CategoricalCrossentropy(from_logits=True)
+    )
+    model.fit(x, np.eye(len(np.unique(y)))[y], batch_size=128, epochs=20, verbose=0, validation_split=0.1)
+    return model
+""",
+        """
+def train_classifier(x, y, seed):
+    keras.utils.set_random_seed(seed)
+
+    class Classifier(keras.Model):
+        def __init__(self, classes):
+            super().__init__()
+            self.hidden = layers.Dense(300)
+            self.normalize = layers.BatchNormalization()
+            self.drop = layers.Dropout(0.2)
+            self.score = layers.Dense(classes)
+
+        def call(self, x, training=False):
+            hidden = ops.gelu(self.normalize(self.hidden(x), training=training))
+            # Log-probabilities are logits as well: softmax gives the same for both.
+            return ops.log_softmax(self.score(self.drop(hidden, training=training)))
+
+    model = Classifier(int(np.max(y)) + 1)
+    model.compile(keras.optimizers.RMSprop(0.003), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x, y, batch_size=100, epochs=20, verbose=0)
+    return model
+""",
+        (
+            (HIDDEN, 'layers.Dense(100, activation="relu")'),
+            ("keras.optimizers.Adam(0.01)", "keras.optimizers.SGD(0.1, momentum=0.9)"),
+            ("batch_size=128, epochs=20", "batch_size=64, epochs=20"),
+        ),
+    ),
+)

@@ -1,0 +1,72 @@
+"""Every picture is a PNG with a text alternative, and leaves no figure behind."""
+
+import numpy as np
+import pytest
+
+from course import plots
+
+RNG = np.random.default_rng(0)
+SQUARE = RNG.random((4, 5))
+SAMPLES, LABELS = RNG.random((30, 64)), np.arange(30) % 10
+POINTS = RNG.normal(size=(30, 2))
+
+CALLS = {
+    "heatmap": (lambda: plots.heatmap(SQUARE, rows=list("abcd"), title="weights"), "Largest in each row: a:"),
+    "heatmap of a large signed matrix": (lambda: plots.heatmap(RNG.normal(size=(40, 64))), "40 rows (query)"),
+    "heatmap of lists": (lambda: plots.heatmap([[0.0, 1.0], [0.5, 0.5]]), "0: 1 (1)"),
+    "heatmaps": (lambda: plots.heatmaps({"one": SQUARE, "two": SQUARE - 1}), "Heat map two: "),
+    "mask": (lambda: plots.mask(np.tri(3), title="causal"), "0: 0; 1: 0, 1; 2: 0, 1, 2"),
+    "empty mask": (lambda: plots.mask(np.zeros((2, 3))), "0: none; 1: none"),
+    "positional_encoding": (lambda: plots.positional_encoding(SAMPLES), "30 rows (position)"),
+    "curves": (
+        lambda: plots.curves({"loss": [3.0, 2.0, 1.5]}, "epoch", "loss"),
+        "Line chart: loss over epoch. loss: from 3 at 1 to 1.5 at 3",
+    ),
+    "bars": (lambda: plots.bars({"linear": 0.3, "MLP": 0.6}, "accuracy", reference=0.1), "linear 0.3, MLP 0.6"),
+    "decision_boundary": (
+        lambda: plots.decision_boundary(lambda x: (x[:, 0] > 0).astype(int), POINTS, POINTS[:, 0] > 0, "half"),
+        "half: 100% of 30 samples",
+    ),
+    "decision_boundary of scores": (lambda: plots.decision_boundary(lambda x: x, POINTS, POINTS.argmax(axis=1)), "100%"),
+    "vectors": (lambda: plots.vectors({"query": [3, 4], "key": [-4, 3]}), "key to (-4, 3)"),
+    "signals": (lambda: plots.signals(SAMPLES, LABELS), "each of 10 classes: signals of 64 values"),
+    "images": (lambda: plots.images(SAMPLES, LABELS), "images of 8 by 8 values"),
+}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    pictures = []
+    monkeypatch.setattr(plots, "display", pictures.append)
+    return pictures
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_shows_one_png_that_says_what_it_shows(name, shown):
+    draw, expected = CALLS[name]
+    assert draw() is None
+    (picture,) = shown
+    png, metadata = picture._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert expected in metadata["alt"]
+    assert repr(picture) == metadata["alt"]
+
+
+def test_caller_may_write_the_text_alternative(shown):
+    plots.bars({"a": 1}, "value", alt="One bar.")
+    assert repr(shown[0]) == "One bar."
+
+
+def test_tensors_are_accepted(shown):
+    from keras import ops
+
+    plots.heatmap(ops.ones((2, 3)))
+    assert "2 rows" in repr(shown[0])
+
+
+def test_no_figure_stays_open(shown):
+    from matplotlib import pyplot
+
+    for draw, _ in CALLS.values():
+        draw()
+    assert pyplot.get_fignums() == []
