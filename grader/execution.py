@@ -43,11 +43,12 @@ class Evidence:
 
 
 def kernel_environment(backend: str) -> dict[str, str]:
-    """The environment of a grading kernel: this process's, with the backend set and float32 meaning float32."""
+    """The environment of a grading kernel: this process's, with the backend set, one thread, and float32 meaning float32."""
     return os.environ | {
         "KERAS_BACKEND": backend,
         "JAX_DEFAULT_MATMUL_PRECISION": "highest",
         "NVIDIA_TF32_OVERRIDE": "0",
+        "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_ENABLE_ONEDNN_OPTS": "0",
     }

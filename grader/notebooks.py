@@ -35,6 +35,8 @@ SETUP = "set-up"
 LOOK = "look-"
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+MARKERS = {"setup", "exercise", "write", "check", "points", "lines_to_next_cell"}
+"""Those that a text may use, and one that jupytext adds."""
 IPYTHON_NAMES = frozenset({"get_ipython", "display", "In", "Out", "exit", "quit"})
 
 
@@ -100,7 +102,7 @@ def read_unit(course: Path, name: str) -> UnitText:
     points: dict[str, float] = {}
     for cell, line in zip(cells, lines, strict=True):
         where, mark = f"{path}:{line}", cell.metadata
-        if unknown := set(mark) - {"setup", "exercise", "write", "check", "points"}:
+        if unknown := set(mark) - MARKERS:
             raise BuildError(f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check or points.")
         if mark.get("setup"):
             setups.append(cell.source)

@@ -1,0 +1,234 @@
+# ruff: noqa: N999 (the module has the name of the layer)
+"""Multi-head attention: weights set by name, every size another, queries, keys and values different from one another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from grader.checks import Array, Case, Check, Judged, LayerCall, Mistake
+from grader.checks.attention._matching import shows
+
+BATCH, HEADS, KEY_DIM, QUERIES, KEYS, MODEL = 2, 3, 4, 5, 7, 10
+INNER = HEADS * KEY_DIM
+UNMASKED = ("self-attention", "values from elsewhere", "keys apart from values")
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(*lengths: int, **kwargs: Any) -> LayerCall:
+        weights = {}
+        for name in ("query", "key", "value", "output"):
+            shape = (INNER, MODEL) if name == "output" else (MODEL, INNER)
+            weights[f"{name}_dense.kernel"] = (rng.normal(size=shape) * 0.5).astype("float32")
+            weights[f"{name}_dense.bias"] = rng.normal(size=shape[-1]).astype("float32")
+        inputs = [draw(length) for length in lengths]
+        args = tuple(inputs if len(inputs) > 1 else inputs * 2)
+        return LayerCall(args, kwargs, init={"num_heads": HEADS, "key_dim": KEY_DIM}, weights=weights)
+
+    def draw(length: int) -> Array:
+        x: Array = rng.normal(size=(BATCH, length, MODEL))
+        return x.astype("float32")
+
+    def mask(*shape: int) -> Array:
+        # Half of the keys: with one key alone the scores would not matter.
+        return np.asarray(np.argsort(rng.random(shape), axis=-1) < shape[-1] / 2)
+
+    return [
+        Case("self-attention", run(QUERIES)),
+        Case("values from elsewhere", run(QUERIES, KEYS)),
+        Case("keys apart from values", run(QUERIES, KEYS, key=draw(KEYS)), weight=2),
+        Case("mask", run(QUERIES, KEYS, mask=mask(BATCH, QUERIES, KEYS))),
+        Case("one mask for all queries", run(QUERIES, KEYS, mask=mask(BATCH, 1, KEYS))),
+    ]
+
+
+def oracle(
+    run: LayerCall,
+    scale: int | None = KEY_DIM,
+    split: str = "consecutive",
+    merge: str = "side by side",
+    softmax: str = "keys",
+    roles: str = "right",
+    masking: str = "before",
+) -> Array:
+    query, value = (np.asarray(x, dtype=float) for x in run.args)
+    key = np.asarray(run.kwargs.get("key", value), dtype=float)
+    if roles == "swapped":
+        key, value = value, key
+    elif roles == "key ignored":
+        key = value
+
+    def project(x: Array, name: str) -> Array:
+        y = x @ run.weights[f"{name}_dense.kernel"].astype(float) + run.weights[f"{name}_dense.bias"]
+        if split == "reshape":
+            return np.asarray(y.reshape(BATCH, HEADS, -1, KEY_DIM))
+        heads = [y[..., h::HEADS] if split == "strided" else y[..., h * KEY_DIM : (h + 1) * KEY_DIM] for h in range(HEADS)]
+        return np.stack(heads, axis=1)
+
+    names = ("query", "key", "key" if roles == "value by key" else "value")
+    queries, keys, values = (project(x, name) for x, name in zip((query, key, value), names, strict=True))
+    scores = np.einsum("bhqd,bhkd->bhqk", queries, keys) / np.sqrt(scale or 1)
+    allowed = np.asarray(run.kwargs.get("mask", True))
+    allowed = np.broadcast_to(allowed if allowed.ndim == 0 else allowed[:, None], scores.shape)
+    if masking in ("before", "inverted"):
+        scores = np.where(allowed if masking == "before" or allowed.all() else ~allowed, scores, -np.inf)
+    axis = {"keys": -1, "queries": -2, "heads": 1}[softmax]
+    weights = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    weights = weights / weights.sum(axis=axis, keepdims=True)
+    if masking == "after":
+        weights = weights * allowed
+    attended = np.einsum("bhqk,bhkd->bhqd", weights, values)
+    if merge == "reshape":
+        joined = attended.reshape(BATCH, -1, INNER)
+    elif merge == "strided":
+        joined = np.moveaxis(attended, 1, -1).reshape(BATCH, -1, INNER)
+    else:
+        joined = np.concatenate([attended[:, h] for h in range(HEADS)], axis=-1)
+    return np.asarray(joined @ run.weights["output_dense.kernel"].astype(float) + run.weights["output_dense.bias"])
+
+
+def _unmasked(**switches: Any) -> Callable[[Judged], bool]:
+    return lambda judged: shows(CHECK, judged, UNMASKED, **switches)
+
+
+def _mask_does_not_fit(judged: Judged) -> bool:
+    """Only the calls with a mask raise, and what they raise is about sizes; the arguments that Keras appends always are."""
+    reasons = [judged.errors.get(part, "").partition("Arguments received")[0].lower() for part in judged.failed]
+    return judged.failed == {"mask", "one mask for all queries"} and all(
+        "raised" in reason and any(word in reason for word in ("shape", "size", "broadcast")) for reason in reasons
+    )
+
+
+SPLIT = """            pieces = ops.reshape(x, (*ops.shape(x)[:-1], self.num_heads, self.key_dim))
+            return ops.transpose(pieces, (0, 2, 1, 3))"""
+STRIDED = """            pieces = ops.reshape(x, (*ops.shape(x)[:-1], self.key_dim, self.num_heads))
+            return ops.transpose(pieces, (0, 3, 1, 2))"""
+RESHAPED = "            return ops.reshape(x, (ops.shape(x)[0], self.num_heads, ops.shape(x)[1], self.key_dim))"
+SCALE = " / self.key_dim**0.5"
+WHERE = "ops.where(ops.expand_dims(mask, axis=1), scores, -np.inf)"
+SOFTMAX = "ops.softmax(scores, axis=-1)"
+MERGE = "ops.transpose(attended, (0, 2, 1, 3))"
+KEYS_FROM = "self.key_dense(value if key is None else key)"
+RETURN = "return self.output_dense(ops.reshape(merged, (*ops.shape(query)[:-1], self.num_heads * self.key_dim)))"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The scores are not divided by √key_dim, so every head's weights are too sharp.",
+            edits=((SCALE, ""),),
+            switches={"scale": None},
+        ),
+        Mistake(
+            "The scores are divided by the root of all heads' features together: each head has key_dim features.",
+            edits=((SCALE, " / (self.num_heads * self.key_dim) ** 0.5"),),
+            switches={"scale": INNER},
+        ),
+        Mistake(
+            "Positions and heads are mixed up: a reshape cannot move the heads in front of the positions, transpose for that.",
+            edits=((SPLIT, RESHAPED),),
+            switches={"split": "reshape"},
+        ),
+        Mistake(
+            "The heads take alternating features: head h owns key_dim consecutive ones, so reshape to heads before key_dim.",
+            edits=((SPLIT, STRIDED), (MERGE, "ops.transpose(attended, (0, 2, 3, 1))")),
+            switches={"split": "strided", "merge": "strided"},
+        ),
+        Mistake(
+            "The heads' outputs are joined in the wrong order: move the heads behind the positions before you reshape.",
+            edits=((MERGE, "attended"),),
+            switches={"merge": "reshape"},
+        ),
+        Mistake(
+            "The weights of a query do not sum to 1: softmax runs over the queries, not over the keys, the last axis.",
+            edits=((SOFTMAX, "ops.softmax(scores, axis=-2)"),),
+            matches=_unmasked(softmax="queries"),
+        ),
+        Mistake(
+            "The heads compete with each other: softmax runs over the heads, not over the keys, the last axis.",
+            edits=((SOFTMAX, "ops.softmax(scores, axis=1)"),),
+            matches=_unmasked(softmax="heads"),
+        ),
+        Mistake(
+            "Keys and values have changed places: scores come from the keys, and what is averaged comes from the values.",
+            edits=(
+                (KEYS_FROM, "self.key_dense(value)"),
+                ("self.value_dense(value)", "self.value_dense(value if key is None else key)"),
+            ),
+            switches={"roles": "swapped"},
+        ),
+        Mistake(
+            "The key that is passed is ignored: the values take its place only when it is None.",
+            edits=((KEYS_FROM, "self.key_dense(value)"),),
+            switches={"roles": "key ignored"},
+        ),
+        Mistake(
+            "The values went through the dense layer of the keys: each of query, key and value has its own.",
+            edits=(("self.value_dense(value)", "self.key_dense(value)"),),
+            switches={"roles": "value by key"},
+        ),
+        Mistake(
+            'The mask is upside down: True means "may attend".',
+            edits=((WHERE, "ops.where(ops.expand_dims(mask, axis=1), -np.inf, scores)"),),
+            switches={"masking": "inverted"},
+        ),
+        Mistake(
+            "The mask does nothing: queries still attend to forbidden keys.",
+            edits=((WHERE, "scores"),),
+            switches={"masking": "ignored"},
+        ),
+        Mistake(
+            "Masking after the softmax takes weight away and gives it to nobody: mask the scores instead.",
+            edits=(
+                (f"scores = {WHERE}", "pass"),
+                (SOFTMAX, "(ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype)[:, None]))"),
+            ),
+            switches={"masking": "after"},
+        ),
+        Mistake(
+            "Only calls with a mask fail: the scores have an axis for the heads, and the mask needs one in the same place.",
+            edits=((WHERE, "ops.where(mask, scores, -np.inf)"),),
+            matches=_mask_does_not_fit,
+        ),
+        Mistake(
+            "The result has the heads' features, not the model's: put the heads side by side and through output_dense.",
+            edits=((RETURN, "return ops.reshape(merged, (*ops.shape(query)[:-1], self.num_heads * self.key_dim))"),),
+            matches=lambda judged: (
+                len(judged.failed) == len(judged.cases)
+                and all(f"received {(BATCH, QUERIES, INNER)}" in judged.errors.get(part, "") for part in judged.failed)
+            ),
+        ),
+    ),
+    alternatives=(
+        # einsum, the scale on the queries, a finite stand-in for minus infinity
+        (
+            (
+                "ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / self.key_dim**0.5",
+                'ops.einsum("bhqd,bhkd->bhqk", queries / np.sqrt(self.key_dim), keys)',
+            ),
+            (WHERE, "ops.where(mask[:, None], scores, -1e9)"),
+            (f"ops.matmul({SOFTMAX}, values)", f'ops.einsum("bhqk,bhkd->bqhd", {SOFTMAX}, values)'),
+            (MERGE, "attended"),
+        ),
+        # the scores shifted by a large number where the mask is False
+        (
+            (WHERE, "scores - 1e9 * (1.0 - ops.cast(ops.expand_dims(mask, 1), scores.dtype))"),
+            (RETURN, "return self.output_dense(ops.reshape(merged, (query.shape[0], query.shape[1], -1)))"),
+        ),
+        # one head after the other, by slices
+        (
+            (SPLIT, "            return ops.stack(ops.split(x, self.num_heads, axis=-1), axis=1)"),
+            (
+                f"attended = ops.matmul({SOFTMAX}, values)",
+                "weights = keras.activations.softmax(scores)\n"
+                "        attended = [ops.matmul(weights[:, h], values[:, h]) for h in range(self.num_heads)]",
+            ),
+            (f"merged = {MERGE}", "merged = ops.concatenate(attended, axis=-1)"),
+            (RETURN, "return self.output_dense(merged)"),
+        ),
+    ),
+    # Four float32 products in a row, with an exponential between them, on numbers up to about 10.
+    atol=5e-5,
+    rtol=5e-5,
+)

@@ -1,0 +1,71 @@
+"""Causal masks of two lengths, drawn: which positions may attend to which."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    short, long = int(rng.integers(3, 12)), int(rng.integers(20, 80))
+    return [Case("a short sequence", Call((short,))), Case("a long sequence", Call((long,)))]
+
+
+def oracle(run: Call, kind: str = "causal") -> Array:
+    (length,) = run.args
+    past = np.array([[key < query for key in range(length)] for query in range(length)])
+    own = np.eye(length, dtype=bool)
+    return np.asarray({"causal": past | own, "future": past.T | own, "without own": past, "inverted": past.T}[kind])
+
+
+def _is_added(judged: Judged) -> bool:
+    """Both masks are 0 where attention is allowed, and very negative elsewhere."""
+    for part in ("a short sequence", "a long sequence"):
+        mask = judged.received.get(part, {}).get("result")
+        if mask is None or mask.dtype.kind != "f":
+            return False
+        allowed = np.tri(*mask.shape) > 0
+        if not ((mask[allowed] == 0).all() and (mask[~allowed] < -100).all()):
+            return False
+    return True
+
+
+COMPARISON = "positions[:, None] >= positions[None, :]"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "Each position sees the future and not the past: rows are queries, so the allowed triangle is the lower one.",
+            edits=((COMPARISON, "positions[:, None] <= positions[None, :]"),),
+            switches={"kind": "future"},
+        ),
+        Mistake(
+            "No position may attend to itself, and the first one has nothing to attend to: the diagonal belongs to the mask.",
+            edits=((COMPARISON, "positions[:, None] > positions[None, :]"),),
+            switches={"kind": "without own"},
+        ),
+        Mistake(
+            'The mask is upside down: True means "may attend", yours is True where attention is forbidden.',
+            edits=((COMPARISON, "positions[:, None] < positions[None, :]"),),
+            switches={"kind": "inverted"},
+        ),
+        Mistake(
+            "These are numbers to add to scores; asked for is a Boolean mask, True where attention is allowed.",
+            edits=((f"return {COMPARISON}", f"return ops.where({COMPARISON}, 0.0, -1e9)"),),
+            matches=_is_added,
+        ),
+    ),
+    alternatives=(
+        ((COMPARISON, 'ops.cast(ops.tril(ops.ones((length, length))), "bool")'),),
+        ((COMPARISON, 'ops.logical_not(ops.cast(ops.triu(ops.ones((length, length)), k=1), "bool"))'),),
+        """
+def causal_mask(length):
+    return np.tri(length)
+""",
+        """
+def causal_mask(length):
+    return [[key <= query for key in range(length)] for query in range(length)]
+""",
+    ),
+)

@@ -1,0 +1,92 @@
+"""Counting the parameters of multi-head attention: the usual choice of sizes, and heads that are wider or narrower."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    heads, key_dim = int(rng.choice([3, 4, 6, 8])), int(rng.integers(5, 90))
+    model, others, wide = int(rng.integers(100, 400)), int(rng.integers(2, 7)), int(rng.integers(7, 15))
+    return [
+        Case("heads that share the model's features", Call((heads * key_dim, heads, key_dim))),
+        Case("heads of any size", Call((model, others, wide))),
+    ]
+
+
+def oracle(run: Call, kind: str = "all") -> Array:
+    model, heads, head = run.args
+    inner = heads * head
+    kernels, biases = {"query": model * inner, "output": inner * model}, {"query": inner, "output": model}
+    counts = {
+        "all": 3 * (kernels["query"] + biases["query"]) + kernels["output"] + biases["output"],
+        "no biases": 3 * kernels["query"] + kernels["output"],
+        "one head": 3 * (model * head + head) + kernels["output"] + biases["output"],
+        "no output": 3 * (kernels["query"] + biases["query"]),
+        "square": 4 * (model * model + model),
+        "output bias": 4 * (kernels["query"] + biases["query"]),
+        "per head": heads * (4 * (model * model + model)),
+    }
+    return np.asarray(counts[kind])
+
+
+ANSWER = "return projections + output"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The biases are missing: each of the four dense layers has one per output feature.",
+            edits=(
+                ("(model_dim * inner + inner)", "(model_dim * inner)"),
+                ("inner * model_dim + model_dim", "inner * model_dim"),
+            ),
+            switches={"kind": "no biases"},
+        ),
+        Mistake(
+            "Query, key and value are counted for one head only: there are num_heads of them.",
+            edits=(("(model_dim * inner + inner)", "(model_dim * key_dim + key_dim)"),),
+            switches={"kind": "one head"},
+        ),
+        Mistake(
+            "The last dense layer is missing, the one that brings the heads back to model_dim features.",
+            edits=((ANSWER, "return projections"),),
+            switches={"kind": "no output"},
+        ),
+        Mistake(
+            "This holds only when the heads share the model's features: in general they have num_heads * key_dim in all.",
+            edits=(("inner = num_heads * key_dim", "inner = model_dim"),),
+            switches={"kind": "square"},
+        ),
+        Mistake(
+            "Too much: each head has key_dim features of its own, not all model_dim of them.",
+            edits=((ANSWER, "return num_heads * 4 * (model_dim * model_dim + model_dim)"),),
+            switches={"kind": "per head"},
+        ),
+        Mistake(
+            "All four layers are counted alike: the last one goes back to model_dim features, and so has model_dim biases.",
+            edits=(("inner * model_dim + model_dim", "inner * model_dim + inner"),),
+            switches={"kind": "output bias"},
+        ),
+    ),
+    alternatives=(
+        ((ANSWER, "return 4 * model_dim * inner + 3 * inner + model_dim"),),
+        """
+def count_attention_params(model_dim, num_heads, key_dim):
+    shapes = 3 * [(model_dim, num_heads, key_dim), (num_heads, key_dim)] + [(num_heads, key_dim, model_dim), (model_dim,)]
+    return sum(np.prod(shape) for shape in shapes)
+""",
+        """
+def count_attention_params(model_dim, num_heads, key_dim):
+    first = layers.Dense(num_heads * key_dim)
+    last = layers.Dense(model_dim)
+    first.build((None, model_dim))
+    last.build((None, num_heads * key_dim))
+    return float(3 * first.count_params() + last.count_params())
+""",
+    ),
+    # A count is right or wrong, however large.
+    atol=0.1,
+    rtol=0.0,
+)

@@ -1,0 +1,74 @@
+"""Heads put side by side: batch, length, heads and head size all differ, and every number is another."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+
+SIZES = ((2, 4, 3, 5), (3, 2, 5, 4))
+"""Batch, heads, length, features of a head."""
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    runs = [Call((rng.normal(size=size).astype("float32"),)) for size in SIZES]
+    return [Case("values", runs[0]), Case("another number of heads", runs[1])]
+
+
+def oracle(run: Call, kind: str = "consecutive") -> Array:
+    x = np.asarray(run.args[0], dtype=float)
+    batch, heads, length, dim = x.shape
+    if kind == "reshape":
+        return x.reshape(batch, length, heads * dim)
+    if kind == "strided":
+        return np.stack([x[:, h, :, d] for d in range(dim) for h in range(heads)], axis=-1)
+    return np.concatenate([x[:, h] for h in range(heads)], axis=-1)
+
+
+def _received(judged: Judged, *shapes: tuple[int, ...]) -> bool:
+    return all(
+        f"received {shape}" in judged.errors.get(case.part, "") for case, shape in zip(judged.cases, shapes, strict=True)
+    )
+
+
+TRANSPOSE = "ops.transpose(x, (0, 2, 1, 3))"
+RESHAPE = "ops.reshape(side_by_side, (batch, length, num_heads * head_dim))"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The shape is right but positions and heads are mixed up: transpose first, a reshape alone cannot swap two axes.",
+            edits=((TRANSPOSE, "x"),),
+            switches={"kind": "reshape"},
+        ),
+        Mistake(
+            "The heads' features alternate: all of head 0 should come first, then all of head 1.",
+            edits=((TRANSPOSE, "ops.transpose(x, (0, 2, 3, 1))"),),
+            switches={"kind": "strided"},
+        ),
+        Mistake(
+            "The heads follow each other along the positions: they belong side by side along the features.",
+            edits=((RESHAPE, "ops.reshape(x, (batch, num_heads * length, head_dim))"),),
+            matches=lambda judged: _received(judged, *((b, h * n, d) for b, h, n, d in SIZES)),
+        ),
+        Mistake(
+            "The heads are added or averaged away: keep every head's features, side by side.",
+            edits=((RESHAPE, "ops.mean(x, axis=1)"),),
+            matches=lambda judged: _received(judged, *((b, n, d) for b, _, n, d in SIZES)),
+        ),
+        Mistake(
+            "The heads still have an axis of their own: join it with the features into one.",
+            edits=((f"return {RESHAPE}", "return side_by_side"),),
+            matches=lambda judged: _received(judged, *((b, n, h, d) for b, h, n, d in SIZES)),
+        ),
+    ),
+    alternatives=(
+        ((TRANSPOSE, "x"), (RESHAPE, "ops.concatenate([side_by_side[:, head] for head in range(num_heads)], axis=-1)")),
+        ((TRANSPOSE, 'ops.einsum("bhld->blhd", x)'), ("(batch, length, num_heads * head_dim))", "(batch, length, -1))")),
+        """
+def merge_heads(x):
+    x = np.asarray(x, dtype="float64")
+    return [np.hstack(list(heads)).tolist() for heads in x]
+""",
+    ),
+)

@@ -1,0 +1,115 @@
+"""Sinusoidal positions of drawn length and width, sine and cosine interleaved."""
+
+import math
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    length, dim = int(rng.integers(9, 20)), 2 * int(rng.integers(12, 24))
+    longer, narrow = int(rng.integers(24, 40)), 2 * int(rng.integers(3, 8))
+    return [Case("values", Call((length, dim))), Case("other sizes", Call((longer, narrow)))]
+
+
+def oracle(run: Call, exponent: str = "2i", order: str = "interleaved", first: int = 0, base: float = 10000.0) -> Array:
+    length, dim = run.args
+    table = np.zeros((length, dim))
+    for row in range(length):
+        for pair in range(dim // 2):
+            powers = {
+                "2i": (2 * pair,) * 2,
+                "column": (2 * pair, 2 * pair + 1),
+                "next": (2 * pair, 2 * pair + 2),
+                "4i": (4 * pair,) * 2,
+                "i": (pair,) * 2,
+            }[exponent]
+            sine, cosine = (
+                function((row + first) / base ** (power / dim))
+                for function, power in zip((math.sin, math.cos), powers, strict=True)
+            )
+            if order == "halves":
+                table[row, pair], table[row, dim // 2 + pair] = sine, cosine
+            else:
+                table[row, 2 * pair : 2 * pair + 2] = (cosine, sine) if order == "cosine first" else (sine, cosine)
+    return table
+
+
+SINE_COSINE = "[ops.sin(angles), ops.cos(angles)]"
+STACK = f"ops.stack({SINE_COSINE}, axis=-1)"
+POWER = "ops.power(10000.0, doubled / dim)"
+
+
+def _own_power_for_cosine(shift: int) -> tuple[str, str]:
+    shifted = f"positions / ops.power(10000.0, (doubled + {shift}) / dim)"
+    return (SINE_COSINE, f"[ops.sin(angles), ops.cos({shifted})]")
+
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "All sines come first and all cosines after them: here they alternate, column by column. "
+            "(Some libraries use halves; then every part of a model has to.)",
+            edits=((STACK, f"ops.concatenate({SINE_COSINE}, axis=-1)"),),
+            switches={"order": "halves"},
+        ),
+        Mistake(
+            "The cosine has an angle of its own, so the vectors differ in length: both columns of a pair use the even index.",
+            edits=(_own_power_for_cosine(1),),
+            switches={"exponent": "column"},
+        ),
+        Mistake(
+            "The cosine has the next pair's angle, so the vectors differ in length: the two columns of a pair share one angle.",
+            edits=(_own_power_for_cosine(2),),
+            switches={"exponent": "next"},
+        ),
+        Mistake(
+            "The frequencies fall too fast: the index was doubled twice; counting in steps of 2 already gives 2i.",
+            edits=((POWER, "ops.power(10000.0, 2 * doubled / dim)"),),
+            switches={"exponent": "4i"},
+        ),
+        Mistake(
+            "The frequencies fall too slowly: the exponent is 2i / dim, and the 2 is missing.",
+            edits=((POWER, "ops.power(10000.0, doubled / 2 / dim)"),),
+            switches={"exponent": "i"},
+        ),
+        Mistake(
+            "Sine and cosine have changed places: even columns are sines, so that position 0 starts with a 0.",
+            edits=((SINE_COSINE, "[ops.cos(angles), ops.sin(angles)]"),),
+            switches={"order": "cosine first"},
+        ),
+        Mistake(
+            "Every row is one position ahead: the first position is 0, not 1.",
+            edits=(('ops.arange(length, dtype="float32")[:, None]', 'ops.arange(1, length + 1, dtype="float32")[:, None]'),),
+            switches={"first": 1},
+        ),
+        Mistake(
+            "The frequencies fall too slowly: check the base, it is ten thousand.",
+            edits=((POWER, "ops.power(1000.0, doubled / dim)"),),
+            switches={"base": 1000.0},
+        ),
+    ),
+    alternatives=(
+        ((POWER, "ops.exp(doubled * (np.log(10000.0) / dim))"),),
+        ((f"positions / {POWER}", "positions * 10000.0 ** (-doubled / dim)"),),
+        """
+def positional_encoding(length, dim):
+    table = np.zeros((length, dim))
+    angles = np.arange(length)[:, None] / 10000 ** (2 * (np.arange(dim // 2)) / dim)
+    table[:, 0::2] = np.sin(angles)
+    table[:, 1::2] = np.cos(angles)
+    return ops.convert_to_tensor(table, dtype="float32")
+""",
+        """
+def positional_encoding(length, dim):
+    columns = np.arange(dim)
+    angles = np.arange(length)[:, None] / np.power(10000.0, (columns - columns % 2) / dim)
+    return np.sin(angles + columns % 2 * np.pi / 2).tolist()
+""",
+    ),
+    # In float32 the frequencies are off by about 1e-7 of themselves, and positions up to 39 multiply that.
+    atol=5e-5,
+)

@@ -1,0 +1,207 @@
+"""Scaled dot-product attention: all sizes differ, keys are not queries, and a mask that must hold at scores of 20,000."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.checks.attention._matching import shows
+
+RETURNS = ("output", "weights")
+
+
+def _mask(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Each row allows half of the keys: with one key alone, the weights would not depend on the scores."""
+    return np.asarray(np.argsort(rng.random(shape), axis=-1) < shape[-1] / 2)
+
+
+def _strong(rng: np.random.Generator) -> Call:
+    """Whole numbers, so that float32 is exact: the keys that may be attended to score about -20,000, the others +20,000."""
+    query, key = rng.integers(1, 4, size=(1, 5, 4)), rng.integers(-3, 4, size=(1, 6, 4))
+    # Neighbouring keys of the same sign differ by at most a few units, so that several of them have weight.
+    key[..., 2:] = np.cumsum(rng.integers(0, 2, size=(1, 6, 2)), axis=1)
+    signs = rng.permutation([1, 1, 1, -1, -1, -1])
+    query[..., 0], key[..., 0] = 200 * rng.permutation([1, 1, 1, -1, -1]), 200 * signs
+    mask = query[..., 0][..., :, None] * key[..., 0][..., None, :] < 0
+    value = rng.normal(size=(1, 6, 3)) + np.arange(6)[:, None]
+    arrays = [x.astype("float32") for x in (query, key, value)]
+    return Call((*arrays, mask), returns=RETURNS)
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def draw(*lead: int, queries: int, keys: int, key_dim: int, value_dim: int) -> tuple[Array, ...]:
+        shapes = ((queries, key_dim), (keys, key_dim), (keys, value_dim))
+        return tuple((rng.normal(size=(*lead, *shape)) * 1.5).astype("float32") for shape in shapes)
+
+    plain = Call(draw(2, queries=4, keys=7, key_dim=5, value_dim=3), returns=RETURNS)
+    rows = draw(2, queries=5, keys=6, key_dim=3, value_dim=4)
+    masked = Call((*rows,), {"mask": _mask(rng, (2, 5, 6))}, returns=RETURNS)
+    heads = draw(2, 3, queries=5, keys=4, key_dim=6, value_dim=7)
+    wide = Call((*heads,), {"mask": _mask(rng, (2, 1, 1, 4))}, returns=RETURNS)
+    return [
+        Case("weights", plain, of=("weights",), weight=2),
+        Case("output", plain, of=("output",)),
+        Case("mask", masked),
+        Case("mask strength", _strong(rng)),
+        Case("more leading axes", wide),
+    ]
+
+
+def oracle(run: Call, scale: str = "root", softmax: str = "keys", masking: str = "before") -> tuple[Array, Array]:
+    query, key, value = (np.asarray(x, dtype=float) for x in run.args[:3])
+    mask = run.args[3] if len(run.args) > 3 else run.kwargs.get("mask")
+    scores = np.einsum("...qd,...kd->...qk", query, key)
+    root = np.sqrt(query.shape[-1])
+    scores = scores / {"root": root, "none": 1.0, "dim": root**2, "length": np.sqrt(key.shape[-2]), "late": 1.0}[scale]
+    if mask is not None:
+        allowed = np.broadcast_to(np.asarray(mask, dtype=bool), scores.shape)
+        if masking == "times":
+            scores = scores * allowed
+        elif masking == "plus":
+            scores = scores + allowed
+        elif masking in ("before", "inverted"):
+            scores = np.where(allowed if masking == "before" else ~allowed, scores, -np.inf)
+    axis = -1 if softmax == "keys" else -2
+    weights = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    weights = weights / weights.sum(axis=axis, keepdims=True)
+    if mask is not None and masking == "after":
+        weights = weights * allowed
+    if scale == "late":
+        weights = weights / root
+    return np.einsum("...qk,...kv->...qv", weights, value), weights
+
+
+def _like(*parts: str, **switches: str) -> Callable[[Judged], bool]:
+    """A matcher that leaves out the mask's strength unless told: at scores of 20,000 rounding may hide a mistake."""
+    return lambda judged: shows(CHECK, judged, parts or ("weights", "output", "mask", "more leading axes"), **switches)
+
+
+def _nan(judged: Judged, part: str) -> bool:
+    return bool(np.isnan(judged.received.get(part, {}).get("weights", np.zeros(1))).any())
+
+
+def _leaks(judged: Judged) -> bool:
+    """Only the strong mask fails, and weight lies on keys that it forbids."""
+    weights = judged.received.get("mask strength", {}).get("weights")
+    if judged.failed != {"mask strength"} or weights is None or not np.isfinite(weights).all():
+        return False
+    mask = next(case.run.args[3] for case in judged.cases if case.part == "mask strength")
+    return bool((weights[~mask] > 1e-6).any())
+
+
+SCALE = "/ key_dim**0.5"
+WHERE = "ops.where(mask, scores, -np.inf)"
+SOFTMAX = "ops.softmax(scores, axis=-1)"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The weights are too sharp: the scores are not divided by √key_dim.",
+            edits=((f" {SCALE}", ""),),
+            matches=_like(scale="none"),
+        ),
+        Mistake(
+            "The weights are too even: the scores are divided by key_dim itself, not by its square root.",
+            edits=((SCALE, "/ key_dim"),),
+            matches=_like(scale="dim"),
+        ),
+        Mistake(
+            "The scores are divided by the root of the number of keys: it is the number of features of a key that counts.",
+            edits=((SCALE, "/ key.shape[-2] ** 0.5"),),
+            matches=_like(scale="length"),
+        ),
+        Mistake(
+            "The rows of the weights do not sum to 1: scale the scores before the softmax, not the weights after it.",
+            edits=((f" {SCALE}", ""), (SOFTMAX, f"{SOFTMAX} {SCALE}")),
+            matches=_like(scale="late"),
+        ),
+        Mistake(
+            "The columns of the weights sum to 1, not the rows: softmax runs over the keys, the last axis.",
+            edits=((SOFTMAX, "ops.softmax(scores, axis=-2)"),),
+            matches=_like("weights", "output", softmax="queries"),
+        ),
+        Mistake(
+            'The mask is upside down: True means "may attend", and your weights lie on the keys where it is False.',
+            edits=((WHERE, "ops.where(mask, -np.inf, scores)"),),
+            matches=_like(masking="inverted"),
+        ),
+        Mistake(
+            "The mask does nothing: keys that may not be attended to still have their full weight.",
+            edits=((WHERE, "scores"),),
+            matches=_like(masking="ignored"),
+        ),
+        Mistake(
+            "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.",
+            edits=((WHERE, "scores * ops.cast(mask, scores.dtype)"),),
+            matches=_like(masking="times"),
+        ),
+        Mistake(
+            "With a mask the rows no longer sum to 1: masking after the softmax takes weight away and gives it to nobody.",
+            edits=(
+                (f"scores = {WHERE}", "pass"),
+                (SOFTMAX, "ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype))"),
+            ),
+            matches=_like(masking="after"),
+        ),
+        Mistake(
+            "The mask hardly changes the weights: adding True adds 1 to a score, a forbidden score must become minus infinity.",
+            edits=((WHERE, "scores + ops.cast(mask, scores.dtype)"),),
+            matches=_like(masking="plus"),
+        ),
+        Mistake(
+            "The mask leaks when scores are large: your stand-in for minus infinity, such as -10,000, is not negative enough.",
+            edits=((WHERE, "ops.where(mask, scores, -1e4)"),),
+            matches=_leaks,
+        ),
+        Mistake(
+            "The weights are NaN when scores are large: exp overflows or all of a row underflows; subtract each row's maximum.",
+            edits=((SOFTMAX, "ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True)"),),
+            matches=lambda judged: judged.failed == {"mask strength"} and _nan(judged, "mask strength"),
+        ),
+        Mistake(
+            "The weights are NaN as soon as there is a mask: 0 times minus infinity is NaN; choose the score with ops.where.",
+            edits=((WHERE, "scores + (1.0 - ops.cast(mask, scores.dtype)) * -np.inf"),),
+            matches=lambda judged: _nan(judged, "mask") and not judged.failed & {"weights", "output"},
+        ),
+    ),
+    alternatives=(
+        ((WHERE, "ops.where(mask, scores, -1e9)"),),
+        ((WHERE, "scores + (1.0 - ops.cast(mask, scores.dtype)) * -1e9"),),
+        (
+            (
+                "ops.matmul(query, ops.swapaxes(key, -1, -2)) / key_dim**0.5",
+                'ops.einsum("...qd,...kd->...qk", query / ops.sqrt(float(key_dim)), key)',
+            ),
+            (WHERE, 'ops.where(mask, scores, float(np.finfo("float32").min))'),
+            (
+                "return ops.matmul(weights, value), weights",
+                'return [ops.einsum("...qk,...kd->...qd", weights, value), weights]',
+            ),
+        ),
+        """
+def scaled_dot_product_attention(query, key, value, mask=None):
+    query, key, value = (np.asarray(x, dtype="float64") for x in (query, key, value))
+    scores = query @ np.swapaxes(key, -1, -2) / np.sqrt(key.shape[-1])
+    if mask is not None:
+        scores = np.where(np.asarray(mask), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    return {"weights": weights, "output": weights @ value}
+""",
+        """
+def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = ops.matmul(query, ops.moveaxis(key, -1, -2)) * ops.rsqrt(ops.cast(ops.shape(key)[-1], "float32"))
+    scores = scores - ops.max(scores, axis=-1, keepdims=True) if mask is None else scores
+    if mask is not None:
+        allowed = ops.cast(mask, "float32")
+        highest = ops.max(ops.where(mask, scores, -3e38), axis=-1, keepdims=True)
+        weights = ops.exp(ops.minimum(scores - highest, 0.0)) * allowed
+    else:
+        weights = ops.exp(scores)
+    weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    return weights @ value, weights
+""",
+    ),
+)

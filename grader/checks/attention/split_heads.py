@@ -1,0 +1,91 @@
+"""Features cut into heads: batch, length, heads and head size all differ, and every number is another."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+
+SIZES = ((2, 3, 4, 5), (3, 5, 2, 4))
+"""Batch, length, heads, features of a head."""
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    runs = [
+        Call((rng.normal(size=(batch, length, heads * dim)).astype("float32"), heads)) for batch, length, heads, dim in SIZES
+    ]
+    return [Case("values", runs[0]), Case("another number of heads", runs[1])]
+
+
+def oracle(run: Call, kind: str = "consecutive") -> Array:
+    x, heads = np.asarray(run.args[0], dtype=float), run.args[1]
+    batch, length, features = x.shape
+    dim = features // heads
+    if kind == "reshape":
+        return x.reshape(batch, heads, length, dim)
+    step = [slice(h * dim, (h + 1) * dim) if kind == "consecutive" else slice(h, None, heads) for h in range(heads)]
+    return np.stack([x[:, :, part] for part in step], axis=1)
+
+
+def _received(judged: Judged, order: tuple[int, ...]) -> bool:
+    """Whether both parts have the right sizes in this order."""
+    shapes = [tuple(sizes[axis] for axis in order) for sizes in SIZES]
+    return all(
+        f"received {shape}" in judged.errors.get(case.part, "") for case, shape in zip(judged.cases, shapes, strict=True)
+    )
+
+
+def _folded(judged: Judged) -> bool:
+    shapes = [(batch * heads, length, dim) for batch, length, heads, dim in SIZES]
+    return all(
+        f"received {shape}" in judged.errors.get(case.part, "") for case, shape in zip(judged.cases, shapes, strict=True)
+    )
+
+
+RESHAPE = "ops.reshape(x, (batch, length, num_heads, features // num_heads))"
+TRANSPOSE = "ops.transpose(pieces, (0, 2, 1, 3))"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The shape is right but positions and heads are mixed up: a reshape alone cannot swap two axes, transpose them.",
+            edits=((RESHAPE, "ops.reshape(x, (batch, num_heads, length, features // num_heads))"), (TRANSPOSE, "pieces")),
+            switches={"kind": "reshape"},
+        ),
+        Mistake(
+            "A head gets every so-manyth feature: its features should be consecutive, so the heads' axis comes before theirs.",
+            edits=(
+                (RESHAPE, "ops.reshape(x, (batch, length, features // num_heads, num_heads))"),
+                (TRANSPOSE, "ops.transpose(pieces, (0, 3, 1, 2))"),
+            ),
+            switches={"kind": "strided"},
+        ),
+        Mistake(
+            "The heads are cut, but still behind the positions: move their axis in front of the positions' axis.",
+            edits=((TRANSPOSE, "pieces"),),
+            matches=lambda judged: _received(judged, (0, 1, 2, 3)),
+        ),
+        Mistake(
+            "The last two axes are swapped: each head should have one row per position.",
+            edits=((TRANSPOSE, "ops.transpose(pieces, (0, 2, 3, 1))"),),
+            matches=lambda judged: _received(judged, (0, 2, 3, 1)),
+        ),
+        Mistake(
+            "Batch and heads share one axis: keep them apart, four axes are asked for.",
+            edits=(
+                (f"return {TRANSPOSE}", f"return ops.reshape({TRANSPOSE}, (batch * num_heads, length, features // num_heads))"),
+            ),
+            matches=_folded,
+        ),
+    ),
+    alternatives=(
+        ((f"pieces = {RESHAPE}", "pieces = ops.split(x, num_heads, axis=-1)"), (TRANSPOSE, "ops.stack(pieces, axis=1)")),
+        ((TRANSPOSE, 'ops.einsum("blhd->bhld", pieces)'),),
+        """
+def split_heads(x, num_heads):
+    x = np.asarray(x, dtype="float64")
+    dim = x.shape[-1] // num_heads
+    return [[row[:, h * dim : (h + 1) * dim].tolist() for h in range(num_heads)] for row in x]
+""",
+    ),
+)

@@ -1,0 +1,182 @@
+"""Data sets: the same seed gives the same samples, splits share nothing, downloads are checked."""
+
+import gzip
+import hashlib
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from course import data
+
+REAL = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+# --- MNIST-1D ---
+
+
+def test_mnist1d_has_the_sizes_and_the_scale_that_it_says():
+    (x, y), (x_test, y_test) = data.mnist1d()
+    assert (x.shape, y.shape, x_test.shape, y_test.shape) == ((4000, 40), (4000,), (1000, 40), (1000,))
+    assert (x.dtype, y.dtype) == (np.float32, np.int64)
+    assert abs(x.mean()) < 0.05
+    assert abs(x.std() - 1) < 0.05
+    assert np.bincount(y).tolist() == [400] * 10
+    assert (y[:10] != np.arange(10)).any(), "labels in random order"
+
+
+def test_mnist1d_repeats_with_its_seed_and_shares_no_sample_between_train_and_test():
+    first, again, other = (data.mnist1d(50, 20, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first[0][0], again[0][0])
+    np.testing.assert_array_equal(first[1][1], again[1][1])
+    assert not np.array_equal(first[0][0], other[0][0])
+    assert not {row.tobytes() for row in first[0][0]} & {row.tobytes() for row in first[1][0]}
+
+
+def test_a_linear_model_is_poor_at_mnist1d_but_better_than_chance():
+    (x, y), (x_test, y_test) = data.mnist1d(4000, 4000)
+    assert 0.25 < LogisticRegression(max_iter=300).fit(x, y).score(x_test, y_test) < 0.4
+
+
+def test_clean_curves_that_start_at_once_are_told_apart_by_their_class_means():
+    labels = np.arange(1000) % 10
+    first, second = (data.mnist1d_curves(labels, np.random.default_rng(seed), noise=0, shear=0, shift=0) for seed in (0, 1))
+    means = np.stack([first[labels == digit].mean(axis=0) for digit in range(10)])
+    nearest = ((second[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
+    assert (nearest == labels).mean() > 0.9
+
+
+def test_smooth_noise_keeps_a_constant_and_mixes_neighbours_only():
+    np.testing.assert_allclose(data._smooth(np.full((2, 40), 3.0), 1.4), 3.0)
+    impulse = data._smooth(np.eye(40)[20:21], 1.4)
+    assert impulse.argmax() == 20
+    assert (impulse[0, :15] == 0).all()
+
+
+# --- scrambled sequences ---
+
+
+def test_scrambled_moves_every_token_where_the_permutation_says():
+    permutation = [2, 0, 3, 1]
+    x, y = data.scrambled(100, 4, 7, permutation, seed=1)
+    assert x.dtype == y.dtype == np.int32
+    for place, origin in enumerate(permutation):
+        np.testing.assert_array_equal(y[:, place], x[:, origin])
+    assert set(np.unique(x)) == set(range(7))
+    np.testing.assert_array_equal(x, data.scrambled(100, 4, 7, permutation, seed=1)[0])
+
+
+def test_scrambled_takes_token_ids_of_your_own():
+    x, _ = data.scrambled(100, 4, [5, 17, 40], [0, 1, 2, 3], seed=1)
+    assert set(np.unique(x)) == {5, 17, 40}
+
+
+@pytest.mark.parametrize("permutation", [[0, 1], [0, 0, 1], [1, 2, 3]])
+def test_scrambled_rejects_what_is_no_permutation(permutation):
+    with pytest.raises(ValueError, match="Expected a rearrangement of 0 to 2"):
+        data.scrambled(5, 3, 7, permutation, seed=0)
+
+
+# --- images ---
+
+
+def test_digits_are_scaled_and_split_evenly():
+    (x, y), (x_test, y_test) = data.digits()
+    assert (x.shape, x_test.shape) == ((1347, 8, 8), (450, 8, 8))
+    assert (x.dtype, y.dtype) == (np.float32, np.int64)
+    assert (x.min(), x.max()) == (0, 1)
+    shares = np.bincount(y_test) / np.bincount(np.concatenate([y, y_test]))
+    assert (abs(shares - 0.25) < 0.01).all()
+    np.testing.assert_array_equal(x, data.images("digits", seed=0)[0][0])
+    assert not np.array_equal(y, data.digits(seed=1)[0][1])
+
+
+def test_unknown_source_is_named():
+    with pytest.raises(ValueError, match="Received: 'mnits'"):
+        data.images("mnits")
+
+
+@pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
+def test_without_a_network_the_error_says_what_to_do(source, monkeypatch, tmp_path):
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", offline)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    with pytest.raises(data.DownloadError, match=rf"{source} could not .* images\(\"digits\"\) needs no network"):
+        data.images(source)
+
+
+def idx(array):
+    header = b"\x00\x00\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return gzip.compress(header + array.astype("uint8").tobytes())
+
+
+def serve(monkeypatch, tmp_path, files):
+    """Answer downloads of `files`, by name, from memory."""
+
+    def urlretrieve(url, filename, *args, **kwargs):
+        Path(filename).write_bytes(files[url.rsplit("/", 1)[1]])
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", urlretrieve)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+
+
+SMALL = {
+    "train-images-idx3-ubyte.gz": np.arange(3 * 4 * 2).reshape(3, 4, 2) * 10,
+    "train-labels-idx1-ubyte.gz": np.array([1, 2, 0]),
+    "t10k-images-idx3-ubyte.gz": np.full((1, 4, 2), 255),
+    "t10k-labels-idx1-ubyte.gz": np.array([9]),
+}
+
+
+def test_fashion_mnist_is_taken_when_the_hashes_agree(monkeypatch, tmp_path):
+    files = {name: idx(array) for name, array in SMALL.items()}
+    serve(monkeypatch, tmp_path, files)
+    hashes = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setattr(data, "FASHION_MNIST_MD5", hashes)
+    (x, y), (x_test, y_test) = data.images("fashion_mnist")
+    np.testing.assert_allclose(x, SMALL["train-images-idx3-ubyte.gz"] / 255, rtol=1e-6)
+    assert (y.tolist(), x_test.max(), y_test.tolist()) == ([1, 2, 0], 1.0, [9])
+
+
+def test_fashion_mnist_with_another_hash_is_refused(monkeypatch, tmp_path):
+    serve(monkeypatch, tmp_path, {name: idx(array) for name, array in SMALL.items()})
+    with pytest.raises(data.DownloadError, match="hash"):
+        data.images("fashion_mnist")
+
+
+# --- the IDX format ---
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "expected an IDX file"),
+        (b"\x00\x00\x0d\x01\x00\x00\x00\x01\x05", "expected an IDX file"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x02\x05", r"expected \(2,\) bytes"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x01\x05\x05", r"expected \(1,\) bytes"),
+        (b"\x00\x00\x08\x03\x00\x00\x00\x01", "bytes after the header"),
+    ],
+)
+def test_a_file_that_is_no_idx_file_is_refused(tmp_path, content, complaint):
+    file = tmp_path / "x.gz"
+    file.write_bytes(gzip.compress(content))
+    with pytest.raises(ValueError, match=complaint):
+        data.read_idx(file)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real MNIST test files are not here")
+def test_real_mnist_test_files_are_read():
+    pixels = data.read_idx(REAL / "t10k-images-idx3-ubyte.gz")
+    labels = data.read_idx(REAL / "t10k-labels-idx1-ubyte.gz")
+    assert (pixels.shape, labels.shape) == ((10000, 28, 28), (10000,))
+    assert np.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert data._scaled(pixels).max() == 1
+    # Digits differ more between classes than within: nearest mean is far better than chance, so pixels and labels agree.
+    means = np.stack([pixels[:5000][labels[:5000] == digit].mean(axis=0) for digit in range(10)]).reshape(10, -1)
+    rows = pixels[5000:].reshape(5000, -1).astype(float)
+    distance = (means**2).sum(axis=1) - 2 * rows @ means.T
+    assert (distance.argmin(axis=1) == labels[5000:]).mean() > 0.75
