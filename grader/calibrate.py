@@ -28,7 +28,8 @@ from grader.rehearsal import rehearse
 from grader.variants import vary
 
 COURSE = Path(__file__).parent.parent
-BASELINE_SEEDS = 10
+BASELINE_SHARE = 10
+"""A weak baseline is far away from the bar, so it gets this many times fewer runs than the reference, but at least five."""
 
 
 def trained_exercises(unit: str) -> list[str]:
@@ -58,7 +59,7 @@ def calibrate(
 
     Args:
         unit: The unit's id.
-        seeds: Runs of each reference; a weak baseline gets `BASELINE_SEEDS` at most.
+        seeds: Runs of each reference; a weak baseline gets fewer, see `BASELINE_SHARE`.
         exercises: Which of the unit's; empty means all that have a bar.
         course: The course directory.
         table: The file to write.
@@ -75,13 +76,9 @@ def calibrate(
     known = trained_exercises(unit)
     if unknown := sorted(set(exercises) - set(known)):
         raise CheckError(f"{unit}: no bar in the check of {unknown[0]!r}; there is one for {', '.join(known) or 'none'}.")
+    few = min(seeds, max(5, seeds // BASELINE_SHARE))
     plan = [
-        (
-            name,
-            variant,
-            vary(text.exercises[name].reference, edits),
-            seeds if variant == REFERENCE else min(seeds, BASELINE_SEEDS),
-        )
+        (name, variant, vary(text.exercises[name].reference, edits), seeds if variant == REFERENCE else few)
         for name in exercises or known
         for variant, edits in {REFERENCE: (), **baselines(unit, name)}.items()
     ]

@@ -97,3 +97,19 @@ def explain(
                 f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit."
             )
         console.print(report.explain(course, having[0], student, exercise))
+
+
+@app.command()
+def calibrate(
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs of each reference; as many as the table needs by default.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Measure what reference and weak answers reach on this backend, for the bars of trained accuracy."""
+    import keras
+
+    from grader import bars, calibrate
+
+    with _clear_errors():
+        for unit in units or [unit.id for unit in syllabus.UNITS]:
+            calibrate.calibrate(unit, seeds or bars.SEEDS[keras.backend.backend()], course=course, console=console)

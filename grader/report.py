@@ -42,7 +42,7 @@ def scores(course: Path, unit: str) -> Table:
 
 
 def _legend(exercises: Sequence[str]) -> str:
-    return "   ".join(f"{number} {name}" for number, name in enumerate(exercises, 1))
+    return "   ".join(f"{number}\N{NO-BREAK SPACE}{name}" for number, name in enumerate(exercises, 1))
 
 
 def sentences(course: Path, unit: str) -> Table:

@@ -392,10 +392,12 @@ def train_unscrambler(x, y, seed):
     keras.utils.set_random_seed(seed)
     length, vocabulary, dim = x.shape[1], int(np.max(x)) + 1, 32
     tokens = keras.Input((length,), dtype="int32")
-    places = ops.zeros_like(tokens) + ops.arange(length, dtype="int32")  # (batch, length): 0, 1, 2, … in each row
-    # Where to look depends on the places alone, so queries and keys are places; what is fetched are the tokens.
-    query = layers.Embedding(length, dim)(places)
-    key = layers.Embedding(length, dim)(places)
+    places = ops.one_hot(ops.zeros_like(tokens) + ops.arange(length, dtype="int32"), length)  # (batch, length, length)
+    # Where to look depends on the places alone, so queries and keys are places; what is fetched are the tokens. A dense
+    # layer on one-hot places is a table with a vector for each place. An embedding would do as well, but with TensorFlow
+    # Adam takes far larger steps on its rows, because each place occurs in every sequence of the batch.
+    query = layers.Dense(dim, use_bias=False)(places)
+    key = layers.Dense(dim, use_bias=False)(places)
     value = layers.Embedding(vocabulary, dim)(tokens)
     fetched, weights = layers.Attention()([query, value, key], return_attention_scores=True)
     logits = layers.Dense(vocabulary)(fetched)

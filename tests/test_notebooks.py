@@ -224,5 +224,15 @@ def test_one_name_everywhere(unit):
     assert syllabus.unit(unit).off_limits.keys() <= set(exercises)
 
 
+@pytest.mark.parametrize("unit", [unit.id for unit in syllabus.UNITS])
+def test_what_ships_to_students_holds_no_answer(unit):
+    """Neither the package nor the releases; a bare return or a closing bracket is no answer."""
+    shipped = [*(COURSE / "course").rglob("*.py"), *(COURSE / "assignments").rglob("*.ipynb")]
+    lines = {line.strip(' \t",').removesuffix("\\n") for path in shipped for line in path.read_text().splitlines()}
+    for exercise in read_unit(COURSE, unit).exercises.values():
+        told = {line.strip() for line in exercise.answer if len(line.strip()) >= 16} & lines
+        assert told == set(), exercise.name
+
+
 def test_the_committed_releases_are_what_the_sources_make():
     assert builder.stale(COURSE, builder.build(COURSE)) == []

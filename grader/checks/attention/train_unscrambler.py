@@ -23,8 +23,8 @@ LEAST_WEIGHT = 0.75
 LENGTH = 10
 TRAIN, SEQUENCES, ROLLED = 2000, 500, 50
 JUDGED = SEQUENCES * LENGTH
-CHANCE = 0.3
-"""Above what a model without positions reaches, which can name the commonest token of a sequence."""
+CHANCE = 0.2
+"""Above what an untrained model ever reaches: the smallest vocabulary has 18 tokens."""
 
 
 def hidden_order(rng: np.random.Generator) -> Array:
@@ -71,12 +71,12 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case(
             "attention map",
             run,
-            weight=1.5,
+            weight=1,
             accept=Bar(LEAST_WEIGHT, weight_on_source, JUDGED),
             shapes=weights,
             property=True,
         ),
-        Case("rows of the map", run, weight=0.5, accept=are_weights, shapes=weights, property=True),
+        Case("rows of the map", run, weight=1, accept=are_weights, shapes=weights, property=True),
         Case("logits", run, weight=0.5, accept=are_logits, shapes=logits, property=True),
     ]
 
@@ -143,8 +143,8 @@ def shows(name: str) -> Callable[[Judged], bool]:
     return lambda judged: symptom(judged) == name
 
 
-QUERY = "query = layers.Embedding(length, dim)(places)"
-KEY = "key = layers.Embedding(length, dim)(places)"
+QUERY = "query = layers.Dense(dim, use_bias=False)(places)"
+KEY = "key = layers.Dense(dim, use_bias=False)(places)"
 ATTEND = "fetched, weights = layers.Attention()([query, value, key], return_attention_scores=True)"
 LOGITS = "logits = layers.Dense(vocabulary)(fetched)"
 FIT = "    trained.fit(x, y, batch_size=64, epochs=10, verbose=0)\n"
@@ -174,8 +174,8 @@ CHECK = Check(
             matches=shows("blind"),
         ),
         Mistake(
-            "The answers are hardly better than guessing: has the model been fitted, and does the one that is returned share its "
-            "layers?",
+            "The answers are hardly better than guessing: has the model been fitted, and does the one that is returned share "
+            "its layers?",
             edits=UNTRAINED,
             matches=shows("untrained"),
         ),
@@ -211,7 +211,7 @@ CHECK = Check(
         Mistake(
             "The map looks at the right places, but its rows are still spread out: train on until most of the weight is on one "
             "token.",
-            edits=(("epochs=10", "epochs=2"), ("Adam(0.01)", "Adam(0.005)")),
+            edits=(("epochs=10", "epochs=1"), ("Adam(0.01)", "Adam(0.006)")),
             matches=shows("blurred"),
         ),
         Mistake(
@@ -257,7 +257,7 @@ def train_unscrambler(x, y, seed):
             self.read = layers.Dense(vocabulary)
 
         def call(self, tokens):
-            weights = ops.softmax(self.scores, axis=-1)
+            weights = ops.softmax(4.0 * self.scores, axis=-1)
             logits = self.read(ops.einsum("qk,bkd->bqd", weights, self.token(tokens)))
             return {"logits": logits, "weights": ops.broadcast_to(weights, (ops.shape(tokens)[0], length, length))}
 
