@@ -93,7 +93,8 @@ def mnist1d_curves(
     x = x * (1 + 0.2 * rng.uniform(-1, 1, size=(samples, 1)))
     x = x + noise * _smooth(rng.normal(size=(samples, LENGTH)), width=1.4) + 0.02 * rng.normal(size=x.shape)
     x = x + shear * rng.uniform(-1, 1, size=(samples, 1)) * np.linspace(-0.25, 0.25, LENGTH)
-    return ((x - SHIFT) / SCALE).astype("float32")
+    scaled: np.ndarray = (x - SHIFT) / SCALE
+    return scaled.astype("float32")
 
 
 def _smooth(values: np.ndarray, width: float) -> np.ndarray:
@@ -102,7 +103,8 @@ def _smooth(values: np.ndarray, width: float) -> np.ndarray:
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     padded = np.pad(values, ((0, 0), (reach, reach)), mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(padded, len(bell), axis=1)  # (samples, features, window)
-    return windows @ (bell / bell.sum())
+    smooth: np.ndarray = windows @ (bell / bell.sum())
+    return smooth
 
 
 # --- sequences whose order was lost ---
@@ -210,7 +212,8 @@ def _scaled(pixels: np.ndarray) -> np.ndarray:
 def _mnist() -> Split:
     import keras
 
-    return keras.datasets.mnist.load_data()  # compares the file's SHA-256 with the one it knows
+    split: Split = keras.datasets.mnist.load_data()  # compares the file's SHA-256 with the one it knows
+    return split
 
 
 FASHION_MNIST = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"

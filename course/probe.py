@@ -18,6 +18,7 @@ import io
 import json
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,7 +169,7 @@ def collect(answer: Any, runs: Sequence[Call], off_limits: Sequence[str] = ()) -
 
 def _attempt(answer: Any, run: Call, off_limits: Sequence[str]) -> dict[str, Any]:
     try:
-        with _undisturbed(), _blocked(off_limits):
+        with _undisturbed(), _device_for(run), _blocked(off_limits):
             arrays = _execute(answer, run)
         return {"arrays": encode(arrays)}
     except Exception as error:  # whatever an answer raises is evidence, and the other runs go on
@@ -297,6 +298,13 @@ def _undisturbed() -> Iterator[None]:
         random.setstate(python_state)
 
 
+def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:
+    """Models train where there is most power; the rest is small, and NumPy cannot read PyTorch's tensors on a GPU."""
+    import keras
+
+    return contextlib.nullcontext() if isinstance(run, ModelCall) else keras.device("cpu:0")
+
+
 @contextlib.contextmanager
 def _blocked(names: Sequence[str]) -> Iterator[None]:
     """Make each dotted name, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
@@ -304,13 +312,24 @@ def _blocked(names: Sequence[str]) -> Iterator[None]:
     try:
         for name in names:
             module_name, _, attribute = name.rpartition(".")
-            module = importlib.import_module(module_name)
-            replaced.append((module, attribute, getattr(module, attribute)))
-            setattr(module, attribute, _off_limits(name))
+            original = getattr(importlib.import_module(module_name), attribute)
+            for module in _public_modules():  # an API has more than one public name: keras.ops.nn.softmax, too
+                if module.__dict__.get(attribute) is original:
+                    replaced.append((module, attribute, original))
+                    setattr(module, attribute, _off_limits(name))
         yield
     finally:
         for module, attribute, original in replaced:
             setattr(module, attribute, original)
+
+
+def _public_modules() -> list[Any]:
+    """Keras's modules for users. Its own code imports from `keras.src`, which stays as it is."""
+    return [
+        module
+        for name, module in sorted(sys.modules.items())
+        if name.startswith("keras.") and not name.startswith("keras.src") and module is not None
+    ]
 
 
 def _off_limits(name: str) -> Callable[..., Any]:

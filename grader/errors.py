@@ -4,6 +4,7 @@ GraderError
 ├── BuildError      a unit's text, solution or release is wrong: names the file and the place
 ├── CheckError      a check module is missing or does not define what it must
 ├── EvidenceError   what an answer published is not what was agreed: becomes a sentence, never stops a batch
+├── ExecutionError  a notebook could not be run, for a reason that is not the student's
 └── CourseError     a course directory lacks something, such as its secret
 """
 
@@ -22,6 +23,10 @@ class CheckError(GraderError):
 
 class EvidenceError(GraderError):
     """Evidence is missing, malformed, or not of the agreed kind."""
+
+
+class ExecutionError(GraderError):
+    """A notebook could not be run, for a reason that is not the student's."""
 
 
 class CourseError(GraderError):

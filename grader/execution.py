@@ -21,9 +21,13 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from course.probe import EVIDENCE_MIME, REQUEST_VARIABLE, Call, write_request
-from grader.notebooks import is_untouched_look
+from grader.errors import ExecutionError
+from grader.notebooks import SETUP, grade_id, is_untouched_look, looks_needed
 
-MAX_RESTARTS = 4
+OUTPUT_LIMIT = 1_000_000
+"""Characters of output that are kept of one cell, so that an endless loop that prints does not fill the memory."""
+SHOWN_TYPES = ("text/plain", "image/png")
+"""What outputs may hold: nothing that a browser would run."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +59,51 @@ def kernel_environment(backend: str) -> dict[str, str]:
 
 
 def execute(
-    notebook: NotebookNode, requests: Mapping[str, Request], backend: str, cell_timeout: int, startup_timeout: int = 120
+    notebook: NotebookNode, requests: Mapping[str, Request], backend: str, cell_timeout: int, startup_timeout: int = 180
 ) -> dict[str, Evidence]:
     """Run a sanitised notebook's cells in order, in place.
 
     Args:
-        notebook: Its outputs are replaced, without the evidence; cells that only show something and are as released do
-            not run.
+        notebook: Its outputs are replaced, without the evidence. Cells that only show something and are as released run
+            only if a student's code needs a name from them.
         requests: By `grade_id` of the check cell.
         backend: Keras backend of the kernel.
         cell_timeout: Seconds that one cell may take.
-        startup_timeout: Seconds that a kernel may take to start.
+        startup_timeout: Seconds that a kernel may take to start, and its set-up cell to run.
 
     Returns:
         The evidence, by `grade_id`.
+
+    Raises:
+        ExecutionError: If the set-up cell fails, which runs before anything of a student's.
     """
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
         return _Execution(notebook, requests, Path(folder), backend, cell_timeout, startup_timeout).run()
+
+
+class _Client(NotebookClient):
+    """Takes evidence out of the messages as they come: what is shown can be cleared by the cell, what was said cannot."""
+
+    def begin(self) -> None:
+        """Called before each cell."""
+        self.published: list[Any] = []
+        self._room = OUTPUT_LIMIT
+
+    def process_message(self, message: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """nbclient calls this on each message of the cell that runs."""
+        content = message["content"]
+        if message["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
+            data = content.get("data")
+            if isinstance(data, dict) and EVIDENCE_MIME in data:
+                self.published.append(data[EVIDENCE_MIME])
+                return None
+            self._room -= len(str(content))
+            if self._room < 0:
+                return None
+            if isinstance(data, dict):
+                content["data"] = {kind: data[kind] for kind in SHOWN_TYPES if kind in data}
+        shown: NotebookNode | None = super().process_message(message, cell, cell_index)
+        return shown
 
 
 class _Execution:
@@ -94,100 +126,97 @@ class _Execution:
             "IPYTHONDIR": str(folder / "ipython"),
         }
         self.cell_timeout, self.startup_timeout = cell_timeout, startup_timeout
-        self.restarts = 0
         self.evidence: dict[str, Evidence] = {}
         self.trouble = ""
-        """Why the last answer cell did not define what it should."""
+        """Why the last answer's cell did not define what it should."""
 
     def run(self) -> dict[str, Evidence]:
+        looks = looks_needed(self.notebook.cells)
         todo = [
             (index, cell)
             for index, cell in enumerate(self.notebook.cells)
-            if cell.cell_type == "code" and not is_untouched_look(cell)
+            if cell.cell_type == "code" and (index in looks or not is_untouched_look(cell))
         ]
         completed: list[tuple[int, NotebookNode]] = []
-        while todo:
-            died = self._run_in_one_kernel(todo, completed)
-            if died:
-                self.restarts += 1
-            if self.restarts > MAX_RESTARTS:
-                for _, cell in todo:
-                    self._leave(cell, "the kernel died too often before this cell.")
-                break
+        kernels = 2 + 2 * len(self.requests)  # each answer and each check may die once, and a replay or two
+        while todo and kernels:
+            self._run_in_one_kernel(todo, completed)
+            kernels -= 1
+        for _, cell in todo:
+            self._leave(cell, "the kernel died too often before this cell.")
         return self.evidence
 
-    def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> bool:
-        """Run what is to do, removing it from the list, until the kernel dies; whether it did."""
-        client = NotebookClient(
+    def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> None:
+        """Run what is to do, removing it from the list, until the kernel dies or all is done."""
+        client = _Client(
             self.notebook,
             allow_errors=True,
             record_timing=False,
             shutdown_kernel="immediate",
             kernel_manager_class=AsyncKernelManager,
-            timeout=self.cell_timeout,
+            timeout_func=lambda cell: self.startup_timeout if grade_id(cell) == SETUP else self.cell_timeout,
             startup_timeout=self.startup_timeout,
         )
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what libraries log when they start
         with client.setup_kernel(env=self.environment, cwd=str(self.work), **quiet):
-            try:
-                self.request_file.unlink(missing_ok=True)
-                for index, cell in completed:
+            for index, cell in completed:
+                client.begin()
+                try:
                     client.execute_cell(NotebookNode(cell), index)
-            except (DeadKernelError, CellTimeoutError):
-                return True
+                except Exception:  # it ran before; what it does now, on its own, is lost with this kernel
+                    return
             while todo:
                 index, cell = todo.pop(0)
-                reason = self._run_cell(client, index, cell)
-                if reason:
+                if reason := self._run_cell(client, index, cell):
                     self._leave(cell, reason)
-                    return True
-                if _grade_id(cell) not in self.requests:
+                    return
+                if grade_id(cell) not in self.requests:
                     completed.append((index, cell))
-        return False
 
-    def _run_cell(self, client: NotebookClient, index: int, cell: NotebookNode) -> str:
+    def _run_cell(self, client: _Client, index: int, cell: NotebookNode) -> str:
         """Run one cell and keep its evidence; the reason if the kernel is no longer of use."""
-        grade_id = _grade_id(cell)
-        if request := self.requests.get(grade_id):
+        name = grade_id(cell)
+        client.begin()
+        if request := self.requests.get(name):
             write_request(self.request_file, request.runs, request.off_limits)
+        reason = ""
         try:
             client.execute_cell(cell, index)
         except CellTimeoutError:
-            return f"stopped after {self.cell_timeout} s: is there an endless loop?"
+            reason = f"stopped after {self.cell_timeout} s: is there an endless loop?"
         except DeadKernelError:
-            return "the kernel died in this cell: did it exit, or use too much memory?"
-        except Exception as error:  # a message that no kernel sends, say: this cell is lost, the kernel is not
-            self._leave(cell, f"its output could not be read ({type(error).__name__}).")
-            return ""
+            reason = "the kernel died in this cell: did it exit, or use too much memory?"
+        except Exception as error:  # a message that no kernel sends, say: the rest of this cell is lost
+            cell.outputs = []
+            reason = f"its output could not be read ({type(error).__name__})."
         finally:
             self.request_file.unlink(missing_ok=True)
-        published = [output.data.pop(EVIDENCE_MIME) for output in cell.outputs if EVIDENCE_MIME in output.get("data", {})]
-        if request:
-            self.evidence[grade_id] = self._only(published, cell)
+        if name == SETUP and (reason or _error(cell)):
+            raise ExecutionError(f"the set-up cell failed before anything of the student's ran: {reason or _error(cell)}")
+        if request and client.published:
+            self.evidence[name] = _only(client.published)
             self.trouble = ""
-        else:
+        elif request and not reason:
+            self.evidence[name] = Evidence(None, self.trouble or _error(cell) or "the check cell published nothing.")
+            self.trouble = ""
+        elif not request:
             self.trouble = _error(cell)
-        return ""
-
-    def _only(self, published: Sequence[Any], cell: NotebookNode) -> Evidence:
-        if len(published) == 1:
-            return Evidence(json.loads(json.dumps(published[0])))
-        if published:
-            return Evidence(None, "there is evidence more than once.")
-        return Evidence(None, self.trouble or _error(cell) or "the check cell published nothing.")
+        return reason
 
     def _leave(self, cell: NotebookNode, reason: str) -> None:
         """Record that a cell gave nothing; an answer's reason is told by its check."""
-        grade_id = _grade_id(cell)
-        if grade_id in self.requests:
-            self.evidence[grade_id] = Evidence(None, self.trouble or reason)
-            self.trouble = ""
-        else:
+        name = grade_id(cell)
+        if name not in self.requests:
             self.trouble = f"its cell: {reason}"
+        elif name not in self.evidence:
+            self.evidence[name] = Evidence(None, self.trouble or reason)
+            self.trouble = ""
 
 
-def _grade_id(cell: NotebookNode) -> str:
-    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+def _only(published: Sequence[Any]) -> Evidence:
+    if len(published) > 1:
+        return Evidence(None, "there is evidence more than once.")
+    return Evidence(json.loads(json.dumps(published[0])))
 
 
 def _error(cell: NotebookNode) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nbformat import NotebookNode
@@ -9,9 +10,9 @@ from nbformat import NotebookNode
 from course import syllabus
 from grader import checks
 from grader.checks import Case, Check
-from grader.errors import CheckError
 from grader.execution import Evidence, Request, execute
 from grader.judge import Verdict, judge, rng_for, runs_of, zero
+from grader.notebooks import check_id, checked_exercise
 from grader.off_limits import find
 
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
@@ -50,35 +51,42 @@ def grade_notebook(
     Returns:
         By exercise: the evidence and the verdict. Every check cell has one.
     """
-    points = {
-        mark.grade_id.removesuffix("-check"): float(mark.points)
-        for cell in notebook.cells
-        if (mark := cell.metadata.get("nbgrader", NotebookNode())).get("grade")
-    }
+    points = {name: float(cell.metadata.nbgrader.points) for cell in notebook.cells if (name := checked_exercise(cell))}
     prepared: dict[str, tuple[Check, list[Case]]] = {}
-    verdicts: dict[str, tuple[Any, Verdict]] = {}
+    graded: dict[str, tuple[Any, Verdict]] = {}
     for exercise in points:
         try:
             prepared[exercise] = cases_for(secret, unit, exercise, digest)
-        except CheckError as error:
-            verdicts[exercise] = (None, zero([], "This exercise has no automatic check.", person=str(error)))
-    if unreadable:
-        evidence = {f"{exercise}-check": Evidence(None, unreadable) for exercise in prepared}
-    else:
-        off_limits = syllabus.unit(unit).off_limits
-        requests = {
-            f"{exercise}-check": Request(runs_of(cases), off_limits.get(exercise, ()))
-            for exercise, (_, cases) in prepared.items()
-        }
-        evidence = execute(notebook, requests, backend, cell_timeout)
+        except Exception as error:  # a bug of ours in one check costs nobody the other exercises
+            graded[exercise] = (None, _not_judged(f"its check failed ({type(error).__name__}: {error})"))
+    try:
+        evidence = {} if unreadable else _execute(notebook, unit, prepared, backend, cell_timeout)
+    except Exception as error:  # no kernel, or no set-up: nothing that a student did
+        reason = f"the notebook could not be run ({type(error).__name__}: {error})"
+        return graded | {exercise: (None, _not_judged(reason)) for exercise in prepared}
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     for exercise, (check, cases) in prepared.items():
+        found = evidence.get(check_id(exercise), Evidence(None, unreadable or "the check cell did not run."))
         if banned := find(exercise, code, syllabus.unit(unit).off_limits.get(exercise, ())):
-            verdicts[exercise] = (None, zero(cases, OFF_LIMITS.format(name=banned)))
-            continue
-        found = evidence.get(f"{exercise}-check", Evidence(None, "the check cell did not run."))
-        verdicts[exercise] = (found.payload, _verdict(check, cases, found, points[exercise], unreadable))
-    return verdicts
+            verdict = zero(cases, OFF_LIMITS.format(name=banned))
+        else:
+            verdict = _verdict(check, cases, found, points[exercise], unreadable)
+        graded[exercise] = (found.payload, verdict)
+    return graded
+
+
+def _execute(
+    notebook: NotebookNode, unit: str, prepared: Mapping[str, tuple[Check, list[Case]]], backend: str, cell_timeout: int
+) -> dict[str, Evidence]:
+    off_limits = syllabus.unit(unit).off_limits
+    requests = {
+        check_id(exercise): Request(runs_of(cases), off_limits.get(exercise, ())) for exercise, (_, cases) in prepared.items()
+    }
+    return execute(notebook, requests, backend, cell_timeout)
+
+
+def _not_judged(reason: str) -> Verdict:
+    return zero([], "This answer could not be judged; a person will look at it.", person=reason)
 
 
 def _verdict(check: Check, cases: list[Case], found: Evidence, points: float, unreadable: str) -> Verdict:
@@ -87,5 +95,4 @@ def _verdict(check: Check, cases: list[Case], found: Evidence, points: float, un
     try:
         return judge(check, cases, found.payload, points)
     except Exception as error:  # a bug of ours in a check: no score is better than a wrong one
-        reason = f"The check failed ({type(error).__name__}: {error})."
-        return zero(cases, "Your answer could not be judged; a person will look at it.", person=reason)
+        return _not_judged(f"its check failed ({type(error).__name__}: {error})")

@@ -18,7 +18,7 @@ import hashlib
 import re
 import symtable
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,11 @@ def read_unit(course: Path, name: str) -> UnitText:
         if not file.is_file():
             raise BuildError(f"{file}: not found; unit {name!r} needs it.")
     text = path.read_text()
+    _parsed(path)
     cells = jupytext.reads(text, fmt="py:percent").cells
     lines = _marker_lines(text)
+    if len(cells) != len(lines):
+        raise BuildError(f"{path}: {len(lines)} lines start with '# %%', but they make {len(cells)} cells; is one in a string?")
     setups: list[str] = []
     places: dict[str, tuple[str, list[str]]] = {}
     points: dict[str, float] = {}
@@ -117,11 +120,13 @@ def read_unit(course: Path, name: str) -> UnitText:
                 raise BuildError(f"{where}: the check of {check!r} is there twice.")
             if check not in places:
                 raise BuildError(f"{where}: check {check!r} stands before its exercise, or there is none of that name.")
-            if not isinstance(mark.get("points"), int | float) or mark["points"] <= 0:
-                raise BuildError(f"{where}: check {check!r} needs points=<a positive number>.")
+            if not isinstance(mark.get("points"), int | float) or mark["points"] <= 0 or mark["points"] % 0.25:
+                raise BuildError(f"{where}: check {check!r} needs points=<a positive multiple of 0.25>.")
             points[check] = mark["points"]
     if len(setups) != 1:
         raise BuildError(f"{path}: expected one cell marked setup=true, found {len(setups)}.")
+    if "probe" not in _defined(setups[0]):
+        raise BuildError(f"{path}: the set-up cell does not import probe, which the hidden line of each check calls.")
     exercises = {}
     for exercise, (where, write) in places.items():
         if exercise not in points:
@@ -164,6 +169,47 @@ def source_notebook(unit: UnitText) -> NotebookNode:
     return notebook
 
 
+def grade_id(cell: NotebookNode) -> str:
+    """nbgrader's name of a cell, or ""."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def check_id(exercise: str) -> str:
+    """The `grade_id` of an exercise's check cell."""
+    return f"{exercise}-check"
+
+
+def checked_exercise(cell: NotebookNode) -> str:
+    """The exercise that a check cell checks; "" for any other cell."""
+    marks = cell.metadata.get("nbgrader", {})
+    return grade_id(cell).removesuffix("-check") if marks.get("grade") else ""
+
+
+def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
+    """Which untouched look cells define a name that student's code uses and nothing else defines.
+
+    They are not worth running for the pictures, but code that works in a student's notebook has to work in grading.
+    """
+    code = {number: cell for number, cell in enumerate(cells) if cell.cell_type == "code" and not checked_exercise(cell)}
+    looks = {number for number, cell in code.items() if is_untouched_look(cell)}
+    known = set(dir(builtins)) | IPYTHON_NAMES
+    known |= {name for number, cell in code.items() if number not in looks for name in _names(_defined, cell.source)}
+    wanted = {name for number, cell in code.items() if number not in looks for name in _names(_used, cell.source)} - known
+    needed: set[int] = set()
+    while more := {n for n in looks - needed if wanted & _names(_defined, code[n].source)}:
+        needed |= more
+        wanted = {name for n in needed for name in _names(_used, code[n].source)} | wanted
+    return needed
+
+
+def _names(of: Callable[[str], set[str]], source: str) -> set[str]:
+    """The names in a student's source; none where it does not parse."""
+    try:
+        return of(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+
+
 def is_untouched_look(cell: NotebookNode) -> bool:
     """Whether a code cell is one of the release's that only shows something, unchanged: its id is its content."""
     return str(cell.get("id", "")).startswith(_content_id(LOOK, cell.source))
@@ -203,7 +249,7 @@ def _code_cell(unit: UnitText, cell: NotebookNode) -> NotebookNode:
         return marked_cell(unit.exercises[name].cell, name, solution=True)
     if name := mark.get("check"):
         source = f"{BEGIN_HIDDEN}\nprobe({name})\n{END_HIDDEN}\n{cell.source}"
-        return marked_cell(source, f"{name}-check", grade=True, locked=True, points=mark["points"])
+        return marked_cell(source, check_id(name), grade=True, locked=True, points=mark["points"])
     look: NotebookNode = new_code_cell(cell.source, id=_content_id(LOOK, cell.source))
     return look
 
@@ -252,10 +298,17 @@ def _marker_lines(text: str) -> list[int]:
 # --- splicing an answer out of a solution ---
 
 
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text())
+    except SyntaxError as error:
+        raise BuildError(f"{path}:{error.lineno}: {error.msg}.") from error
+
+
 def _splice(solution: Path, name: str, write: Sequence[str], points: float, where: str) -> Exercise:
     text = solution.read_text()
     lines = text.splitlines()
-    node = next((n for n in ast.parse(text).body if getattr(n, "name", None) == name), None)
+    node = next((n for n in _parsed(solution).body if getattr(n, "name", None) == name), None)
     if not isinstance(node, ast.FunctionDef | ast.ClassDef):
         raise BuildError(f"{where}: {solution} defines no function or class {name!r}.")
     if isinstance(node, ast.ClassDef):
@@ -311,8 +364,6 @@ def _demand_defined_names(unit: UnitText, lines: Sequence[int]) -> None:
         else:
             source, allowed = cell.source, known
             what = "the cell uses {}, which no cell above defines"
-            if cell.metadata.get("check"):
-                allowed = known | {"probe"} if "probe" in known else known
         if unknown := sorted(_used(source) - allowed - (set() if name else _defined(source))):
             raise BuildError(f"{where}: {what.format(', '.join(map(repr, unknown)))}.")
         known |= _defined(source)

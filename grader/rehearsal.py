@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
 from typing import Any
 
@@ -11,7 +13,9 @@ from course import probe, syllabus
 from grader import checks
 from grader.checks import Judged
 from grader.errors import CheckError
-from grader.judge import Verdict, judge, read, runs_of
+from grader.grading import OFF_LIMITS
+from grader.judge import Verdict, judge, read, runs_of, zero
+from grader.off_limits import find
 
 
 def rehearse(unit: str, exercise: str, answer: Any, rng: np.random.Generator, points: float = 100.0) -> tuple[Verdict, Judged]:
@@ -38,4 +42,7 @@ def show_verdict(answer: Any) -> None:
     if not units:
         raise CheckError(f"no exercise is named {name!r}.")
     verdict, _ = rehearse(units[0], name, answer, np.random.default_rng())
+    with contextlib.suppress(OSError, TypeError):  # no source: the kernel's block is all there is
+        if banned := find(name, [inspect.getsource(answer)], syllabus.unit(units[0]).off_limits.get(name, ())):
+            verdict = zero([], OFF_LIMITS.format(name=banned))
     print(f"{name}: {verdict.points:g} %. {verdict.sentence}")

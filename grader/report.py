@@ -2,43 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import numpy as np
+from nbgrader.api import Gradebook, MissingEntry
 from rich.table import Table
 from rich.text import Text
 
 from grader import checks
-from grader.coursedir import RECORDS, Record, read_record, read_secret
+from grader.coursedir import Record, read_record, read_secret, record_path
 from grader.errors import CourseError
 from grader.grading import cases_for
 from grader.judge import RIGHT, read
+from grader.notebooks import checked_exercise
 
 
-def students(course: Path, unit: str) -> list[str]:
-    """Who has been graded, in the order of their ids."""
-    return sorted(path.stem for path in (course / RECORDS / unit).glob("*.json"))
+@dataclass(frozen=True)
+class Row:
+    """One student's scores as the gradebook has them: manual ones count, and the total is less what lateness costs."""
+
+    points: dict[str, float | None]
+    total: float
+    by_hand: frozenset[str]
+    waiting: frozenset[str]
+
+
+def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]]:
+    """The exercises' maxima, and each student's row, from the gradebook.
+
+    Raises:
+        CourseError: If nobody has been graded.
+    """
+    database = course / "gradebook.db"
+    missing = f"nothing of {unit!r} has been graded in {course}; run nbgrader autograde {unit} there first."
+    if not database.is_file():
+        raise CourseError(missing)
+    with Gradebook(f"sqlite:///{database}") as gradebook:
+        try:
+            submissions = gradebook.assignment_submissions(unit)
+        except MissingEntry:
+            submissions = []
+        if not submissions:
+            raise CourseError(missing)
+        maxima = {
+            cell.name.removesuffix("-check"): float(cell.max_score) for cell in gradebook.find_notebook(unit, unit).grade_cells
+        }
+        rows = {submission.student.id: _row(submission) for submission in submissions}
+    return maxima, dict(sorted(rows.items(), key=lambda item: _natural(item[0])))
+
+
+def _row(submission: Any) -> Row:
+    grades = {grade.name.removesuffix("-check"): grade for notebook in submission.notebooks for grade in notebook.grades}
+    points = {
+        name: None if grade.auto_score is None and grade.manual_score is None else float(grade.score)
+        for name, grade in grades.items()
+    }
+    return Row(
+        points,
+        float(submission.score) - float(submission.late_submission_penalty or 0),
+        frozenset(name for name, grade in grades.items() if grade.manual_score is not None),
+        frozenset(name for name, grade in grades.items() if grade.needs_manual_grade),
+    )
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    """A sort key by which `mistakes-2` comes before `mistakes-10`."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", text)]
 
 
 def scores(course: Path, unit: str) -> Table:
-    """Student × exercise: points, and the total."""
-    records = {student: read_record(course, unit, student) for student in students(course, unit)}
-    if not records:
-        raise CourseError(f"nothing of {unit!r} has been graded in {course}; run nbgrader autograde {unit} there first.")
-    exercises = list(next(iter(records.values())).points)
-    table = Table(title=f"{unit}: points per exercise", caption=_legend(exercises))
+    """Student by exercise: points, and the total."""
+    maxima, rows = read_rows(course, unit)
+    order = _in_order(course, unit, maxima)
+    table = Table(title=f"{unit}: points per exercise", caption=f"{_legend(order)}\n{MARKS}")
     table.add_column("student", no_wrap=True)
-    for number in range(1, len(exercises) + 1):
+    for number in range(1, len(order) + 1):
         table.add_column(str(number), justify="right")
     table.add_column("total", justify="right")
-    maxima = next(iter(records.values())).points
-    table.add_row("(maximum)", *(f"{maxima[name]:g}" for name in exercises), f"{sum(maxima.values()):g}", style="dim")
-    for student, record in records.items():
-        points = [record.verdicts[name].points for name in exercises]
-        cells = [Text(f"{p:g}", style="green" if p == maxima[n] else "red") for p, n in zip(points, exercises, strict=True)]
-        table.add_row(student, *cells, f"{sum(points):g}")
+    table.add_row("(maximum)", *(f"{maxima[name]:g}" for name in order), f"{sum(maxima.values()):g}", style="dim")
+    for student, row in rows.items():
+        table.add_row(Text(student), *(_cell(row, name, maxima[name]) for name in order), f"{row.total:g}")
     return table
+
+
+MARKS = "? waits for a person   * scored by hand"
+
+
+def _cell(row: Row, name: str, maximum: float) -> Text:
+    points = row.points.get(name)
+    mark = "*" if name in row.by_hand else "?" if name in row.waiting else ""
+    return Text(f"{'–' if points is None else format(points, 'g')}{mark}", style="green" if points == maximum else "red")
+
+
+def _in_order(course: Path, unit: str, exercises: Iterable[str]) -> list[str]:
+    """The exercises in the order of the released notebook, which the gradebook does not keep."""
+    release = course / "assignments" / unit / f"{unit}.ipynb"
+    released = [checked_exercise(cell) for cell in nbformat.read(release, as_version=4).cells] if release.is_file() else []
+    return sorted(exercises, key=lambda name: (released.index(name) if name in released else len(released), name))
 
 
 def _legend(exercises: Sequence[str]) -> str:
@@ -47,17 +112,21 @@ def _legend(exercises: Sequence[str]) -> str:
 
 def sentences(course: Path, unit: str) -> Table:
     """The sentences that students read, for all that is not simply right."""
-    table = Table(title=f"{unit}: what students read", show_lines=False)
+    _, rows = read_rows(course, unit)
+    table = Table(title=f"{unit}: what students read")
     table.add_column("student", no_wrap=True)
     table.add_column("exercise", no_wrap=True)
     table.add_column("sentence", overflow="fold")
-    for student in students(course, unit):
+    for student in rows:
+        if not record_path(course, unit, student).is_file():
+            table.add_row(Text(student), "(all)", "Not graded: what was submitted last could not be read or run.")
+            continue
         verdicts = read_record(course, unit, student).verdicts
         wrong = {name: verdict.sentence for name, verdict in verdicts.items() if verdict.sentence != RIGHT}
-        if len(wrong) > 1 and len(set(wrong.values())) == 1 and len(wrong) == len(verdicts):
+        if len(wrong) == len(verdicts) > 1 and len(set(wrong.values())) == 1:
             wrong = {"(all)": next(iter(wrong.values()))}
         for name, sentence in wrong.items():
-            table.add_row(student, name, Text(sentence))
+            table.add_row(Text(student), name, Text(sentence))
     return table
 
 

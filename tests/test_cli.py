@@ -76,19 +76,36 @@ BANNED = ("keras.ops.softmax", "keras.activations.softmax")
         (["def softmax(x):\n    return softmax(x - 1) if x > 1 else x"], False),
         (["def attention(x):\n    return ops.softmax(x)", "def softmax(x):\n    return x"], False),
         (["def softmax(x:\n"], False),
+        (["from keras.ops import softmax"], True),
+        (["softmax: object = ops.softmax"], True),
+        (["if True:\n    def softmax(x):\n        return ops.softmax(x)"], True),
+        (["%%time\ndef softmax(x):\n    return ops.softmax(x)"], True),
+        (["def softmax(x):\n    from keras.ops import softmax as s\n    return s(x)"], True),
+        (
+            ["from keras.ops import softmax as s", "def helper(z):\n    return s(z)", "def softmax(x):\n    return helper(x)"],
+            True,
+        ),
+        (["def softmax(x):\n    return ops.softmax(x)", "def softmax(x):\n    return ops.exp(x)"], False),
+        (["from keras.ops import softmax as theirs", "def softmax(x):\n    return ops.exp(x)", "theirs([1.0])"], False),
     ],
 )
 def test_off_limits_is_found_where_the_answer_is(sources, found):
     assert bool(find("softmax", sources, BANNED)) is found
 
 
+def test_what_is_off_limits_is_named_as_it_was_written():
+    assert find("softmax", ["def softmax(x):\n    return keras.ops.nn.softmax(x)"], BANNED) == "keras.ops.nn.softmax"
+
+
 def test_an_off_limits_call_is_blocked_while_the_probe_runs():
     import keras
 
     original = keras.ops.softmax
-    evidence = probe.collect(lambda x: keras.ops.softmax(x), [probe.Call(([1.0, 2.0],))], BANNED)
-    assert "`keras.ops.softmax` is off-limits" in evidence["runs"][0]["error"]
+    for answer in (lambda x: keras.ops.softmax(x), lambda x: keras.ops.nn.softmax(x)):
+        evidence = probe.collect(answer, [probe.Call(([1.0, 2.0],))], BANNED)
+        assert "`keras.ops.softmax` is off-limits" in evidence["runs"][0]["error"]
     assert keras.ops.softmax is original
+    assert keras.ops.nn.softmax is original
 
 
 def test_the_probe_alone_raises_and_with_a_judge_asks_it(monkeypatch):

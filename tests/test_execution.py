@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course.probe import EVIDENCE_MIME, Call, encode
 from grader.coursedir import digest_of
+from grader.errors import ExecutionError
 from grader.execution import Request, execute
 from grader.judge import read
 from grader.notebooks import LOOK, _content_id
@@ -32,12 +33,15 @@ def hangs(x):
 
 
 def notebook(answers):
-    cells = [new_code_cell("import os, time\nfrom course.probe import probe\nstarted = time.time()", id="set-up")]
+    setup = "import os, time\nfrom course.probe import probe"
+    cells = [new_code_cell(setup, id="set-up", metadata={"nbgrader": {"grade_id": "set-up"}})]
     for name, source in answers.items():
         cells.append(new_code_cell(source, id=name, metadata={"nbgrader": {"grade_id": name}}))
         if source.startswith("# helper"):
             continue
-        cells.append(new_code_cell(f"probe({name})", id=f"{name}-check", metadata={"nbgrader": {"grade_id": f"{name}-check"}}))
+        check = f"probe({name})\n{name}('again')"
+        marks = {"nbgrader": {"grade_id": f"{name}-check", "grade": True}}
+        cells.append(new_code_cell(check, id=f"{name}-check", metadata=marks))
     return new_notebook(cells=cells)
 
 
@@ -70,6 +74,9 @@ def test_a_cell_that_dies_lies_or_fails_costs_that_cell_alone():
             "from_answer": f"{PUBLISH}\npublish(1)\n",
             "doubles": "def doubles(x):\n    publish(x)\n    return 2 * x",
             "noisy": "def noisy(x):\n    import sys\n    print('careful', file=sys.stderr)\n    return x",
+            "clears": "from IPython.display import clear_output\ndef clears(x):\n    clear_output()\n    return 2 * x",
+            "dies_later": "def dies_later(x):\n    return os._exit(1) if x == 'again' else 2 * x",
+            "chatty": "def chatty(x):\n    for _ in range(300):\n        print('x' * 20_000)\n    return x",
             "takes_probe": "probe = print\ndef takes_probe(x):\n    return 1",
         }
     )
@@ -83,6 +90,7 @@ def test_a_cell_that_dies_lies_or_fails_costs_that_cell_alone():
     assert found["from_answer"].payload is None
     assert (found["doubles"].payload, found["doubles"].reason) == (None, "there is evidence more than once.")
     assert result(found["noisy"]) == 3
+    assert (result(found["clears"]), result(found["dies_later"]), result(found["chatty"])) == (6, 6, 3)
     assert (found["takes_probe"].payload, found["takes_probe"].reason) == (None, "the check cell published nothing.")
 
 
@@ -118,3 +126,30 @@ def test_look_cells_as_released_do_not_run_and_do_not_count_in_the_digest():
     book.cells[2].source, book.cells[2].id = "print(seen)", _content_id(LOOK, "print(seen)")
     assert digest_of(book) == digest
     assert found["good-check"].payload["runs"][0]["arrays"].keys() == {"result"}
+
+
+def test_a_look_cell_runs_if_an_answer_needs_what_it_defines():
+    book = notebook({"good": "def good(x):\n    return factor * x"})
+    for source in ("base = 2", "factor = base + 2", "unused = 1 / 0"):
+        book.cells.insert(1, new_code_cell(source, id=_content_id(LOOK, source)))
+    book.cells[1:4] = book.cells[3:0:-1]
+    found = execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+    assert result(found["good-check"]) == 12
+    assert [cell.execution_count is not None for cell in book.cells[1:4]] == [True, True, False]
+
+
+def test_a_set_up_that_fails_is_nobodys_zero():
+    book = notebook({"good": "def good(x):\n    return x"})
+    book.cells[0].source = "import no_such_module"
+    with pytest.raises(ExecutionError, match="set-up cell failed .* No module named 'no_such_module'"):
+        execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+
+
+def test_outputs_keep_only_what_no_browser_runs_and_not_without_end():
+    html = "from IPython.display import HTML, display\ndisplay(HTML('<script>alert(1)</script>'))\nprint('x' * 3_000_000)"
+    book = notebook({"good": f"{html}\ndef good(x):\n    return x"})
+    execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+    text = json.dumps(book)
+    assert "alert(1)" not in json.dumps([cell.outputs for cell in book.cells if cell.cell_type == "code"])
+    assert "IPython.core.display.HTML object" in text
+    assert len(text) < 1_200_000

@@ -115,6 +115,9 @@ HOSTILE = {
     "70 GB": evidence(header("<f8", (2, 4_375_000_000)), header("<f8", (100_000, 87_500))),
     "70 GB item": evidence(header("|V70000000000", (2, 3)), header("<U17500000000", (2, 3))),
     "negative shape": evidence(header("<f8", (-2, -3)), header("<f8", (-1,))),
+    "header is no mapping": evidence(
+        header((), (2, 3)), {"$npy": base64.b64encode(b"\x93NUMPY\x01\x00\x0b\x00{'descr': (").decode()}
+    ),
     "header calls": evidence(header("__import__('os')", (2, 3)), header("<f8", "__import__('os')")),
     "short data": evidence(header("<f8", (2, 3), b"\0" * 8), header("<f8", (4, 5), b"")),
     "long data": evidence(header("<f8", (2, 3), b"\0" * 800), header("<f8", (4, 5), b"\0" * 8000)),

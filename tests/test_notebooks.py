@@ -132,6 +132,10 @@ def test_stale_releases_are_found(course, monkeypatch):
         ('check="double"', 'check="treble"', r"tiny\.py:13: check 'treble'"),
         (" points=2", "", r"tiny\.py:13: check 'double' needs points"),
         (" points=2", " points=-1", r"tiny\.py:13: check 'double' needs points"),
+        (" points=2", " points=0.126", r"tiny\.py:13: check 'double' needs points=<a positive multiple of 0\.25>"),
+        ("from course.probe import probe", "", r"tiny\.py: the set-up cell does not import probe"),
+        ("print(double(21))", "print(double(21)", r"tiny\.py:25: '\(' was never closed"),
+        ("print(double(21))", 'print("""\n# %% no cell\n""")', r"tiny\.py: 9 lines start with '# %%', but they make"),
         ('exercise="Scale" write=["call"]', 'exercise="Scale"', r"tiny\.py:19: write=\[\] must name methods"),
         ('write=["call"]', 'write=["cell"]', r"tiny\.py:19: write=\['cell'\] must name methods"),
         ('exercise="Scale" write=["call"]', 'exercise="double"', r"tiny\.py:19: exercise 'double' is there twice"),
@@ -157,6 +161,7 @@ def test_a_wrong_text_is_refused_with_its_place(course, old, new, message):
     [
         ("def double", "def duble", r"tiny\.py:11: .*solutions/tiny\.py defines no function or class 'double'"),
         ("np.add(x, x)", "helper(x)", r"tiny\.py:11: the reference of 'double' uses 'helper'"),
+        ("return twice", "return twice)", r"solutions/tiny\.py:10: unmatched '\)'"),
         ("x * self.factor", "double(x) * self.factor", r"tiny\.py:19: the reference of 'Scale' uses 'double'"),
     ],
 )

@@ -6,7 +6,10 @@ configure(get_config())
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+from grader.plugin.hooks import forget_scores
 
 STUB = "# Your code here.\nraise NotImplementedError()"
 
@@ -16,6 +19,7 @@ def configure(config: Any) -> None:
     config.CourseDirectory.source_directory = "build/source"
     config.CourseDirectory.release_directory = "assignments"
     config.ClearSolutions.code_stub = {"python": STUB}
+    config.Autograde.pre_convert_hook = partial(forget_scores, config)
     config.Autograde.exporter_class = "grader.plugin.submission.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = [
         "grader.plugin.restore.Restore",

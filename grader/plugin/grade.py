@@ -10,11 +10,12 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
-from traitlets import Integer, Unicode
+from traitlets import Enum, Integer
 
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
 from grader.grading import grade_notebook
 from grader.judge import Verdict
+from grader.notebooks import check_id, checked_exercise
 from grader.plugin.submission import UNREADABLE
 
 PERSON = "needs_person"
@@ -25,10 +26,11 @@ class Grade(Preprocessor):
 
     enabled = True
     cell_timeout = Integer(120, help="Seconds that one cell may take.").tag(config=True)
-    backend = Unicode(help="Keras backend of the kernels that grade; KERAS_BACKEND, or tensorflow.").tag(config=True)
-
-    def _backend_default(self) -> str:
-        return os.environ.get("KERAS_BACKEND", "tensorflow")
+    backend = Enum(
+        ("tensorflow", "jax", "torch"),
+        default_value=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        help="Keras backend of the kernels that grade.",
+    ).tag(config=True)
 
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Run the notebook, write each verdict into its check cell, and keep the record."""
@@ -40,13 +42,10 @@ class Grade(Preprocessor):
         )
         evidence, verdicts, points = {}, {}, {}
         for cell in notebook.cells:
-            exercise = cell.metadata.get("nbgrader", {}).get("grade_id", "").removesuffix("-check")
-            if not cell.metadata.get("nbgrader", {}).get("grade"):
-                continue
-            points[exercise] = float(cell.metadata.nbgrader.points)
-            evidence[exercise], verdict = graded[exercise]
-            verdicts[exercise] = verdict
-            cell.outputs = verdict_outputs(verdict, points[exercise])
+            if exercise := checked_exercise(cell):
+                points[exercise] = float(cell.metadata.nbgrader.points)
+                evidence[exercise], verdicts[exercise] = graded[exercise]
+                cell.outputs = verdict_outputs(verdicts[exercise], points[exercise])
         write_record(record_path(course, unit, student), Record(digest, evidence, verdicts, points))
         resources[PERSON] = {exercise: verdict.person for exercise, verdict in verdicts.items() if verdict.person}
         return notebook, resources
@@ -63,7 +62,7 @@ class FlagForPerson(Preprocessor):
         where = (names["notebook"], names["assignment"], names["student"])
         with Gradebook(names["db_url"]) as gradebook:
             for exercise, reason in resources[PERSON].items():
-                gradebook.find_grade(f"{exercise}-check", *where).needs_manual_grade = True
+                gradebook.find_grade(check_id(exercise), *where).needs_manual_grade = True
                 gradebook.find_comment(exercise, *where).auto_comment = reason
             gradebook.db.commit()
         return notebook, resources

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
-from grader.notebooks import BEGIN_HIDDEN, END_HIDDEN, SETUP, is_untouched_look, marked_cell
+from grader.notebooks import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,7 @@ class Canon:
 
 
 class Restore(Preprocessor):
-    """First of the sanitising preprocessors: `Autograde` calls it on what was submitted.
-
-    It also clears older automatic scores, so that none survives if anything fails after it.
-    """
+    """First of the sanitising preprocessors: `Autograde` calls it on what was submitted."""
 
     enabled = True
 
@@ -54,11 +51,6 @@ class Restore(Preprocessor):
         names = resources["nbgrader"]
         with Gradebook(names["db_url"]) as gradebook:
             canon = read_canon(gradebook, names["notebook"], names["assignment"])
-            submission = gradebook.find_submission_notebook(names["notebook"], names["assignment"], names["student"])
-            for grade in submission.grades:
-                grade.auto_score = None
-                grade.needs_manual_grade = True
-            gradebook.db.commit()
         notebook.cells = restore(notebook.cells, canon)
         return notebook, resources
 
@@ -68,7 +60,7 @@ def read_canon(gradebook: Gradebook, notebook: str, assignment: str) -> Canon:
     source = gradebook.find_notebook(notebook, assignment)
     cells = {cell.name: cell.source for cell in source.source_cells}
     points = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in source.grade_cells}
-    return Canon(cells.get(SETUP, ""), {name: cells[f"{name}-check"] for name in points}, points)
+    return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points)
 
 
 def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
@@ -145,7 +137,7 @@ def _answer(name: str, source: str) -> NotebookNode:
 
 
 def _check(name: str, canon: Canon) -> NotebookNode:
-    return marked_cell(canon.checks[name], f"{name}-check", grade=True, locked=True, points=canon.points[name])
+    return marked_cell(canon.checks[name], check_id(name), grade=True, locked=True, points=canon.points[name])
 
 
 def _with_unique_ids(cells: list[NotebookNode]) -> list[NotebookNode]:

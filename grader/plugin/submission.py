@@ -41,10 +41,12 @@ def _plain_cell(cell: Any) -> NotebookNode | None:
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+    # A lone surrogate is valid JSON, but no file can be written with it.
+    source = cell["source"].encode("utf-8", "replace").decode()
     marks = {"claims": [str(claim) for claim in (grade_id, cell.get("id")) if isinstance(claim, str)]}
     plain: NotebookNode
     if cell.get("cell_type") == "code":
-        plain = new_code_cell(cell["source"], metadata=marks)
+        plain = new_code_cell(source, metadata=marks)
     else:
-        plain = new_markdown_cell(cell["source"], metadata=marks)
+        plain = new_markdown_cell(source, metadata=marks)
     return plain

@@ -6,13 +6,14 @@ from grader.checks import Array, Call, Case, Check, Judged, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    short, long = int(rng.integers(3, 12)), int(rng.integers(20, 80))
+    # Few sizes: some backends compile anew for each.
+    short, long = int(rng.integers(3, 10)), int(rng.choice([21, 30, 38, 47, 55]))
     return [Case("a short sequence", Call((short,))), Case("a long sequence", Call((long,)))]
 
 
 def oracle(run: Call, kind: str = "causal") -> Array:
     (length,) = run.args
-    past = np.array([[key < query for key in range(length)] for query in range(length)])
+    past = np.subtract.outer(np.arange(length), np.arange(length)) > 0
     own = np.eye(length, dtype=bool)
     return np.asarray({"causal": past | own, "future": past.T | own, "without own": past, "inverted": past.T}[kind])
 

@@ -157,7 +157,7 @@ NO_PLACES: Edits = (
 )
 UNTRAINED: Edits = ((FIT, ""),)
 OTHER_MAP: Edits = ((RETURN, "(tokens, (logits, layers.Attention()([value, value], return_attention_scores=True)[1]))"),)
-ONE_EPOCH: Edits = (("epochs=10", "epochs=1"), ("Adam(0.01)", "Adam(0.003)"))
+ONE_EPOCH: Edits = (("epochs=10", "epochs=1"), ("Adam(0.01)", "Adam(0.002)"))
 
 EQUAL: Edits = ((ATTEND, f"{ATTEND}\n    weights = ops.ones_like(weights) / length\n    fetched = ops.matmul(weights, value)"),)
 

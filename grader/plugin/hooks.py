@@ -1,0 +1,40 @@
+"""What happens before nbgrader looks at a submission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nbgrader.api import Gradebook, MissingEntry
+
+from grader.coursedir import read_secret, record_path
+
+
+def forget_scores(config: Any, assignment: str, student: str, notebooks: list[str]) -> None:
+    """Clear a submission's older automatic scores and its record, so that none survives whatever fails later.
+
+    `Autograde` calls this in the course directory before each submission, even if no file in it has the right name, and
+    logs what it raises. Manual scores stay. Without the secret nothing can be graded, so nothing is forgotten.
+
+    Args:
+        config: nbgrader's configuration.
+        assignment: The unit's id.
+        student: What nbgrader was told to grade, "*" for a whole class.
+        notebooks: The files of this submission: `submitted/<student>/<assignment>/….ipynb`.
+    """
+    read_secret(Path.cwd())
+    student = Path(notebooks[0]).parents[1].name
+    record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
+    url = config.CourseDirectory.get("db_url", "") or f"sqlite:///{Path.cwd() / 'gradebook.db'}"
+    with Gradebook(url) as gradebook:
+        try:
+            submission = gradebook.find_submission(assignment, student)
+        except MissingEntry:
+            return
+        for notebook in submission.notebooks:
+            for grade in notebook.grades:
+                grade.auto_score = None
+                grade.needs_manual_grade = True
+            for comment in notebook.comments:
+                comment.auto_comment = f"No {notebook.name}.ipynb could be graded in what was submitted last."
+        gradebook.db.commit()
