@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
+from html import unescape
 
 import nbformat
+import numpy as np
 import pytest
 from nbgrader.api import Gradebook
 
 from course import syllabus
 from grader import checks
-from grader.coursedir import read_record
+from grader.coursedir import read_record, read_secret
+from grader.grading import cases_for
 from grader.judge import RIGHT, UNANSWERED
 from harness import COURSE, unit_text
 
@@ -70,6 +74,11 @@ def grades(course, unit, student):
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
         notebook = gradebook.find_submission_notebook(unit, unit, student)
         return {grade.name.removesuffix("-check"): grade.to_dict() for grade in notebook.grades}
+
+
+def comment(course, student):
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        return gradebook.find_comment(HALF["attention"][0], "attention", "attention", student).comment
 
 
 def scores(course, unit, student):
@@ -138,9 +147,7 @@ def test_a_broken_file_keeps_no_stale_score_and_waits_for_a_person(course):
     for unit in UNITS:
         assert set(scores(course, unit, "broken").values()) == {0}
         assert all(grade["needs_manual_grade"] for grade in grades(course, unit, "broken").values())
-    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-        comment = gradebook.find_comment(HALF["attention"][0], "attention", "attention", "broken").comment
-    assert "attention.ipynb is no notebook" in comment
+    assert "attention.ipynb is no notebook" in comment(course, "broken")
 
 
 def test_nobody_else_waits_for_a_person(course):
@@ -154,14 +161,18 @@ def test_nobody_else_waits_for_a_person(course):
 def test_feedback_shows_the_sentence_and_nothing_hidden(course, unit):
     run("nbgrader", "generate_feedback", unit, "--student", "mistakes-1", "--force", cwd=course)
     html = (course / "feedback" / "mistakes-1" / unit / f"{unit}.html").read_text()
+    shown = unescape(re.sub(r"<[^>]*>", "", html))
+    record = read_record(course, unit, "mistakes-1")
     for name in maxima(unit):
-        sentence = checks.load(unit, name).mistakes[0].sentence
-        words = sentence.split("`")[0].split("'")[0].split("<")[0].split("&")[0].split('"')[0].strip()
-        assert words in html, name
-        assert f"probe({name})" in html or f'<span class="n">{name}</span>' in html
-    hidden = html.lower()
-    assert "keras-course.evidence" not in hidden
-    assert "course-secret" not in hidden
+        assert checks.load(unit, name).mistakes[0].sentence in shown, name
+        assert shown.count(f"probe({name})") == 1
+        check, cases = cases_for(read_secret(course), unit, name, record.digest)
+        for case in cases:
+            for value in np.ravel([] if case.accept else list(check.expected(case).values())[0]).astype(float):
+                if value != round(value, 3):
+                    assert f"{value:.5g}" not in shown, (name, case.part)
+    assert "$npy" not in html
+    assert "def oracle" not in shown
 
 
 def test_a_regrade_gives_the_same_scores_and_keeps_a_manual_one(course):
@@ -188,11 +199,21 @@ def test_the_tables_show_points_sentences_and_evidence(course):
 
 def test_without_its_secret_nobody_is_graded(course):
     secret = course / ".course-secret"
+    before = scores(course, "attention", "untouched")
     hidden = secret.rename(course / ".hidden")
     try:
         output = run("nbgrader", "autograde", "attention", "--student", "untouched", "--force", cwd=course, code=1)
         assert ".course-secret is missing" in output
         assert not secret.exists()
-        assert set(scores(course, "attention", "untouched").values()) == {None}
+        assert scores(course, "attention", "untouched") == before
     finally:
         hidden.rename(secret)
+
+
+def test_a_file_of_another_name_keeps_no_stale_score(course):
+    path = course / "submitted" / "stripped" / "attention" / "attention.ipynb"
+    path.rename(path.with_name("attention (1).ipynb"))
+    run("nbgrader", "autograde", "attention", "--student", "stripped", "--force", cwd=course, code=1)
+    assert set(scores(course, "attention", "stripped").values()) == {None}
+    assert "No attention.ipynb could be graded" in comment(course, "stripped")
+    assert "could not be read or run" in run("grader", "scores", "attention", "--course", str(course), cwd=COURSE)

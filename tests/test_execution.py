@@ -141,7 +141,7 @@ def test_a_look_cell_runs_if_an_answer_needs_what_it_defines():
 def test_a_set_up_that_fails_is_nobodys_zero():
     book = notebook({"good": "def good(x):\n    return x"})
     book.cells[0].source = "import no_such_module"
-    with pytest.raises(ExecutionError, match="set-up cell failed .* No module named 'no_such_module'"):
+    with pytest.raises(ExecutionError, match=r"set-up cell failed .* No module named 'no_such_module'"):
         execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
 
 
