@@ -75,7 +75,7 @@ class ModelCall(Call):
     """Make a model with `answer(*args, **kwargs)`, set its weights if any are given, and call it on each input.
 
     The evidence is named after the inputs (`"<input>"`, or `"<input>.<name>"` for each name in `returns`), and
-    `"parameters"` is the model's number of parameters.
+    `"parameters"` and `"trainable"` are the model's numbers of parameters, and of those that training changes.
 
     Args:
         inputs: What the model is called on, in inference mode.
@@ -198,8 +198,10 @@ def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
 def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
     convert = _keep if run.numpy else _to_tensors
     model = answer(*convert(run.args), **convert(run.kwargs))
-    if not callable(model):
-        raise ProbeError(f"expected a Keras model, received {type(model).__name__}.")
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise ProbeError(f"expected a Keras model, received {_describe(model)}.")
     first = next(iter(run.inputs.values()))
     model(_to_tensors(first[:1]))  # builds it
     if run.weights:
@@ -209,7 +211,8 @@ def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
             raise ProbeError(f"expected weights of the shapes {sorted(by_shape)}, received {sorted(shapes)}.")
         for variable in model.weights:
             variable.assign(by_shape[tuple(variable.shape)])
-    evidence = {"parameters": np.asarray(model.count_params())}
+    trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_weights)
+    evidence = {"parameters": np.asarray(model.count_params()), "trainable": np.asarray(trainable)}
     for name, rows in run.inputs.items():
         batches = [
             _name_values(model(_to_tensors(rows[start : start + BATCH]), training=False), run.returns)
@@ -252,6 +255,8 @@ def _to_array(value: Any) -> np.ndarray:
         array = np.asarray(keras.ops.convert_to_numpy(value))
     else:
         array = np.asarray(value)
+    if array.dtype.kind == "V":  # bfloat16, which NumPy does not know
+        array = array.astype("float32")
     if array.dtype.kind not in "biuf":
         raise ProbeError(f"expected numbers, received {_describe(value)}.")
     return array
@@ -307,10 +312,10 @@ def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:
 
 @contextlib.contextmanager
 def _blocked(names: Sequence[str]) -> Iterator[None]:
-    """Make each dotted name, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
+    """Make each API of Keras, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
     replaced: list[tuple[Any, str, Any]] = []
     try:
-        for name in names:
+        for name in (name for name in names if name.startswith("keras.")):
             module_name, _, attribute = name.rpartition(".")
             original = getattr(importlib.import_module(module_name), attribute)
             for module in _public_modules():  # an API has more than one public name: keras.ops.nn.softmax, too

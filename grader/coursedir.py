@@ -15,9 +15,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from grader.cells import is_untouched_look
 from grader.errors import CourseError
 from grader.judge import Verdict
-from grader.notebooks import is_untouched_look
 
 SECRET_FILE = ".course-secret"
 RECORDS = "evidence"

@@ -15,7 +15,8 @@ from grader import checks
 from grader.build import build, write
 from grader.coursedir import make_secret
 from grader.errors import CourseError
-from grader.notebooks import BEGIN_SOLUTION, UnitText, read_unit
+from grader.notebooks import UnitText, read_unit
+from grader.splice import BEGIN_SOLUTION
 from grader.variants import vary
 
 Answers = Mapping[str, str]
@@ -73,8 +74,8 @@ def submissions(unit: UnitText, release: NotebookNode) -> Iterator[tuple[str, st
     yield "duplicate", _fill(release, reference, _twice(half[0]))
 
 
-NOISE = 'print("note: about to answer", file=__import__("sys").stderr)'
-CRASH = '__import__("os")._exit(1)'
+NOISE = 'import sys; print("note: about to answer", file=sys.stderr)'
+CRASH = "import os; os._exit(1)"
 
 
 def _begin_with(unit: UnitText, exercise: str, line: str) -> str:

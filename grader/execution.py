@@ -6,6 +6,7 @@ with the next one.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -21,11 +22,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from course.probe import EVIDENCE_MIME, REQUEST_VARIABLE, Call, write_request
+from grader.cells import SETUP, grade_id, is_untouched_look, looks_needed
 from grader.errors import ExecutionError
-from grader.notebooks import SETUP, grade_id, is_untouched_look, looks_needed
 
 OUTPUT_LIMIT = 1_000_000
 """Characters of output that are kept of one cell, so that an endless loop that prints does not fill the memory."""
+IMPORT_PROBE = "from course.probe import probe"
 SHOWN_TYPES = ("text/plain", "image/png")
 """What outputs may hold: nothing that a browser would run."""
 
@@ -78,7 +80,11 @@ def execute(
         ExecutionError: If the set-up cell fails, which runs before anything of a student's.
     """
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        return _Execution(notebook, requests, Path(folder), backend, cell_timeout, startup_timeout).run()
+        found = _Execution(notebook, requests, Path(folder), backend, cell_timeout, startup_timeout).run()
+    # What dead kernels left pending is logged when it is collected, with a traceback that is parsed: now, and not in the
+    # middle of another `ast.parse`, which that would break.
+    gc.collect()
+    return found
 
 
 class _Client(NotebookClient):
@@ -143,7 +149,7 @@ class _Execution:
             self._run_in_one_kernel(todo, completed)
             kernels -= 1
         for _, cell in todo:
-            self._leave(cell, "the kernel died too often before this cell.")
+            self._leave(cell, "too many cells above killed the kernel.")
         return self.evidence
 
     def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> None:
@@ -179,35 +185,38 @@ class _Execution:
         client.begin()
         if request := self.requests.get(name):
             write_request(self.request_file, request.runs, request.off_limits)
-        reason = ""
+        reason, place = "", "check" if request else "set-up" if name == SETUP else "answer's cell"
+        # A check must find the probe even if the student's code has given that name to something else.
+        run = NotebookNode(cell, source=f"{IMPORT_PROBE}\n{cell.source}") if request else cell
         try:
-            client.execute_cell(cell, index)
+            client.execute_cell(run, index)
         except CellTimeoutError:
-            reason = f"stopped after {self.cell_timeout} s: is there an endless loop?"
+            reason = f"the {place} was stopped after {self.cell_timeout} s: is there an endless loop?"
         except DeadKernelError:
-            reason = "the kernel died in this cell: did it exit, or use too much memory?"
+            reason = f"the kernel died in the {place}: did it exit, or use too much memory?"
         except Exception as error:  # a message that no kernel sends, say: the rest of this cell is lost
             cell.outputs = []
-            reason = f"its output could not be read ({type(error).__name__})."
+            reason = f"the output of the {place} could not be read ({type(error).__name__})."
         finally:
             self.request_file.unlink(missing_ok=True)
-        if name == SETUP and (reason or _error(cell)):
-            raise ExecutionError(f"the set-up cell failed before anything of the student's ran: {reason or _error(cell)}")
+        raised = _error(run, place)
+        if name == SETUP and (reason or raised):
+            raise ExecutionError(reason or raised)
         if request and client.published:
             self.evidence[name] = _only(client.published)
             self.trouble = ""
         elif request and not reason:
-            self.evidence[name] = Evidence(None, self.trouble or _error(cell) or "the check cell published nothing.")
+            self.evidence[name] = Evidence(None, self.trouble or raised or "the check cell published nothing.")
             self.trouble = ""
         elif not request:
-            self.trouble = _error(cell)
+            self.trouble = raised
         return reason
 
     def _leave(self, cell: NotebookNode, reason: str) -> None:
         """Record that a cell gave nothing; an answer's reason is told by its check."""
         name = grade_id(cell)
         if name not in self.requests:
-            self.trouble = f"its cell: {reason}"
+            self.trouble = reason
         elif name not in self.evidence:
             self.evidence[name] = Evidence(None, self.trouble or reason)
             self.trouble = ""
@@ -219,6 +228,6 @@ def _only(published: Sequence[Any]) -> Evidence:
     return Evidence(json.loads(json.dumps(published[0])))
 
 
-def _error(cell: NotebookNode) -> str:
+def _error(cell: NotebookNode, place: str) -> str:
     error = next((output for output in cell.outputs if output.output_type == "error"), None)
-    return f"its cell raised {error.ename}: {error.evalue}" if error else ""
+    return f"the {place} raised {error.ename}: {error.evalue}" if error else ""

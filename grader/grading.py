@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nbformat import NotebookNode
 
 from course import syllabus
 from grader import checks
+from grader.cells import SETUP, check_id, checked_exercise, grade_id
 from grader.checks import Case, Check
 from grader.execution import Evidence, Request, execute
 from grader.judge import Verdict, judge, rng_for, runs_of, zero
-from grader.notebooks import check_id, checked_exercise
-from grader.off_limits import find
+from grader.off_limits import doubts, find
 
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
 
@@ -59,20 +60,34 @@ def grade_notebook(
             prepared[exercise] = cases_for(secret, unit, exercise, digest)
         except Exception as error:  # a bug of ours in one check costs nobody the other exercises
             graded[exercise] = (None, _not_judged(f"its check failed ({type(error).__name__}: {error})"))
+    findings = {exercise: _search(notebook, unit, exercise) for exercise in prepared}
     try:
         evidence = {} if unreadable else _execute(notebook, unit, prepared, backend, cell_timeout)
     except Exception as error:  # no kernel, or no set-up: nothing that a student did
         reason = f"the notebook could not be run ({type(error).__name__}: {error})"
         return graded | {exercise: (None, _not_judged(reason)) for exercise in prepared}
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     for exercise, (check, cases) in prepared.items():
         found = evidence.get(check_id(exercise), Evidence(None, unreadable or "the check cell did not run."))
-        if banned := find(exercise, code, syllabus.unit(unit).off_limits.get(exercise, ())):
+        banned, doubt = findings[exercise]
+        if banned:
             verdict = zero(cases, OFF_LIMITS.format(name=banned))
         else:
             verdict = _verdict(check, cases, found, points[exercise], unreadable)
+        if doubt and verdict.points:
+            verdict = replace(verdict, person=doubt)
         graded[exercise] = (found.payload, verdict)
     return graded
+
+
+def _search(notebook: NotebookNode, unit: str, exercise: str) -> tuple[str, str]:
+    """What of the source up to an exercise's check is off-limits, and what a person should look at."""
+    code = []
+    for cell in notebook.cells:
+        if grade_id(cell) == check_id(exercise):
+            break
+        if cell.cell_type == "code" and grade_id(cell) != SETUP and not checked_exercise(cell):
+            code.append(cell.source)
+    return find(exercise, code, syllabus.unit(unit).off_limits.get(exercise, ())), doubts(exercise, code)
 
 
 def _execute(

@@ -12,16 +12,10 @@ Source lines are spliced, never regenerated, so that a notebook shows the soluti
 
 from __future__ import annotations
 
-import ast
-import builtins
-import hashlib
 import re
-import symtable
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jupytext
 import nbformat
@@ -29,34 +23,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import syllabus
+from grader.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, marked_cell
 from grader.errors import BuildError
+from grader.source import ALWAYS_THERE, defined, used
+from grader.splice import BEGIN_SOLUTION, END_SOLUTION, Exercise, parsed, splice
 
-SETUP = "set-up"
-LOOK = "look-"
-BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
-BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 MARKERS = {"setup", "exercise", "write", "check", "points", "lines_to_next_cell"}
 """Those that a text may use, and one that jupytext adds."""
-IPYTHON_NAMES = frozenset({"get_ipython", "display", "In", "Out", "exit", "quit"})
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One place in a unit that a student fills in.
-
-    Args:
-        name: Name of the callable, of the answer's `grade_id` and of the check module.
-        points: Its maximum, from the check's marker.
-        reference: The whole source of the callable in `solutions/`.
-        cell: The same with the lines that the student writes between nbgrader's marks.
-        answer: Those lines.
-    """
-
-    name: str
-    points: float
-    reference: str
-    cell: str
-    answer: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -95,7 +68,7 @@ def read_unit(course: Path, name: str) -> UnitText:
         if not file.is_file():
             raise BuildError(f"{file}: not found; unit {name!r} needs it.")
     text = path.read_text()
-    _parsed(path)
+    parsed(path)
     cells = jupytext.reads(text, fmt="py:percent").cells
     lines = _marker_lines(text)
     if len(cells) != len(lines):
@@ -125,13 +98,13 @@ def read_unit(course: Path, name: str) -> UnitText:
             points[check] = mark["points"]
     if len(setups) != 1:
         raise BuildError(f"{path}: expected one cell marked setup=true, found {len(setups)}.")
-    if "probe" not in _defined(setups[0]):
+    if "probe" not in defined(setups[0]):
         raise BuildError(f"{path}: the set-up cell does not import probe, which the hidden line of each check calls.")
     exercises = {}
     for exercise, (where, write) in places.items():
         if exercise not in points:
             raise BuildError(f'{where}: exercise {exercise!r} has no check; add # %% check="{exercise}" points=….')
-        exercises[exercise] = _splice(solution, exercise, write, points[exercise], where)
+        exercises[exercise] = splice(solution, exercise, write, points[exercise], where)
     unit = UnitText(name, path, setups[0], exercises, cells)
     _demand_defined_names(unit, lines)
     return unit
@@ -152,7 +125,7 @@ def source_notebook(unit: UnitText) -> NotebookNode:
             text = cell.source.replace("{points}", f"{unit.points:g}").replace("{minutes}", str(listed.minutes))
             text, names = _add_points(text, unit)
             titled |= names
-            cells.append(new_markdown_cell(text, id=_content_id("text-", text)))
+            cells.append(new_markdown_cell(text, id=content_id("text-", text)))
         else:
             cells.append(_code_cell(unit, cell))
     if untitled := [name for name in unit.exercises if name not in titled]:
@@ -167,52 +140,6 @@ def source_notebook(unit: UnitText) -> NotebookNode:
     )
     nbformat.validate(notebook)
     return notebook
-
-
-def grade_id(cell: NotebookNode) -> str:
-    """nbgrader's name of a cell, or ""."""
-    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
-
-
-def check_id(exercise: str) -> str:
-    """The `grade_id` of an exercise's check cell."""
-    return f"{exercise}-check"
-
-
-def checked_exercise(cell: NotebookNode) -> str:
-    """The exercise that a check cell checks; "" for any other cell."""
-    marks = cell.metadata.get("nbgrader", {})
-    return grade_id(cell).removesuffix("-check") if marks.get("grade") else ""
-
-
-def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
-    """Which untouched look cells define a name that student's code uses and nothing else defines.
-
-    They are not worth running for the pictures, but code that works in a student's notebook has to work in grading.
-    """
-    code = {number: cell for number, cell in enumerate(cells) if cell.cell_type == "code" and not checked_exercise(cell)}
-    looks = {number for number, cell in code.items() if is_untouched_look(cell)}
-    known = set(dir(builtins)) | IPYTHON_NAMES
-    known |= {name for number, cell in code.items() if number not in looks for name in _names(_defined, cell.source)}
-    wanted = {name for number, cell in code.items() if number not in looks for name in _names(_used, cell.source)} - known
-    needed: set[int] = set()
-    while more := {n for n in looks - needed if wanted & _names(_defined, code[n].source)}:
-        needed |= more
-        wanted = {name for n in needed for name in _names(_used, code[n].source)} | wanted
-    return needed
-
-
-def _names(of: Callable[[str], set[str]], source: str) -> set[str]:
-    """The names in a student's source; none where it does not parse."""
-    try:
-        return of(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-
-
-def is_untouched_look(cell: NotebookNode) -> bool:
-    """Whether a code cell is one of the release's that only shows something, unchanged: its id is its content."""
-    return str(cell.get("id", "")).startswith(_content_id(LOOK, cell.source))
 
 
 def demand_clean_release(unit: UnitText, release: NotebookNode) -> None:
@@ -250,19 +177,8 @@ def _code_cell(unit: UnitText, cell: NotebookNode) -> NotebookNode:
     if name := mark.get("check"):
         source = f"{BEGIN_HIDDEN}\nprobe({name})\n{END_HIDDEN}\n{cell.source}"
         return marked_cell(source, check_id(name), grade=True, locked=True, points=mark["points"])
-    look: NotebookNode = new_code_cell(cell.source, id=_content_id(LOOK, cell.source))
+    look: NotebookNode = new_code_cell(cell.source, id=content_id(LOOK, cell.source))
     return look
-
-
-def marked_cell(source: str, grade_id: str, **marks: Any) -> NotebookNode:
-    """A code cell with nbgrader's metadata; `marks` are those that are not false."""
-    metadata = {"schema_version": 3, "grade_id": grade_id, "grade": False, "solution": False, "locked": False, "task": False}
-    cell: NotebookNode = new_code_cell(source, id=grade_id, metadata={"nbgrader": metadata | marks})
-    return cell
-
-
-def _content_id(prefix: str, source: str) -> str:
-    return prefix + hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def _make_unique(cells: Sequence[NotebookNode]) -> None:
@@ -295,65 +211,10 @@ def _marker_lines(text: str) -> list[int]:
     return starts if not any(line.strip() for line in before) else [1, *starts]
 
 
-# --- splicing an answer out of a solution ---
-
-
-def _parsed(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text())
-    except SyntaxError as error:
-        raise BuildError(f"{path}:{error.lineno}: {error.msg}.") from error
-
-
-def _splice(solution: Path, name: str, write: Sequence[str], points: float, where: str) -> Exercise:
-    text = solution.read_text()
-    lines = text.splitlines()
-    node = next((n for n in _parsed(solution).body if getattr(n, "name", None) == name), None)
-    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
-        raise BuildError(f"{where}: {solution} defines no function or class {name!r}.")
-    if isinstance(node, ast.ClassDef):
-        methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
-        if not write or not set(write) <= set(methods):
-            raise BuildError(f"{where}: write={list(write)} must name methods of class {name!r}: {sorted(methods)}.")
-        regions = [methods[method] for method in write]
-    elif write:
-        raise BuildError(f"{where}: {name!r} is a function; write= is for classes.")
-    else:
-        regions = [node]
-    first, last = min([node.lineno, *(d.lineno for d in node.decorator_list)]), _end(node)
-    marks: dict[int, list[str]] = {}
-    answer: list[str] = []
-    for region in regions:
-        body = region.body[1:] if ast.get_docstring(region) is not None else region.body
-        if not body:
-            raise BuildError(f"{where}: {name!r} in {solution} has no body below its docstring.")
-        # Comments between the docstring and the first statement belong to the answer.
-        start = _end(region.body[0]) + 1 if body is not region.body else region.body[0].lineno
-        indent = " " * body[0].col_offset
-        marks.setdefault(start, []).append(indent + BEGIN_SOLUTION)
-        marks.setdefault(_end(region) + 1, []).insert(0, indent + END_SOLUTION)
-        answer += lines[start - 1 : _end(region)]
-    cell: list[str] = []
-    for number in range(first, last + 2):
-        cell += marks.get(number, [])
-        if number <= last:
-            cell.append(lines[number - 1])
-    reference = "\n".join(lines[first - 1 : last])
-    return Exercise(name, points, reference, "\n".join(cell), tuple(line for line in answer if line.strip()))
-
-
-def _end(node: ast.stmt) -> int:
-    assert node.end_lineno is not None
-    return node.end_lineno
-
-
-# --- names ---
-
-
 def _demand_defined_names(unit: UnitText, lines: Sequence[int]) -> None:
     """Demand that each cell uses only names that the notebook has defined, and each reference only the set-up cell's."""
-    known = set(dir(builtins)) | IPYTHON_NAMES
-    setup = known | _defined(unit.setup)
+    known = set(ALWAYS_THERE)
+    setup = known | defined(unit.setup)
     for cell, line in zip(unit.cells, lines, strict=True):
         if cell.cell_type != "code":
             continue
@@ -364,34 +225,6 @@ def _demand_defined_names(unit: UnitText, lines: Sequence[int]) -> None:
         else:
             source, allowed = cell.source, known
             what = "the cell uses {}, which no cell above defines"
-        if unknown := sorted(_used(source) - allowed - (set() if name else _defined(source))):
+        if unknown := sorted(used(source) - allowed - (set() if name else defined(source))):
             raise BuildError(f"{where}: {what.format(', '.join(map(repr, unknown)))}.")
-        known |= _defined(source)
-
-
-def _without_magics(source: str) -> str:
-    return "\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in textwrap.dedent(source).splitlines())
-
-
-def _tables(source: str) -> Iterator[symtable.SymbolTable]:
-    pending = [symtable.symtable(_without_magics(source), "cell", "exec")]
-    while pending:
-        table = pending.pop()
-        pending += table.get_children()
-        yield table
-
-
-def _used(source: str) -> set[str]:
-    """Names that a cell looks up in the notebook's namespace."""
-    return {
-        symbol.get_name()
-        for table in _tables(source)
-        for symbol in table.get_symbols()
-        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
-    }
-
-
-def _defined(source: str) -> set[str]:
-    """Names that a cell binds in the notebook's namespace."""
-    top = next(_tables(source))
-    return {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+        known |= defined(source)

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from grader import checks
+from grader.cells import checked_exercise
 from grader.coursedir import Record, read_record, read_secret, record_path
 from grader.errors import CourseError
 from grader.grading import cases_for
 from grader.judge import RIGHT, read
-from grader.notebooks import checked_exercise
 
 
 @dataclass(frozen=True)

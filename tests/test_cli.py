@@ -10,7 +10,7 @@ from grader.cli import app
 from grader.coursedir import Record, read_record, read_secret, record_path, write_record
 from grader.errors import CourseError
 from grader.judge import Verdict
-from grader.off_limits import find
+from grader.off_limits import doubts, find
 
 
 def call(*arguments, code=0):
@@ -91,6 +91,39 @@ BANNED = ("keras.ops.softmax", "keras.activations.softmax")
 )
 def test_off_limits_is_found_where_the_answer_is(sources, found):
     assert bool(find("softmax", sources, BANNED)) is found
+
+
+OWN = "class softmax:\n    def softmax(self, x):\n        return x\n    def __call__(self, x):\n        return self.softmax(x)"
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        (["softmax, _ = ops.softmax, 1"], True),
+        (["(softmax := ops.softmax)"], True),
+        (["t = (ops.softmax,)", "def softmax(x):\n    return t[0](x)"], True),
+        (["%matplotlib inline\nimport scipy\ndef softmax(x):\n    return scipy.special.softmax(x)"], True),
+        (['def softmax(x):\n    return keras.activations.get("softmax")(x)'], True),
+        ([OWN], False),
+    ],
+)
+def test_off_limits_is_found_in_odd_places(sources, found):
+    assert bool(find("softmax", sources, BANNED)) is found
+
+
+@pytest.mark.parametrize(
+    ("source", "doubted"),
+    [
+        ('softmax = getattr(ops, "soft" + "max")', "getattr"),
+        ('def softmax(x):\n    return eval("ops.exp(x)")', "eval"),
+        ("import course.probe as p\ndef softmax(x):\n    return x", "course.probe"),
+        ("def softmax(x:\n", "could not be searched"),
+        ("def softmax(x):\n    return ops.exp(x)", ""),
+    ],
+)
+def test_what_hides_its_calls_is_for_a_person(source, doubted):
+    found = doubts("softmax", [source])
+    assert doubted in found if doubted else found == ""
 
 
 def test_what_is_off_limits_is_named_as_it_was_written():

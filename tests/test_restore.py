@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grader.notebooks import LOOK, _content_id
+from grader.cells import LOOK, content_id
 from grader.plugin.restore import Canon, restore
 from grader.plugin.submission import UNREADABLE, SubmissionExporter
 
@@ -93,19 +93,40 @@ def markdown_check(cells):
     return cells
 
 
-def edited_checks(cells):
-    cells[3].source = cells[5].source = "pass"
-    return cells
-
-
 def ids_like_checks(cells):
     for c in cells:
         c.metadata = {}
     return cells
 
 
+def test_code_typed_into_a_check_stays_as_code(tmp_path):
+    whole = released()
+    whole[3].source += "\nhelper = 3"
+    assert form(restore(submitted(whole, tmp_path), CANON)) == [*WHOLE[:4], "assert f(1)", *WHOLE[4:]]
+
+
+def test_a_set_up_stays_where_it_was(tmp_path):
+    cells = restore(submitted([cell("%reset -f"), *released()], tmp_path), CANON)
+    assert form(cells)[:3] == ["%reset -f", "# Title", "set-up"]
+
+
 @pytest.mark.parametrize(
-    "damage", [no_metadata, odd_ids, no_checks, tagged, grade_false, edited_checks, ids_like_checks], ids=lambda f: f.__name__
+    "play", ["f = f(3)", "f = 7", "if True:\n    f = np.exp", "def f(x):\n    raise NotImplementedError()"]
+)
+def test_play_below_an_answer_is_no_answer(play, tmp_path):
+    cells = restore(submitted([*released(), cell(play)], tmp_path), CANON)
+    assert form(cells)[:-1] == WHOLE
+    assert cells[2].source == F
+
+
+def test_an_answer_beside_an_untouched_stub_counts(tmp_path):
+    whole = released(f="def f(x):\n    raise NotImplementedError()")
+    cells = restore(submitted([whole[0], cell("f = lambda x: x"), *whole[1:]], tmp_path), CANON)
+    assert [c.source for c in cells if c.id == "f"] == ["f = lambda x: x"]
+
+
+@pytest.mark.parametrize(
+    "damage", [no_metadata, odd_ids, no_checks, tagged, grade_false, ids_like_checks], ids=lambda f: f.__name__
 )
 def test_damage_to_metadata_and_checks_is_undone(damage, tmp_path):
     cells = restore(submitted(damage(released()), tmp_path), CANON)
@@ -165,7 +186,7 @@ def test_an_edited_setup_runs_below_the_original(tmp_path):
 
 def test_only_a_look_cell_as_released_keeps_its_id(tmp_path):
     plot = "print(f(1))"
-    look = _content_id(LOOK, plot)
+    look = content_id(LOOK, plot)
     cells = restore(submitted([cell(plot, id=look), *released()], tmp_path), CANON)
     assert look in [c.id for c in cells]
     cells = restore(submitted([cell(plot + "\nprint(2)", id=look), *released()], tmp_path), CANON)

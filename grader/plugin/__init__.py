@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from grader.plugin.hooks import forget_scores
+from grader.plugin.restore import STUB_LINE
 
-STUB = "# Your code here.\nraise NotImplementedError()"
+STUB = f"# Your code here.\n{STUB_LINE}"
 
 
 def configure(config: Any) -> None:

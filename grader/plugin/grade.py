@@ -12,10 +12,10 @@ from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
 from traitlets import Enum, Integer
 
+from grader.cells import check_id, checked_exercise
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
 from grader.grading import grade_notebook
 from grader.judge import Verdict
-from grader.notebooks import check_id, checked_exercise
 from grader.plugin.submission import UNREADABLE
 
 PERSON = "needs_person"

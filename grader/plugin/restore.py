@@ -17,7 +17,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
-from grader.notebooks import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
+from grader.cells import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
+from grader.source import names_given, parse, top_level
+
+STUB_LINE = "raise NotImplementedError()"
+"""What releases have in place of an answer."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,10 @@ class Canon:
 
     @property
     def released(self) -> set[str]:
-        """The sources of the locked cells, as students have them."""
+        """The sources of the locked cells, with the hidden lines and as students have them."""
         hidden = re.compile(rf"^{BEGIN_HIDDEN}\n.*?^{END_HIDDEN}\n", flags=re.MULTILINE | re.DOTALL)
-        return {hidden.sub("", source).strip() for source in [self.setup, *self.checks.values()]}
+        locked = [self.setup, *self.checks.values()]
+        return {source.strip() for source in [*locked, *(hidden.sub("", source) for source in locked)]}
 
 
 class Restore(Preprocessor):
@@ -66,63 +71,72 @@ def read_canon(gradebook: Gradebook, notebook: str, assignment: str) -> Canon:
 def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
     """The canonical notebook around a student's cells.
 
-    A check follows the last cell that answers its exercise: found by `grade_id`, by cell id, or by what it defines. Code
-    that answers nothing stays where it is, since an answer may need it.
+    A check follows the cell that answers its exercise (see `_strength`; of several the last). Code that answers nothing
+    stays where it is, since an answer may need it, and so does text. The set-up cell stands where it stood, but not below
+    code that may need it.
     """
-    kept = [cell for cell in cells if not _is_released(cell, canon)]
-    given = [_answers(cell, canon.checks) for cell in kept]
-    last = {name: index for index, names in enumerate(given) for name in names}
+    cells = list(cells)
+    setup = next((n for n, cell in enumerate(cells) if cell.cell_type == "code" and _is_setup(cell)), 0)
+    answers = _answers(cells, canon)
     restored: list[NotebookNode] = []
-    for index, cell in enumerate(kept):
-        if cell.cell_type != "code":
+    for number, cell in enumerate(cells):
+        if number == setup:
+            restored.append(marked_cell(canon.setup, SETUP, locked=True))
+        here = [name for name, answer in answers.items() if answer == number]
+        if here:
+            restored.append(_answer(here[0], cell.source))
+        elif cell.cell_type != "code":
             restored.append(new_markdown_cell(cell.source))
-            continue
-        here = [name for name in canon.checks if last.get(name) == index]
-        restored.append(_answer(here[0], cell.source) if here else _other(cell))
-        for number, name in enumerate(here):
-            if number > 0:
-                restored.append(_answer(name, f"# {name}: see above"))
-            restored.append(_check(name, canon))
-    for name in sorted(canon.checks.keys() - last.keys()):
+        elif cell.source.strip() not in canon.released:
+            restored.append(_other(cell))
+        for position, name in enumerate(here):
+            restored += [_answer(name, f"# {name}: see above")] * (position > 0) + [_check(name, canon)]
+    if not cells:
+        restored.append(marked_cell(canon.setup, SETUP, locked=True))
+    for name in sorted(canon.checks.keys() - answers.keys()):
         restored += [_answer(name, ""), _check(name, canon)]
-    first_code = next((number for number, cell in enumerate(restored) if cell.cell_type == "code"), 0)
-    restored.insert(first_code, marked_cell(canon.setup, SETUP, locked=True))
     return _with_unique_ids(restored)
 
 
-def _is_released(cell: NotebookNode, canon: Canon) -> bool:
-    """Whether a cell is one of the locked ones: they are put back from the gradebook. An edited set-up cell stays, too."""
-    if cell.cell_type != "code":
-        return False
-    is_check = any(claim.removesuffix("-check") in canon.checks for claim in _claims(cell) if claim.endswith("-check"))
-    return is_check or cell.source.strip() in canon.released
+def _is_setup(cell: NotebookNode) -> bool:
+    """Whether a code cell is the set-up, or has to stand below it: magics such as `%reset` need not."""
+    return SETUP in _claims(cell) or parse(cell.source) is None or any(names_given(s) for s in top_level(cell.source))
+
+
+def _answers(cells: Sequence[NotebookNode], canon: Canon) -> dict[str, int]:
+    """By exercise, the number of the cell that answers it, in the order of these cells."""
+    found: dict[str, tuple[int, int]] = {}
+    for number, cell in enumerate(cells):
+        if cell.cell_type != "code" or cell.source.strip() in canon.released:
+            continue
+        for name in canon.checks:
+            strength = _strength(name, cell)
+            if strength and (strength, number) > found.get(name, (0, 0)):
+                found[name] = (strength, number)
+    return dict(sorted(((name, number) for name, (_, number) in found.items()), key=lambda item: item[1]))
+
+
+def _strength(name: str, cell: NotebookNode) -> int:
+    """How surely a cell answers an exercise: 0 if it does not.
+
+    A definition by `def` or `class` counts most, then the exercise's own cell, found by its `grade_id` or id, whatever it
+    does; a plain assignment elsewhere may only be play. A stub that still raises counts less than all of them.
+    """
+    statements = [statement for statement in top_level(cell.source) if name in names_given(statement)]
+    defines = any(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in statements) or bool(
+        parse(cell.source) is None and re.search(rf"^\s*(?:def|class)\s+{re.escape(name)}\b", cell.source, flags=re.MULTILINE)
+    )
+    claimed = name in _claims(cell)
+    if not (defines or statements or claimed):
+        return 0
+    if STUB_LINE in cell.source:
+        return 1
+    return 4 if defines else 3 if claimed else 2
 
 
 def _claims(cell: NotebookNode) -> Sequence[str]:
+    """The names that a cell's metadata and id give it; see `SubmissionExporter`."""
     return list(cell.metadata.get("claims", []))
-
-
-def _answers(cell: NotebookNode, exercises: Iterable[str]) -> list[str]:
-    """The exercises that a cell answers."""
-    if cell.cell_type != "code":
-        return []
-    claims, defined = _claims(cell), _top_level_names(cell.source)
-    return [name for name in exercises if name in claims or name in defined]
-
-
-def _top_level_names(source: str) -> set[str]:
-    """What a cell defines; of one that does not parse, what its lines begin to define."""
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(re.findall(r"^(?:def|class)\s+(\w+)", source, flags=re.MULTILINE))
-    names = set()
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return names
 
 
 def _other(cell: NotebookNode) -> NotebookNode:

@@ -14,11 +14,12 @@ from rich.table import Table
 
 from course import syllabus
 from grader.build import build
+from grader.cells import SETUP
 from grader.coursedir import digest_of
 from grader.demo import submissions
 from grader.execution import kernel_environment
 from grader.grading import grade_notebook
-from grader.notebooks import SETUP, read_unit
+from grader.notebooks import read_unit
 from grader.plugin.restore import Canon, restore
 
 COURSE = Path(__file__).parents[2]

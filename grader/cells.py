@@ -1,0 +1,66 @@
+"""The cells of the course's notebooks: how they are marked, and how they are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from grader.source import ALWAYS_THERE, defined, used
+
+SETUP = "set-up"
+LOOK = "look-"
+BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+
+
+def marked_cell(source: str, grade_id: str, **marks: Any) -> NotebookNode:
+    """A code cell with nbgrader's metadata; `marks` are those that are not false."""
+    metadata = {"schema_version": 3, "grade_id": grade_id, "grade": False, "solution": False, "locked": False, "task": False}
+    cell: NotebookNode = new_code_cell(source, id=grade_id, metadata={"nbgrader": metadata | marks})
+    return cell
+
+
+def content_id(prefix: str, source: str) -> str:
+    """An id that changes with the cell's source."""
+    return prefix + hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def grade_id(cell: NotebookNode) -> str:
+    """nbgrader's name of a cell, or ""."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def check_id(exercise: str) -> str:
+    """The `grade_id` of an exercise's check cell."""
+    return f"{exercise}-check"
+
+
+def checked_exercise(cell: NotebookNode) -> str:
+    """The exercise that a check cell checks; "" for any other cell."""
+    marks = cell.metadata.get("nbgrader", {})
+    return grade_id(cell).removesuffix("-check") if marks.get("grade") else ""
+
+
+def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
+    """Which untouched look cells define a name that student's code uses and nothing else defines.
+
+    They are not worth running for the pictures, but code that works in a student's notebook has to work in grading.
+    """
+    code = {number: cell for number, cell in enumerate(cells) if cell.cell_type == "code" and not checked_exercise(cell)}
+    looks = {number for number, cell in code.items() if is_untouched_look(cell)}
+    known = set(ALWAYS_THERE)
+    known |= {name for number, cell in code.items() if number not in looks for name in defined(cell.source)}
+    wanted = {name for number, cell in code.items() if number not in looks for name in used(cell.source)} - known
+    needed: set[int] = set()
+    while more := {number for number in looks - needed if wanted & defined(code[number].source)}:
+        needed |= more
+        wanted |= {name for number in more for name in used(code[number].source)}
+    return needed
+
+
+def is_untouched_look(cell: NotebookNode) -> bool:
+    """Whether a code cell is one of the release's that only shows something, unchanged: its id is its content."""
+    return str(cell.get("id", "")).startswith(content_id(LOOK, cell.source))
