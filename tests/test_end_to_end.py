@@ -4,7 +4,9 @@ import json
 import os
 import re
 import subprocess
+import sys
 from html import unescape
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -25,7 +27,8 @@ HALF = {unit: list(unit_text(unit).exercises)[: (len(unit_text(unit).exercises) 
 
 
 def run(*command, cwd, code=0):
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
