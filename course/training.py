@@ -36,7 +36,8 @@ def set_seed(seed: int) -> None:
     Args:
         seed: Any integer of at least 0; NumPy integers are fine.
     """
-    keras.utils.set_random_seed(int(seed))
+    with _quiet():  # with any backend, Keras imports TensorFlow here if it is installed
+        keras.utils.set_random_seed(int(seed))
 
 
 def report() -> None:

@@ -13,7 +13,8 @@ def dot_scores(query, keys):
         keys: Float tensor, `(num_keys, dim)`: one key per row.
 
     Returns:
-        Float tensor, `(num_keys,)`: large where a key points the query's way and is long, 0 at a right angle.
+        Float tensor, `(num_keys,)`: large where a key is long and points the query's way, 0 where
+        it stands at a right angle.
 
     Example:
         >>> keys = ops.array([[4.0, 3.0], [1.0, 4.0], [-4.0, 3.0], [-2.0, -3.0]])
@@ -35,7 +36,8 @@ def cosine_scores(query, keys):
         keys: Float tensor, `(num_keys, dim)`: one key per row, none all zeros.
 
     Returns:
-        Float tensor, `(num_keys,)`, between -1 (opposite) and 1 (same direction), whatever the vectors' lengths.
+        Float tensor, `(num_keys,)`, between -1 (opposite) and 1 (same direction), whatever the
+        vectors' lengths.
 
     Example:
         >>> keys = ops.array([[4.0, 3.0], [8.0, 6.0], [-4.0, 3.0]])
@@ -43,7 +45,8 @@ def cosine_scores(query, keys):
         [0.96 0.96 0.  ]
 
     Reference:
-        Jurafsky and Martin, Speech and Language Processing, 3rd edition draft, chapter on embeddings, section on the cosine.
+        Jurafsky and Martin, Speech and Language Processing, 3rd edition draft, chapter on
+        embeddings, section on the cosine.
     """
     # The dot product is |query| |key| cos(angle): dividing by both lengths leaves the cosine.
     query_norm = ops.sqrt(ops.sum(query * query))
@@ -58,15 +61,17 @@ def scaled_dot_product_attention(query, key, value, mask=None):
         query: Float tensor, `(..., query_len, key_dim)`.
         key: Float tensor, `(..., key_len, key_dim)`.
         value: Float tensor, `(..., key_len, value_dim)`.
-        mask: Boolean, broadcastable to `(..., query_len, key_len)`; `True` means "may attend". Every query may attend to
-            at least one key. `None` attends everywhere.
+        mask: Boolean tensor, broadcastable to `(..., query_len, key_len)`; `True` means "may
+            attend". Every query may attend to at least one key. `None` allows everything.
 
     Returns:
-        `(output, weights)`: `(..., query_len, value_dim)`, in the units of `value`, and `(..., query_len, key_len)`,
-        probabilities whose rows sum to 1; a key that may not be attended to has weight 0, however large its score.
+        `(output, weights)`. The output is `(..., query_len, value_dim)`, in the units of `value`.
+        The weights are `(..., query_len, key_len)`, probabilities whose rows sum to 1; a key that
+        may not be attended to has weight 0, however large its score.
 
     Example:
-        >>> words = ops.array([[0.1, 0.2, 0.9, 0.7, 0.6], [0.2, 0.3, 0.4, 0.6, 0.3], [0.3, 0.1, 0.8, 0.7, 0.6]])
+        >>> python, executes = [0.1, 0.2, 0.9, 0.7, 0.6], [0.2, 0.3, 0.4, 0.6, 0.3]
+        >>> words = ops.array([python, executes, [0.3, 0.1, 0.8, 0.7, 0.6]])
         >>> output, weights = scaled_dot_product_attention(words, words, words)
         >>> print(np.round(ops.convert_to_numpy(weights[0]), 4))
         [0.3701 0.2743 0.3555]
@@ -92,7 +97,8 @@ def causal_mask(length: int):
         length: Number of positions, at least 1.
 
     Returns:
-        Boolean tensor, `(length, length)`: row = query, column = key, `True` means "may attend": itself and all before.
+        Boolean tensor, `(length, length)`: row = query, column = key. `True` means "may attend":
+        each position to itself and to all before it.
 
     Example:
         >>> print(ops.convert_to_numpy(causal_mask(3)).astype(int))
@@ -116,7 +122,8 @@ def padding_mask(ids, pad_id: int = 0):
         pad_id: The id that stands for "no token here".
 
     Returns:
-        Boolean tensor, `(batch, 1, key_len)`: `True` means "may attend"; the axis of length 1 stands for every query.
+        Boolean tensor, `(batch, 1, key_len)`: `True` means "may attend". The axis of length 1
+        stands for every query.
 
     Example:
         >>> print(ops.convert_to_numpy(padding_mask(ops.array([[7, 5, 0, 0]]))).astype(int))
@@ -134,15 +141,17 @@ def combine_masks(causal, padding):
     """Allow only what both masks allow.
 
     Args:
-        causal: Boolean tensor, `(length, length)`: row = query, column = key, `True` means "may attend".
+        causal: Boolean tensor, `(length, length)`: row = query, column = key; `True` means "may
+            attend".
         padding: Boolean tensor, `(batch, 1, length)`: `True` where the key is a real token.
 
     Returns:
         Boolean tensor, `(batch, length, length)`: `True` means "may attend".
 
     Example:
+        >>> causal = ops.array([[True, False, False], [True, True, False], [True, True, True]])
         >>> padding = ops.array([[[True, True, False]]])
-        >>> print(ops.convert_to_numpy(combine_masks(ops.array(np.tri(3, dtype=bool)), padding)).astype(int))
+        >>> print(ops.convert_to_numpy(combine_masks(causal, padding)).astype(int))
         [[[1 0 0]
           [1 1 0]
           [1 1 0]]]
@@ -162,7 +171,8 @@ def split_heads(x, num_heads: int):
         num_heads: Number of heads; it divides the number of features.
 
     Returns:
-        Float tensor, `(batch, num_heads, length, head_dim)`: head 0 has the first `head_dim` features of each position.
+        Float tensor, `(batch, num_heads, length, head_dim)`: head 0 has the first `head_dim`
+        features of each position, head 1 the next ones, and so on.
 
     Example:
         >>> x = ops.reshape(ops.arange(12), (1, 3, 4))
@@ -187,7 +197,8 @@ def merge_heads(x):
         x: Float tensor, `(batch, num_heads, length, head_dim)`.
 
     Returns:
-        Float tensor, `(batch, length, num_heads * head_dim)`: for each position head 0's features, then head 1's, and so on.
+        Float tensor, `(batch, length, num_heads * head_dim)`: for each position head 0's features,
+        then head 1's, and so on.
 
     Example:
         >>> x = ops.array([[[[0, 1], [4, 5]], [[2, 3], [6, 7]]]])
@@ -208,9 +219,10 @@ def merge_heads(x):
 class MultiHeadAttention(layers.Layer):
     """Several attention heads side by side, joined by a dense layer.
 
-    Query, key and value each go through a dense layer with `num_heads * key_dim` features. Head `h` owns the features from
-    `h * key_dim` up to, not including, `(h + 1) * key_dim`. Each head attends by itself, by scaled dot products. The heads'
-    outputs, side by side in the same order, go through `output_dense`.
+    Query, key and value each go through a dense layer of their own with `num_heads * key_dim`
+    features: `query_dense`, `key_dense` and `value_dense`. Head `h` owns the features from
+    `h * key_dim` up to, not including, `(h + 1) * key_dim`. Each head attends by itself, by scaled
+    dot products. The heads' outputs, side by side in the same order, go through `output_dense`.
 
     Args:
         num_heads: Number of heads, at least 1.
@@ -254,8 +266,9 @@ class MultiHeadAttention(layers.Layer):
             query: Float tensor, `(batch, query_len, model_dim)`.
             value: Float tensor, `(batch, key_len, model_dim)`.
             key: Float tensor, `(batch, key_len, model_dim)`; `None` means the same as `value`.
-            mask: Boolean tensor, `(batch, query_len, key_len)`, or 1 in place of `batch` or `query_len`; `True` means
-                "may attend". Every query may attend to at least one key. `None` attends everywhere.
+            mask: Boolean tensor, `(batch, query_len, key_len)`, or 1 in place of `batch` or
+                `query_len`; `True` means "may attend", in every head. Every query may attend to at
+                least one key. `None` allows everything.
 
         Returns:
             Float tensor, `(batch, query_len, model_dim)`.
@@ -277,7 +290,7 @@ class MultiHeadAttention(layers.Layer):
         return self.output_dense(ops.reshape(merged, (*ops.shape(query)[:-1], self.num_heads * self.key_dim)))
 
     def compute_mask(self, inputs, previous_mask):
-        # `mask` says which keys a query may attend to, not which outputs are padding, so nothing is handed on.
+        # `mask` is about keys, it does not say which outputs are padding: nothing is handed on.
         return None
 
     def compute_output_shape(self, query_shape, value_shape, key_shape=None):
@@ -320,8 +333,9 @@ def positional_encoding(length: int, dim: int):
         dim: Features of each vector, an even number.
 
     Returns:
-        Float tensor, `(length, dim)`, between -1 and 1. Sine and cosine alternate: for position `p` and pair `i`, column
-        `2i` is `sin(p / 10000**(2i / dim))` and column `2i + 1` is the cosine of the same angle.
+        Float tensor, `(length, dim)`, between -1 and 1. Sine and cosine alternate: for position `p`
+        and pair `i`, column `2i` is `sin(p / 10000**(2i / dim))` and column `2i + 1` is the cosine
+        of the same angle.
 
     Example:
         >>> print(np.round(ops.convert_to_numpy(positional_encoding(2, 512))[1, :4], 4))
@@ -342,16 +356,17 @@ def attention_report(weights):
     """Describe each row of an attention map: its sum, how spread out it is, and where it looks.
 
     Args:
-        weights: Float tensor, `(query_len, key_len)`, not negative: row = query, column = key. Rows should sum to 1, but
-            the report is also for tables where they do not.
+        weights: Float tensor, `(query_len, key_len)`, not negative: row = query, column = key. Rows
+            should sum to 1, but the report is also for tables where they do not.
 
     Returns:
-        A dict of three tensors of shape `(query_len,)`: `"row_sums"`; `"entropies"`, `-sum(w * ln(w))` over the row as it
-        stands, in nats, where a weight of 0 adds 0; and `"strongest"`, the integer index of the row's largest weight.
+        A dict of three tensors of shape `(query_len,)`: `"row_sums"`; `"entropies"`,
+        `-sum(w * ln(w))` over the row as it stands, in nats, where a weight of 0 adds 0; and
+        `"strongest"`, the integer index of the row's largest weight.
 
     Example:
-        >>> report = attention_report(ops.array([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]]))
-        >>> print(np.round(ops.convert_to_numpy(report["entropies"]), 4))
+        >>> told = attention_report(ops.array([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]]))
+        >>> print(np.round(ops.convert_to_numpy(told["entropies"]), 4))
         [0.6931 1.0397]
 
     Reference:
@@ -370,15 +385,18 @@ def train_unscrambler(x, y, seed):
     """Learn, with one attention head, how the tokens of every sequence were rearranged.
 
     Args:
-        x: Integer array, `(samples, length)`: token ids from 0 to `vocabulary - 1`; every id occurs.
-        y: Integer array, `(samples, length)`: `x` with its positions rearranged, in the same way for every sample:
-            `y[:, i] = x[:, source[i]]`, with a `source` that nobody tells you.
+        x: Integer NumPy array, `(samples, length)`: token ids from 0 to `vocabulary - 1`; each of
+            them occurs.
+        y: Integer NumPy array, `(samples, length)`: `x` with its positions rearranged, in the same
+            way for every sample: `y[:, i] = x[:, source[i]]`. Nobody tells you `source`.
         seed: Integer; the same seed gives the same model.
 
     Returns:
-        A trained `keras.Model` from `(batch, length)` to `(logits, weights)`: the logits of each token of the rearranged
-        sequence, `(batch, length, vocabulary)`, and the head's attention map, `(batch, length, length)`: row = output
-        position, column = input position. Rows sum to 1, and on average at least 0.75 of that is on one token.
+        A trained `keras.Model` from `(batch, length)` to `(logits, weights)`. The logits are
+        `(batch, length, vocabulary)`, for each token of the rearranged sequence, before any
+        softmax. The weights are `(batch, length, length)`, the head's attention map: row = output
+        position, column = input position. Rows sum to 1, and on average at least 0.75 of that is on
+        one token, the one that goes to this output position.
 
     Example:
         >>> x = np.random.default_rng(0).integers(5, size=(1000, 3))

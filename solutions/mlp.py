@@ -6,7 +6,9 @@ from keras import layers, ops
 
 
 def affine(x, kernel, bias):
-    """Map each row to weighted sums of its entries, plus a bias: what a dense layer computes before its activation.
+    """Map each row to weighted sums of its entries, plus a bias.
+
+    This is what a dense layer computes before its activation.
 
     Args:
         x: Float tensor, `(batch, inputs)`.
@@ -19,7 +21,8 @@ def affine(x, kernel, bias):
     Example:
         >>> x = ops.array([[1.0, 2.0]])
         >>> kernel = ops.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
-        >>> print(ops.convert_to_numpy(affine(x, kernel, ops.array([100.0, 200.0, 300.0]))))
+        >>> bias = ops.array([100.0, 200.0, 300.0])
+        >>> print(ops.convert_to_numpy(affine(x, kernel, bias)))
         [[121. 242. 363.]]
 
     Reference:
@@ -31,13 +34,13 @@ def affine(x, kernel, bias):
 
 
 def relu(z):
-    """Keep what is positive and replace the rest by 0.
+    """Keep the positive numbers and replace the others by 0.
 
     Args:
         z: Float tensor of any shape.
 
     Returns:
-        Float tensor of the same shape, nowhere negative.
+        Float tensor of the same shape; no entry is negative.
 
     Example:
         >>> print(ops.convert_to_numpy(relu(ops.array([-2.0, 0.0, 7.0]))))
@@ -54,10 +57,10 @@ def sigmoid(z):
     """Squash each number into the range from 0 to 1: 1 / (1 + exp(-z)).
 
     Args:
-        z: Float tensor of any shape; any real numbers, 1000 and -1000 too.
+        z: Float tensor of any shape; any real numbers, such as 1000 and -1000.
 
     Returns:
-        Float tensor of the same shape, between 0 and 1, never NaN.
+        Float tensor of the same shape; each entry is from 0 to 1, never NaN.
 
     Example:
         >>> print(ops.convert_to_numpy(sigmoid(ops.array([0.0, 1000.0, -1000.0]))))
@@ -78,7 +81,7 @@ def softmax(logits):
         logits: Float tensor, `(batch, classes)`; any real numbers, large ones too.
 
     Returns:
-        Float tensor, `(batch, classes)`: positive, each row sums to 1.
+        Float tensor, `(batch, classes)`: no entry is negative or NaN, and each row sums to 1.
 
     Example:
         >>> print(ops.convert_to_numpy(softmax(ops.array([[0.0, 0.0]]))))
@@ -94,17 +97,22 @@ def softmax(logits):
 
 
 def cross_entropy(logits, labels):
-    """Average surprise of a classifier at the right classes: minus the log of their softmax probabilities.
+    """Average a classifier's surprise at the true classes over a batch.
+
+    The surprise is minus the natural logarithm of the probability that softmax gives the true
+    class.
 
     Args:
-        logits: Float tensor, `(batch, classes)`: scores before softmax; any real numbers, large ones too.
-        labels: Integer tensor, `(batch,)`: the right class of each row, from 0 to `classes - 1`.
+        logits: Float tensor, `(batch, classes)`: scores before softmax; any real numbers,
+            large ones too.
+        labels: Integer tensor, `(batch,)`: the true class of each row, from 0 to `classes - 1`.
 
     Returns:
-        Float scalar, in nats: the mean over the batch, finite for any logits.
+        Float tensor of shape `()`: the mean over the batch, finite for any logits.
 
     Example:
-        >>> print(f"{float(cross_entropy(ops.zeros((4, 10)), ops.array([3, 1, 4, 1]))):.4f}")
+        >>> labels = ops.array([3, 1, 4, 1])
+        >>> print(f"{float(cross_entropy(ops.zeros((4, 10)), labels)):.4f}")
         2.3026
 
     Reference:
@@ -122,8 +130,8 @@ def mlp_forward(params, x):
     """Send a batch through a network with one hidden tanh layer and a linear output.
 
     Args:
-        params: Dict of float tensors: `hidden_kernel` `(inputs, hidden)`, `hidden_bias` `(hidden,)`,
-            `output_kernel` `(hidden, outputs)` and `output_bias` `(outputs,)`.
+        params: Dict of float tensors: `hidden_kernel` `(inputs, hidden)`, `hidden_bias`
+            `(hidden,)`, `output_kernel` `(hidden, outputs)` and `output_bias` `(outputs,)`.
         x: Float tensor, `(batch, inputs)`.
 
     Returns:
@@ -142,7 +150,8 @@ def mlp_forward(params, x):
          [15.5232]]
 
     Reference:
-        Bishop, 2006, Pattern Recognition and Machine Learning, section 5.1, equations 5.2 to 5.4.
+        Bishop, 2006, Pattern Recognition and Machine Learning, section 5.1, equations 5.2 to
+        5.4.
     """
     # Without the tanh, two affine maps would collapse into one: no more than a linear model.
     hidden = ops.tanh(ops.matmul(x, params["hidden_kernel"]) + params["hidden_bias"])  # (batch, hidden)
@@ -153,10 +162,11 @@ def count_params(sizes: list[int]) -> int:
     """Count the trainable numbers of a chain of dense layers, each with a bias.
 
     Args:
-        sizes: Width of the input, of each hidden layer, and of the output: at least two positive integers.
+        sizes: Number of inputs, of neurons in each hidden layer, and of outputs: at least two
+            positive integers.
 
     Returns:
-        The number of weights and biases of all layers.
+        The number of weights and biases of all layers together.
 
     Example:
         >>> count_params([2, 3, 1])
@@ -170,20 +180,22 @@ def count_params(sizes: list[int]) -> int:
 
 
 def mlp_backward(params, x, labels):
-    """Gradients of the mean softmax cross-entropy of a network with one hidden tanh layer.
+    """Compute the gradients of the cross-entropy of a network with one hidden tanh layer.
 
-    The network is `logits = tanh(x · hidden_kernel + hidden_bias) · output_kernel + output_bias`; the loss is minus
-    the log of the softmax probability of each row's label, averaged over the batch. Everything is NumPy, in float64,
-    and derived by hand.
+    The network is
+    `logits = tanh(x @ hidden_kernel + hidden_bias) @ output_kernel + output_bias`.
+    The loss is minus the log of the softmax probability of each row's label, averaged over
+    the batch. Everything is NumPy in float64, with the derivatives written by hand.
 
     Args:
-        params: Dict of float64 arrays: `hidden_kernel` `(inputs, hidden)`, `hidden_bias` `(hidden,)`,
-            `output_kernel` `(hidden, classes)` and `output_bias` `(classes,)`.
+        params: Dict of float64 arrays: `hidden_kernel` `(inputs, hidden)`, `hidden_bias`
+            `(hidden,)`, `output_kernel` `(hidden, classes)` and `output_bias` `(classes,)`.
         x: Float64 array, `(batch, inputs)`.
-        labels: Integer array, `(batch,)`: the right class of each row, from 0 to `classes - 1`.
+        labels: Integer array, `(batch,)`: the true class of each row, from 0 to `classes - 1`.
 
     Returns:
-        Dict with the keys of `params`: the derivative of the loss by each entry, in arrays of the same shapes.
+        Dict with the keys of `params`; each array has the shape of its parameter and holds the
+        derivative of the loss with respect to each entry.
 
     Example:
         >>> zeros = {"hidden_kernel": np.zeros((2, 3)), "hidden_bias": np.zeros(3)}
@@ -193,7 +205,8 @@ def mlp_backward(params, x, labels):
         [-0.75  0.25  0.25  0.25]
 
     Reference:
-        Rumelhart, Hinton and Williams, 1986, Learning representations by back-propagating errors.
+        Rumelhart, Hinton and Williams, 1986, Learning representations by back-propagating
+        errors.
     """
     hidden = np.tanh(x @ params["hidden_kernel"] + params["hidden_bias"])  # (batch, hidden)
     logits = hidden @ params["output_kernel"] + params["output_bias"]  # (batch, classes)
@@ -213,19 +226,19 @@ def mlp_backward(params, x, labels):
 
 
 def sgd_step(params, grads, learning_rate: float):
-    """One step of gradient descent: move every parameter against its gradient.
+    """Take one step of gradient descent: move every parameter against its gradient.
 
     Args:
-        params: Dict of NumPy arrays, any names and shapes; left as it is.
-        grads: Dict of NumPy arrays with the same names and shapes; left as it is.
+        params: Dict of NumPy arrays, any names and shapes; not changed.
+        grads: Dict of NumPy arrays with the same names and shapes; not changed.
         learning_rate: Length of the step per unit of gradient, positive.
 
     Returns:
         A new dict with the same names: the parameters after the step.
 
     Example:
-        >>> new = sgd_step({"bias": np.array([1.0, 2.0])}, {"bias": np.array([10.0, -10.0])}, learning_rate=0.5)
-        >>> print(new["bias"])
+        >>> params, grads = {"bias": np.array([1.0, 2.0])}, {"bias": np.array([10.0, -10.0])}
+        >>> print(sgd_step(params, grads, learning_rate=0.5)["bias"])
         [-4.  7.]
 
     Reference:
@@ -236,30 +249,32 @@ def sgd_step(params, grads, learning_rate: float):
 
 
 def momentum_step(params, grads, velocity, learning_rate: float, momentum: float):
-    """One step of gradient descent with momentum, as Keras defines it.
+    """Take one step of gradient descent with momentum, as Keras defines it.
 
-    The velocity is `momentum` times what it was, minus `learning_rate` times the gradient; each parameter then moves
-    by its new velocity.
+    The velocity is `momentum` times what it was, minus `learning_rate` times the gradient. Each
+    parameter then moves by its new velocity.
 
     Args:
-        params: Dict of NumPy arrays, any names and shapes; left as it is.
-        grads: Dict of NumPy arrays with the same names and shapes; left as it is.
-        velocity: The same for the velocity before the step; left as it is.
-        learning_rate: Positive.
+        params: Dict of NumPy arrays, any names and shapes; not changed.
+        grads: Dict of NumPy arrays with the same names and shapes; not changed.
+        velocity: Dict of NumPy arrays with the same names and shapes: the velocity before the
+            step; not changed.
+        learning_rate: Length of the step per unit of gradient, positive.
         momentum: Share of the velocity that is kept, at least 0 and below 1.
 
     Returns:
         `(params, velocity)`: two new dicts with the same names, the values after the step.
 
     Example:
-        >>> params, grads, velocity = {"w": np.array([1.0])}, {"w": np.array([2.0])}, {"w": np.array([4.0])}
-        >>> new_params, new_velocity = momentum_step(params, grads, velocity, learning_rate=0.5, momentum=0.75)
-        >>> print(new_params["w"], new_velocity["w"])
+        >>> params, grads = {"w": np.array([1.0])}, {"w": np.array([2.0])}
+        >>> velocity = {"w": np.array([4.0])}
+        >>> params, velocity = momentum_step(params, grads, velocity, 0.5, momentum=0.75)
+        >>> print(params["w"], velocity["w"])
         [3.] [2.]
 
     Reference:
-        Sutskever, Martens, Dahl and Hinton, 2013, On the importance of initialization and momentum in deep learning,
-        section 2, equations 1 and 2.
+        Sutskever, Martens, Dahl and Hinton, 2013, On the importance of initialization and
+        momentum in deep learning, section 2, equations 1 and 2.
     """
     # Velocity sums past gradients with fading weights: directions that agree add up, those that alternate cancel.
     new_velocity = {name: momentum * velocity[name] - learning_rate * grads[name] for name in params}
@@ -272,12 +287,12 @@ def build_mlp(n_inputs: int, n_hidden: int, n_classes: int) -> keras.Model:
 
     Args:
         n_inputs: Number of features of a sample.
-        n_hidden: Width of the hidden layer.
+        n_hidden: Number of neurons in the hidden layer.
         n_classes: Number of classes.
 
     Returns:
-        Keras model, not compiled, with random initial weights: `(batch, n_inputs)` → logits `(batch, n_classes)`,
-        any real numbers. Both dense layers have a bias.
+        Keras model, not compiled, with random initial weights: from `(batch, n_inputs)` to
+        logits, `(batch, n_classes)`, any real numbers. Both dense layers have a bias.
 
     Example:
         >>> build_mlp(40, 64, 10).count_params()
@@ -297,17 +312,19 @@ def train_classifier(x, y, seed):
     """Make a multi-layer perceptron, train it, and return it.
 
     Args:
-        x: Float32 array, `(samples, features)`, each feature with a mean near 0 and a standard deviation near 1. The order of
-            the features means nothing.
-        y: Integer array, `(samples,)`: the class of each sample, from 0 to `classes - 1`; every class occurs.
+        x: Float32 array, `(samples, features)`; each feature has a mean near 0 and a standard
+            deviation near 1. The order of the features means nothing.
+        y: Integer array, `(samples,)`: the class of each sample, from 0 to `classes - 1`; every
+            class occurs.
         seed: Integer; the same seed gives the same model.
 
     Returns:
-        A trained `keras.Model` from `(batch, features)` to logits, `(batch, classes)`: real numbers of both signs, the
-        largest at the class that the model believes in. Not probabilities.
+        A trained `keras.Model` from `(batch, features)` to logits, `(batch, classes)`: real
+        numbers of both signs, the largest at the predicted class. Not probabilities.
 
     Example:
-        >>> x = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]] * 100, dtype="float32")
+        >>> corners = [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+        >>> x = np.array(corners * 100, dtype="float32")
         >>> model = train_classifier(x, np.array([0, 1, 1, 0] * 100), seed=1)
         >>> print(ops.convert_to_numpy(ops.argmax(model(x[:4]), axis=-1)))
         [0 1 1 0]

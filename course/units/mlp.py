@@ -3,23 +3,27 @@
 #
 # **{points} points · about {minutes} minutes**
 #
-# You will build a neural network three times. First piece by piece: neurons, a loss, gradients derived by hand. Then you
-# join the pieces into a network that learns to fence in an island of points, with nothing but NumPy below it. Last you
-# write it in Keras and train it on signals that a linear model cannot tell apart.
+# You will build a neural network twice. First by hand: you write its neurons, its loss, its gradients and its training steps,
+# and it learns to fence in an island of points. Then in Keras, where you train it on signals that a linear model cannot tell
+# apart.
 #
 # **Before you start** you need Python with NumPy arrays, matrix products, and the chain rule for derivatives.
 #
-# **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError`, run it,
-# then run the check below it. A check that says nothing is content. Grading uses other numbers and looks at more, so a
-# half-right answer earns its half. No exercise needs an earlier answer to be right.
+# **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
+# then run the check below it. If the check prints nothing, you have passed it. Grading tries more cases with other numbers,
+# and an answer that is right in some of them earns part of the points.
+#
+# Your answers can use what the set-up cell imports, but nothing that is defined in the cells headed “look at it”. No exercise
+# needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Some functions are
+# *off-limits* because they would be the whole answer. The checks here do not look for them, but grading does.
 #
 # ## Set-up
 #
-# The line below tells which backend computes: TensorFlow, JAX or PyTorch. All answers work on all three, because
-# they only use `ops`, `layers` and NumPy.
+# This cell prints which backend computes: TensorFlow, JAX or PyTorch. `ops` is Keras's version of NumPy. What you write with
+# `ops` and `layers` runs on all three.
 
 # %% setup=true
-from course import data, plots, training  # first: it imports Keras without TensorFlow's log
+from course import data, plots, training  # first, to keep the log quiet
 from course.probe import probe
 
 import numpy as np
@@ -36,8 +40,9 @@ training.report()
 #
 # $$ h = \tanh(w \cdot x + b) $$
 #
-# With one input, $w$ sets how steep the bend is and $b$ shifts it. *Predict before you run: which curve is the steepest,
-# and where does the third one cross zero?*
+# The function that bends, here $\tanh$, is called the **activation function**; this notebook calls it the bend. With one input,
+# $w$ sets how steep it is and $b$ shifts it. *Predict before you run: which curve is the steepest, and where does the third
+# one cross zero?*
 
 # %%
 x = np.linspace(-4, 4, 161)
@@ -46,8 +51,8 @@ neurons = {f"w = {w}, b = {b}": np.tanh(w * x + b) for w, b in settings}
 plots.curves(neurons, xlabel="input x", ylabel="output h", title="One neuron", xs=x)
 
 # %% [markdown]
-# A **layer** is many neurons that read the same inputs. Leave the bend out for now, and what remains is an affine map. Keras
-# keeps one sample per **row**, so the weights stand on the right:
+# A **layer** is a group of neurons that read the same inputs. Without the bend, a layer is an affine map. Keras keeps one
+# sample per **row**, so the weights stand on the right:
 #
 # $$ y = x W + b \qquad (\text{batch}, \text{inputs}) \cdot (\text{inputs}, \text{outputs}) + (\text{outputs},) $$
 #
@@ -64,7 +69,7 @@ plots.curves(neurons, xlabel="input x", ylabel="output h", title="One neuron", x
 # ### `affine`
 #
 # Write the affine map for a whole batch: `x` is `(batch, inputs)`, `kernel` is `(inputs, outputs)`, `bias` is `(outputs,)`.
-# Anything in `keras.ops` is allowed, except whole layers such as `layers.Dense`. A loop over samples is not needed.
+# Anything in `ops` is allowed; whole layers such as `layers.Dense` are off-limits. You need no loop over the samples.
 #
 # <details><summary>Hint</summary>Write the three shapes side by side. Which product of two of them gives
 # <code>(batch, outputs)</code>? Adding <code>(outputs,)</code> to that repeats it for every row.</details>
@@ -77,16 +82,18 @@ plots.curves(neurons, xlabel="input x", ylabel="output h", title="One neuron", x
 kernel = ops.array([[1.0, 0.0, -1.0], [2.0, 1.0, 0.0]])
 bias = ops.array([0.5, 0.0, -1.0])
 y = ops.convert_to_numpy(affine(ops.array([[1.0, 2.0]]), kernel, bias))
-assert y.shape == (1, 3), \
-    f"one sample and three outputs should give (1, 3), received {y.shape}: which axis is the batch?"
-assert np.allclose(y, [[5.5, 2, -2]]), \
-    f"expected 5.5, 2, -2 as in the table, received {y[0]}: is the bias added, once?"
+assert y.shape == (1, 3), (
+    f"1 sample and 3 outputs should give (1, 3), received {y.shape}: which axis is the batch?"
+)
+assert np.allclose(y, [[5.5, 2, -2]]), (
+    f"expected 5.5, 2, -2 as in the table, received {y[0]}: is the bias added, and only once?"
+)
 
 # %% [markdown]
 # ### `relu`
 #
-# The bend that most networks use today is the simplest: negative numbers become 0, the others stay.
-# Write it for a tensor of any shape. Off-limits: `ops.relu`, `keras.activations.relu` and `layers.ReLU`, which are the answer.
+# The most common bend today is also the simplest: negative numbers become 0 and the others stay as they are. Write it for a
+# tensor of any shape. Off-limits: `ops.relu`, `keras.activations.relu` and `layers.ReLU`.
 #
 # <details><summary>Hint</summary>For each entry, compare two numbers and keep one of them.</details>
 #
@@ -97,9 +104,11 @@ assert np.allclose(y, [[5.5, 2, -2]]), \
 # %% check="relu" points=1
 z = ops.array([[-2.0, 0.0, 3.0], [0.5, -0.1, 100.0]])
 bent = ops.convert_to_numpy(relu(z))
-assert (bent >= 0).all(), f"the smallest entry is {bent.min():.3g}: should negative numbers pass?"
-assert np.allclose(bent, [[0, 0, 3], [0.5, 0, 100]]), \
-    f"received {bent.ravel()}: positive numbers should stay as they are."
+assert (bent >= 0).all(), f"the smallest entry is {bent.min():.3g}: did a negative one stay?"
+assert np.allclose(bent, [[0, 0, 3], [0.5, 0, 100]]), (
+    f"expected 0, 0, 3, 0.5, 0, 100, received {bent.ravel()}: "
+    "do negative numbers become 0, and do positive ones keep their size?"
+)
 
 # %% [markdown]
 # ### `sigmoid`
@@ -108,13 +117,15 @@ assert np.allclose(bent, [[0, 0, 3], [0.5, 0, 100]]), \
 #
 # $$ \sigma(z) = \frac{1}{1 + e^{-z}} $$
 #
-# The formula has a trap: $e^{1000}$ does not fit into a float. Write a version that gives clean zeros and ones at ±1000,
-# without NaN and without a warning. Any shape. Off-limits: `ops.sigmoid`, `keras.activations.sigmoid` and their `log_`
-# relatives.
+# The formula has a trap: $e^{1000}$ does not fit into a float and becomes infinity. In the formula as it stands this is just
+# survivable, because $1/\infty$ is 0, but its automatic gradient at −1000 is already NaN. In the equivalent form
+# $e^z / (1 + e^z)$ even the value at 1000 is $\infty/\infty$, which is NaN. Write a version whose `exp` never overflows, for a
+# tensor of any shape: at ±1000 it gives 1 and 0. Off-limits: `ops.sigmoid`, `keras.activations.sigmoid` and the versions of
+# them that start with `log_`.
 #
-# <details><summary>Hint</summary>Which sign must a number have so that <code>exp</code> of it can never overflow? Multiply
-# numerator and denominator by the same thing until only such an <code>exp</code> is left. Mind that <code>ops.where</code>
-# computes both of its branches.</details>
+# <details><summary>Hint</summary>Which sign must a number have so that <code>exp</code> of it can never overflow? For each sign
+# of $z$, one of the two forms needs only such an <code>exp</code>. Mind that <code>ops.where</code> computes both of its
+# branches for every number.</details>
 #
 # *Checked:* values near zero, and far from it on both sides.
 
@@ -123,57 +134,64 @@ assert np.allclose(bent, [[0, 0, 3], [0.5, 0, 100]]), \
 # %% check="sigmoid" points=2
 ln3 = float(np.log(3))
 s = ops.convert_to_numpy(sigmoid(ops.array([0.0, ln3, -ln3, 1000.0, -1000.0])))
-assert not np.isnan(s).any(), \
-    f"received {s}: NaN is overflow divided by overflow. What does exp see at ±1000?"
-assert np.allclose(s[:3], [0.5, 0.75, 0.25]), \
-    f"expected 0.5, 0.75, 0.25 at 0 and ±ln 3, received {s[:3]}: the sign in exp?"
+assert not np.isnan(s).any(), (
+    f"received {s}: NaN comes from infinity divided by infinity. What does exp see at ±1000?"
+)
+assert np.allclose(s[:3], [0.5, 0.75, 0.25]), (
+    f"expected 0.5, 0.75, 0.25 at 0 and ±ln 3, received {s[:3]}: is the sign in exp right?"
+)
 assert np.allclose(s[3:], [1, 0]), f"expected 1 and 0 at ±1000, received {s[3:]}."
 
 # %% [markdown]
-# **Look at it.** Below are your two bends and, dashed or dotted, their slopes. *Predict: where is the sigmoid steepest, and
-# how steep?*
+# **Look at it.** The picture shows your two bends and their slopes. *Predict: where is the sigmoid steepest, and how steep is
+# it there?*
 
 # %%
-z = np.linspace(-6, 6, 241).astype("float32")
-bends = {"relu": ops.convert_to_numpy(relu(z)), "sigmoid": ops.convert_to_numpy(sigmoid(z))}
+z = np.linspace(-6, 6, 241)
+bends = {
+    name: ops.convert_to_numpy(bend(ops.array(z, "float32")))
+    for name, bend in {"relu": relu, "sigmoid": sigmoid}.items()
+}
 slopes = {f"slope of {name}": np.gradient(values, z) for name, values in bends.items()}
 bends["relu"] = np.minimum(bends["relu"], 1.5)  # cut off, to fit the picture
 plots.curves(bends | slopes, xlabel="z", ylabel="output, slope", xs=z)
-print(f"The sigmoid's slope is at most {slopes['slope of sigmoid'].max():.4f}.")
+print(f"The sigmoid's slope is at most {slopes['slope of sigmoid'].max():.3f}.")
 
 # %% [markdown]
 # ### Why slopes matter: vanishing gradients
 #
 # A gradient that travels back through a layer is multiplied by the slope of its bend. The sigmoid's slope is never more than
-# ¼. Ten layers leave at best $0.25^{10} \approx 0.00000095$ of it, before weights have their say. Weights act alike: a factor
-# of 0.9 per step leaves $0.9^{50} = 0.0052$, a factor of 1.1 grows to $1.1^{50} = 117$. ReLU's slope is 1 wherever it is
-# active, which is a good part of its success.
+# ¼, so ten layers leave at best $0.25^{10} \approx 0.00000095$ of the gradient. The weights multiply it as well, and small
+# differences compound: over 50 layers, a factor of 0.9 leaves $0.9^{50} = 0.0052$, and a factor of 1.1 grows to $1.1^{50} = 117$.
+# ReLU's slope is 1 wherever its input is positive (it is *active* there), which is a good part of its success.
 
 # %%
 depth = np.arange(1, 51)
-factors = {"sigmoid at its best, 0.25": 0.25, "0.9": 0.9, "active ReLU, 1": 1.0, "1.1": 1.1}
+factors = {"0.25, sigmoid at its best": 0.25, "0.9": 0.9, "1, active ReLU": 1.0, "1.1": 1.1}
 left = {name: factor**depth for name, factor in factors.items()}
 plots.curves(left, xlabel="layers", ylabel="what is left of a gradient", xs=depth, log=True)
 
 # %% [markdown]
 # ### Why bend at all?
 #
-# Without a bend, depth is an illusion. Two affine maps in a row are one affine map:
+# Without a bend, more layers gain nothing, because two affine maps in a row are one affine map:
 #
 # $$ (xW_1 + b_1)W_2 + b_2 = x\,(W_1W_2) + (b_1W_2 + b_2) $$
+#
+# Your `affine` confirms it for drawn numbers, up to rounding:
 
 # %%
 rng = np.random.default_rng(0)
 shapes = [(5, 2), (2, 9), (9,), (9, 3), (3,)]
-x, W1, b1, W2, b2 = (rng.normal(size=shape).astype("float32") for shape in shapes)
+x, W1, b1, W2, b2 = (ops.array(rng.normal(size=shape), "float32") for shape in shapes)
 two_layers = affine(affine(x, W1, b1), W2, b2)
-one_layer = affine(x, W1 @ W2, b1 @ W2 + b2)
-print("largest difference:", float(ops.max(ops.abs(two_layers - one_layer))))
+one_layer = affine(x, ops.matmul(W1, W2), ops.matmul(b1, W2) + b2)
+print(f"largest difference: {float(ops.max(ops.abs(two_layers - one_layer))):.1e}")
 
 # %% [markdown]
-# And one affine map can only cut with a straight line. Here is an island of points in a ring of others. A linear model
-# $\hat y = w_0 + w_1 x_1 + w_2 x_2$ has 3 parameters, and least squares finds the best ones. *Predict: how many
-# of the 200 points will it get right?*
+# One affine map can only divide the plane along a straight line. Below, an island of 100 points lies in a ring of 100 others.
+# A linear model $\hat y = w_0 + w_1 x_1 + w_2 x_2$ has 3 parameters, which least squares can fit to the classes 0 and 1; what
+# is above ½ counts as class 1. *Predict: how many of the 200 points will it get right?*
 
 # %%
 radius = np.concatenate([rng.uniform(0, 1, 100), rng.uniform(1.5, 2.3, 100)])
@@ -186,6 +204,7 @@ def line(points):
     return (w[0] + points @ w[1:] > 0.5).astype(int)
 
 plots.decision_boundary(line, island_x, island_y, title="Linear, 3 parameters")
+print(np.sum(line(island_x) == island_y), "of 200 are right")
 
 # %% [markdown]
 # You will come back to the island with a network of your own.
@@ -197,50 +216,59 @@ plots.decision_boundary(line, island_x, island_y, title="Linear, 3 parameters")
 #
 # $$ p_j = \frac{e^{z_j}}{\sum_k e^{z_k}} $$
 #
-# By hand, $z = (2, 1, 0)$: the exponentials are 7.389, 2.718 and 1, their sum is 11.107, so $p = (0.665, 0.245, 0.090)$.
-# One step of score is a factor of $e$ between probabilities. So $(1002, 1001, 1000)$ has the same probabilities: only
-# differences count.
+# By hand, for $z = (2, 1, 0)$: the exponentials are 7.389, 2.718 and 1, their sum is 11.107, so $p = (0.665, 0.245, 0.090)$.
+# A score that is higher by 1 means a probability that is $e$ times as large, whatever the scores are. Only differences count:
+# $(1002, 1001, 1000)$ gives the same probabilities.
 #
 # ### `softmax`
 #
-# Write it for a batch: `(batch, classes)` in, the same shape out. Each **row** is a sample and must sum to 1, also if its
-# logits are in the thousands. Off-limits: `ops.softmax`, `keras.activations.softmax`,
-# `layers.Softmax` and their `log_` relatives.
+# Write softmax for a batch: `(batch, classes)` in, the same shape out. Each **row** is a sample, and its probabilities must sum
+# to 1 even if its logits are in the thousands. Off-limits: `ops.softmax`, `keras.activations.softmax`, `layers.Softmax` and
+# the versions of them that start with `log_`.
 #
 # <details><summary>Hint</summary>Only differences count, so you may move all logits of a row by the same amount. Which amount
-# makes sure that <code>exp</code> never sees a large number? <code>keepdims=True</code> keeps shapes that broadcast.</details>
+# makes sure that <code>exp</code> never sees a large positive number? With <code>keepdims=True</code> a sum or a maximum over
+# an axis keeps a shape that broadcasts.</details>
 #
 # *Checked:* values, and values for large logits.
 
 # %% exercise="softmax"
 
 # %% check="softmax" points=3
-p = ops.convert_to_numpy(softmax(ops.array([[2.0, 1.0, 0.0], [1000.0, 1000.0, 1000.0]])))
-assert not np.isnan(p).any(), \
-    "NaN for logits of 1000: exp has overflowed. What may be subtracted from a row of logits?"
-assert np.allclose(p.sum(axis=1), 1, atol=1e-5), \
-    f"row 0 sums to {p[0].sum():.3g}, expected 1: does the sum run over the classes?"
-assert np.allclose(p[0], [0.66524, 0.24473, 0.09003], atol=1e-4), \
-    f"row 0 is {p[0]}, expected 0.665, 0.245, 0.090."
+p = ops.convert_to_numpy(softmax(ops.array([[2.0, 1.0, 0.0], [3.0, 3.0, 3.0]])))
+assert np.allclose(p.sum(axis=1), 1, atol=1e-5), (
+    f"the rows sum to {p.sum(axis=1)}, expected 1: does the sum run over the classes?"
+)
+assert np.allclose(p[0], [0.66524, 0.24473, 0.09003], atol=1e-4), (
+    f"row 0 is {p[0]}, expected 0.665, 0.245, 0.090: "
+    "is each exp divided by the sum of its row?"
+)
+p = ops.convert_to_numpy(softmax(ops.array([[1000.0, 1000.0, 1000.0], [0.0, 0.0, 0.0]])))
+assert np.allclose(p, 1 / 3), (
+    f"equal logits, 1000 in row 0 and 0 in row 1, give {p}, expected 1/3 everywhere: "
+    "what may be subtracted from each row, so that exp neither overflows nor gives all zeros?"
+)
 
 # %% [markdown]
-# **Look at it: twice is once too often.** The most common mistake in Keras classifiers is softmax in the model and again in
-# the loss. The second one takes probabilities for logits. *Predict: the logits below are sure of class 0. How sure is
-# softmax, and how sure is the softmax of the softmax?*
+# **Look at it: twice is once too often.** A very common mistake in Keras classifiers is a softmax in the model and another one
+# in the loss. The second takes the probabilities for logits. *Predict: ten classes have the logits 6, 0, 0, …, 0. What does
+# softmax give class 0, and what does the softmax of the softmax give it?*
 
 # %%
 sure = ops.array([[6.0] + [0.0] * 9])
 for times, p in {"once": softmax(sure), "twice": softmax(softmax(sure))}.items():
     heights = dict(enumerate(ops.convert_to_numpy(p)[0]))
-    plots.bars(heights, ylabel="probability", title=f"softmax {times}", top=1.1)
+    title = f"softmax {times}: classes 0 to 9"
+    plots.bars(heights, ylabel="probability", title=title, top=1.1)
 
 # %% [markdown]
 # Probabilities differ by at most 1, so the second softmax can never be sure: with ten classes it gives at most
-# $e/(e + 9) = 0.232$. A loss on top of it stays above $-\ln 0.232 = 1.461$, however long you train. Keep that number in mind.
+# $e/(e + 9) = 0.232$. A loss on top of it stays above $-\ln 0.232 = 1.46$, however long you train. Keep that number in mind.
 #
 # ### How wrong is it? Cross-entropy
 #
-# The loss of one sample is the surprise at its true class $t$, and the loss of a batch is the **mean**:
+# If the true class of a sample is $t$, the loss of that sample is $-\log p_t$: the *surprise*, which is 0 if the classifier was
+# certain of $t$ and grows as $p_t$ shrinks. The loss of a batch is the **mean** over its $N$ samples:
 #
 # $$ L = -\frac{1}{N}\sum_{n=1}^{N} \log p_{n,\,t_n} $$
 #
@@ -249,12 +277,13 @@ for times, p in {"once": softmax(sure), "twice": softmax(softmax(sure))}.items()
 #
 # ### `cross_entropy`
 #
-# Write the loss of a batch from `logits` `(batch, classes)` and integer `labels` `(batch,)`: one number. Logits may be
-# large: a sure and wrong answer at 1000 costs 1000, not infinity. Keras's own cross-entropies are off-limits, as losses, as
-# metrics and in `ops`.
+# Write the loss of a batch from `logits` `(batch, classes)` and integer `labels` `(batch,)`: one number. Logits may be large:
+# if they are $(1000, 0)$ and class 1 is true, the loss is 1000, not infinity. Keras's own cross-entropies are off-limits, as
+# losses, as metrics and in `ops`; everything else in `ops` is allowed.
 #
-# <details><summary>Hint</summary>Write $\log p$ out before you compute it: the logarithm of a fraction is a difference, and one
-# of its terms needs no <code>exp</code>. Then pick one entry per row; a one-hot matrix is one way to pick.</details>
+# <details><summary>Hint</summary>Write $\log p_t$ out before you compute it: the logarithm of a fraction is a difference, and
+# one of its terms needs no <code>exp</code>. The other must not overflow either. To pick one entry per row you can use a
+# one-hot matrix or <code>ops.take_along_axis</code>.</details>
 #
 # *Checked:* values, and large logits.
 
@@ -264,39 +293,45 @@ for times, p in {"once": softmax(sure), "twice": softmax(softmax(sure))}.items()
 ln3 = float(np.log(3))
 logits = ops.array([[0.0, ln3], [0.0, ln3]])
 loss = ops.convert_to_numpy(cross_entropy(logits, ops.array([1, 0])))
-assert loss.ndim == 0, f"expected one number, received shape {loss.shape}: is the mean missing?"
-assert abs(loss - 0.8370) < 1e-3, \
-    f"the worked case gives {loss:.4f}, expected 0.8370: is it minus the log, and the mean?"
+assert loss.ndim == 0, f"expected one number, received shape {loss.shape}: where is the mean?"
+assert abs(loss - 0.8370) < 1e-3, (
+    f"the worked case gives {loss:.4f}, expected 0.8370: "
+    "is it minus the log, averaged over the rows?"
+)
 huge = float(cross_entropy(ops.array([[1000.0, 0.0]]), ops.array([1])))
-assert abs(huge - 1000) < 1e-2, \
-    f"sure and wrong at 1000 costs {huge}, expected 1000: is there a log of a rounded zero?"
+assert abs(huge - 1000) < 1e-2, (
+    f"logits (1000, 0) with class 1 true cost {huge}, expected 1000: "
+    "is there a log of a probability that was rounded to 0?"
+)
 
 # %% [markdown]
-# **Look at it.** What should a network that knows nothing have as its loss? It gives all $C$ classes the same probability, so
-# its loss is $\ln C$. Remember **ln 10 = 2.302585**. A fresh ten-class model whose first loss is far from it has a bug, or
-# inputs that are not scaled.
+# **Look at it.** What is the loss of a network that knows nothing? It gives all $C$ classes the same probability $1/C$, so
+# its loss is $\ln C$. Remember **ln 10 = 2.3026**. If the first loss of a fresh ten-class model is far from that, there is a
+# bug, or the inputs are not scaled.
 
 # %%
 labels = ops.array([0, 1])
-losses = {f"C = {C}": float(cross_entropy(ops.zeros((2, C)), labels)) for C in (2, 3, 10, 100)}
+losses = {}
+for C in (2, 3, 10, 100):
+    losses[f"C = {C}"] = float(cross_entropy(ops.zeros((2, C)), labels))
 plots.bars(losses, ylabel="loss of equal logits", title="Knowing nothing costs ln C")
-print("ten classes:", losses["C = 10"], "  ln 10:", np.log(10))
+print(f"ten classes: {losses['C = 10']:.4f}, ln 10: {np.log(10):.4f}")
 
 # %% [markdown]
 # ## 3. A network
 #
-# Put two layers in a row, with a bend between them. The lecture's example has two inputs, three tanh neurons and one output:
+# Put two layers in a row, with a bend between them. The outputs of the first, $h$, are not seen from outside, so it is called
+# the **hidden** layer. Our example is a 2-3-1 network: it has two inputs, three hidden neurons with tanh, and one output.
 #
 # $$ h_j = \tanh\Big(\sum_i x_i\, W^{\text{hidden}}_{ij} + b^{\text{hidden}}_j\Big), \qquad
 #    \hat y = \sum_j h_j\, W^{\text{output}}_j + b^{\text{output}} $$
 #
-# Lecture slides reuse $w_1$ for two layers: once for a weight of the hidden layer, once for a weight of the output. Here every
-# array has a name of its own.
+# Slides often write $w_1$ for a weight of either layer; here every array has a name of its own.
 #
-# By hand, with $r = \tfrac12 \ln 3 = 0.5493$, because $\tanh r = 0.5$ and $\tanh 2r = 0.8$. Let $x = (1, 1)$ and the output
-# bias be 1:
+# By hand: choose $r = \tfrac12 \ln 3 = 0.5493$, because then $\tanh r = 0.5$ and $\tanh 2r = 0.8$ are round numbers. The input
+# is $x = (1, 1)$ and the output bias is 1. The weights of neuron $j$ are column $j$ of $W^{\text{hidden}}$.
 #
-# | neuron | weights | bias | sum | $h$ | output weight | adds |
+# | neuron $j$ | weights | bias | sum | $h_j$ | output weight | adds |
 # |---|---|---|---|---|---|---|
 # | 0 | $(r, -r)$ | $r$ | $r$ | 0.5 | 6 | 3 |
 # | 1 | $(0, -r)$ | 0 | $-r$ | −0.5 | 2 | −1 |
@@ -307,11 +342,12 @@ print("ten classes:", losses["C = 10"], "  ln 10:", np.log(10))
 # %% [markdown]
 # ### `mlp_forward`
 #
-# Write the forward pass for a batch, `(batch, inputs)` → `(batch, outputs)`. `params` is a dict with `hidden_kernel`,
-# `hidden_bias`, `output_kernel` and `output_bias`. The output is linear. Use `ops`; whole Keras layers are off-limits.
+# Write the forward pass for a batch, `(batch, inputs)` → `(batch, outputs)`. `params` is a dict with the tensors
+# `hidden_kernel`, `hidden_bias`, `output_kernel` and `output_bias`; their shapes are in the docstring. The hidden layer bends
+# with tanh, the output layer does not bend. Use `ops`; whole Keras layers are off-limits.
 #
-# <details><summary>Hint</summary>Two affine maps and one bend between them. Which of the two results may leave the
-# range from −1 to 1?</details>
+# <details><summary>Hint</summary>There are two affine maps. Which of their results may leave the range from −1 to
+# 1?</details>
 #
 # *Checked:* the 2-3-1 network with other weights, other sizes, and a batch of one row.
 
@@ -319,21 +355,26 @@ print("ten classes:", losses["C = 10"], "  ln 10:", np.log(10))
 
 # %% check="mlp_forward" points=4
 r = float(np.log(3)) / 2
-net = {"hidden_kernel": ops.array([[r, 0.0, r], [-r, -r, r]])}
-net |= {"hidden_bias": ops.array([r, 0.0, 0.0])}
-net |= {"output_kernel": ops.array([[6.0], [2.0], [5.0]]), "output_bias": ops.array([1.0])}
+net = {
+    "hidden_kernel": ops.array([[r, 0.0, r], [-r, -r, r]]),
+    "hidden_bias": ops.array([r, 0.0, 0.0]),
+    "output_kernel": ops.array([[6.0], [2.0], [5.0]]),
+    "output_bias": ops.array([1.0]),
+}
 y = ops.convert_to_numpy(mlp_forward(net, ops.array([[1.0, 1.0], [1.0, 0.0]])))
-assert y.shape == (2, 1), f"two samples and one output should give (2, 1), received {y.shape}."
+assert y.shape == (2, 1), f"2 samples and 1 output should give (2, 1), received {y.shape}."
 assert (abs(y) > 1).all(), f"received {y.ravel()}: is there a tanh on the output too?"
-assert np.allclose(y.ravel(), [7, 8.3], atol=1e-4), \
-    f"expected 7 and 8.3, received {y.ravel()}: is tanh around weights and bias of the hidden layer?"
+assert np.allclose(y.ravel(), [7, 8.3], atol=1e-4), (
+    f"expected 7 and 8.3 for x = (1, 1) and (1, 0), received {y.ravel()}: "
+    "does tanh stand around the weighted sum and the bias of the hidden layer?"
+)
 
 # %% [markdown]
 # ### `count_params`
 #
-# How many numbers does training have to find? The linear model above had 3. Count them for any chain of dense layers:
-# `sizes` is a list such as `[2, 3, 1]`, input first, every layer with a bias. Return an integer. Do not build a Keras
-# model to ask it.
+# How many numbers does training have to find? For the linear model of the island there were 3. Count them for any chain of
+# dense layers: `sizes` is a list such as `[2, 3, 1]`, which starts with the number of inputs; every layer has a bias. Return
+# an integer. Building a Keras model and asking it is off-limits.
 #
 # <details><summary>Hint</summary>Count the 2-3-1 network on paper first: the weights into the hidden layer, its biases,
 # then the same for the output.</details>
@@ -344,43 +385,47 @@ assert np.allclose(y.ravel(), [7, 8.3], atol=1e-4), \
 
 # %% check="count_params" points=2
 n = count_params([2, 3, 1])
-assert n == 13, \
-    f"2-3-1 has 13 parameters, received {n}: does every layer have its biases, and no other?"
-assert count_params([4, 2]) == 10, \
-    f"one layer from 4 to 2 has 10 parameters, received {count_params([4, 2])}."
+assert n == 13, (
+    f"2-3-1 has 13 parameters, received {n}: "
+    "is there one bias per neuron, and none for an input?"
+)
+n = count_params([4, 2])
+assert n == 10, f"one layer from 4 inputs to 2 outputs has 10 parameters, received {n}."
 
 # %% [markdown]
 # ### What can such a network represent?
 #
-# Slides like to say that a large enough network approximates *any* continuous function. The theorem needs more care: the
-# function is continuous on a **closed, bounded** region, and the bend is **not a polynomial**. It says that good weights
-# exist. It says nothing of how many neurons that takes, nor that training will find them.
+# It is often said that a large enough network approximates *any* continuous function. The theorem behind it has conditions:
+# the function is continuous on a **closed, bounded** region, and the bend is **not a polynomial**. It says that good weights
+# exist. It does not say how many neurons that takes, nor that training will find them.
 #
-# A small case you can see through: each ReLU adds one kink, and three of them draw this zigzag exactly. The weights are
-# changes of slope, set by hand: 2 up, then 4 less, then 3 more.
+# In a small case you can choose the weights by hand. Each ReLU neuron adds one kink, and its weight is the change of slope
+# there. The zigzag below goes up with slope 2, down with slope −2 and up with slope 1, so the changes are 2, −4 and 3.
 
 # %%
 x = np.linspace(0, 3, 61).astype("float32")
 zigzag = np.interp(x, [0, 1, 2, 3], [0, 2, 0, 1])
-neurons = [(2, 0), (-4, 1), (3, 2)]  # weight, place of the kink
-network = sum(weight * ops.convert_to_numpy(relu(x - kink)) for weight, kink in neurons)
+network = np.zeros_like(x)
+for weight, kink in [(2, 0), (-4, 1), (3, 2)]:
+    network += weight * ops.convert_to_numpy(relu(ops.array(x - kink)))
 plots.curves({"zigzag": zigzag, "3 ReLU neurons": network}, xlabel="x", ylabel="y", xs=x)
 print("largest difference:", abs(network - zigzag).max())
 
 # %% [markdown]
 # ## 4. Back-propagation
 #
-# Training asks one question about every parameter: if it grows a little, by how much does the loss grow? The chain rule
-# answers from the loss backwards. Write $G_a$ for the derivative of the loss by an array $a$; it has the shape of $a$.
+# Training asks one question about every parameter: if it grows a little, by how much does the loss $L$ grow? The chain rule
+# answers this layer by layer, from the loss backwards. Write $G_a$ for the gradient of the loss with respect to an array $a$;
+# it has the shape of $a$.
 #
-# 1. *Softmax with cross-entropy.* The two together have a simple derivative: predicted minus true. For a batch of $N$,
-#    $G_{z} = (p - t)/N$, with the true classes $t$ in one-hot form.
+# 1. *Softmax with cross-entropy.* Together they have a simple derivative with respect to the logits $z$: predicted minus true.
+#    For a batch of $N$ samples, $G_{z} = (p - t)/N$, where each row of $t$ is 1 at the true class and 0 elsewhere (one-hot).
 # 2. *An affine map* $z = hW + b$. Entry $W_{ij}$ reaches the loss through $z_{nj}$ of **every** sample $n$, so
-#    $\partial L/\partial W_{ij} = \sum_n h_{ni}\,G_{z,nj}$, and $\partial L/\partial b_j = \sum_n G_{z,nj}$. To the layer
-#    below it hands $G_{h,ni} = \sum_j G_{z,nj}W_{ij}$.
-# 3. *The bend* $h = \tanh(a)$. Its slope is $1 - h^2$, entry by entry.
+#    $\partial L/\partial W_{ij} = \sum_n h_{ni}\,G_{z,nj}$, and $\partial L/\partial b_j = \sum_n G_{z,nj}$. The
+#    layer below receives $G_{h,ni} = \sum_j G_{z,nj}W_{ij}$.
+# 3. *The bend* $h = \tanh(a)$. It works on each entry alone, and multiplies the gradient there by its slope, $1 - h^2$.
 #
-# By hand, a net of two inputs, one hidden neuron and two classes:
+# By hand, for one sample and a network of two inputs, one hidden neuron and two classes:
 #
 # | step | value |
 # |---|---|
@@ -396,15 +441,16 @@ print("largest difference:", abs(network - zigzag).max())
 # %% [markdown]
 # ### `mlp_backward`
 #
-# Write all four gradients of the network with softmax cross-entropy on top. `params` is the dict as before, `x` is
-# `(batch, inputs)`, `labels` holds integers `(batch,)`. Return a dict with the same four keys and shapes. This one is plain
-# **NumPy in float64**, so there is no automatic differentiation to lean on.
+# Write the gradients of the mean cross-entropy with respect to all four parameters of the network of part 3, whose outputs are
+# now logits. `params` has the same four keys, `x` is `(batch, inputs)`, and `labels` holds integers, `(batch,)`. Return a dict
+# with these keys and shapes. Everything here is plain **NumPy in float64**, so there is no automatic differentiation to lean
+# on, and what you wrote with `ops` will not do.
 #
-# <details><summary>Hint</summary>Go forward first and keep what you meet. On the way back, let shapes guide you: for each
-# kernel there is just one way to multiply what you have so that <code>(batch, …)</code> disappears. And a batch that is
-# repeated twice has the same mean loss, so the same gradients.</details>
+# <details><summary>Hint</summary>Go forward first and keep the values in between. On the way back, let the shapes guide you:
+# for each kernel there is just one way to multiply two matrices that you have so that the batch axis disappears. A batch that
+# contains everything twice has the same mean loss, so it must give the same gradients.</details>
 #
-# *Checked:* each of the four gradients for itself; those of the hidden layer count twice.
+# *Checked:* each of the four gradients on its own; those of the hidden layer count twice.
 
 # %% exercise="mlp_backward"
 
@@ -415,23 +461,30 @@ expected = {"output_bias": [-0.5, 0.5], "output_kernel": [[-0.25, 0.25]]}
 expected |= {"hidden_bias": [-0.75], "hidden_kernel": [[-0.75], [-1.5]]}
 grads = mlp_backward(toy, np.array([[1.0, 2.0]]), np.array([0]))
 for name, value in expected.items():
-    assert np.shape(grads[name]) == np.shape(value), \
-        f"{name}: shape {np.shape(grads[name])}, expected {np.shape(value)}."
-    assert np.allclose(grads[name], value), \
-        f"{name}: received {grads[name]}, the table says {value}. The lines above it are right."
-again = mlp_backward(toy, np.array([[1.0, 2.0]] * 2), np.array([0, 0]))
-assert np.allclose(again["hidden_bias"], -0.75), \
-    f"twice the same sample gives {again['hidden_bias']}: is the loss the mean?"
+    received = grads[name]
+    assert np.shape(received) == np.shape(value), (
+        f"{name}: shape {np.shape(received)}, expected {np.shape(value)}."
+    )
+    assert np.allclose(received, value), (
+        f"{name}: received {received}, the table says {value}. "
+        "Parameters above it in the table, if any, are right."
+    )
+again = mlp_backward(toy, np.array([[1.0, 2.0]] * 2), np.array([0, 0]))["hidden_bias"]
+assert np.allclose(again, -0.75), (
+    f"hidden_bias: the same sample twice gives {again}, expected -0.75 as for one: "
+    "is N divided by exactly once?"
+)
 
 
 # %% [markdown]
-# **Look at it.** A derivative is a slope, so it can be seen. Move the toy net's hidden bias and draw the loss: your
-# gradient must be the tangent.
+# **Look at it.** A derivative is a slope, so you can see it. Here the hidden bias of the network in the table moves, and the
+# loss moves with it. Your gradient must be the slope of the tangent at 0.
 
 # %%
 def loss_at(params, x, labels):
     tensors = {name: ops.array(value, "float32") for name, value in params.items()}
-    return float(cross_entropy(mlp_forward(tensors, ops.array(x, "float32")), ops.array(labels)))
+    logits = mlp_forward(tensors, ops.array(x, "float32"))
+    return float(cross_entropy(logits, ops.array(labels)))
 
 moves = np.linspace(-1, 1, 41)
 moved = [toy | {"hidden_bias": toy["hidden_bias"] + move} for move in moves]
@@ -443,16 +496,17 @@ plots.curves(lines, xlabel="change of the hidden bias", ylabel="loss", xs=moves)
 # %% [markdown]
 # ## 5. Steps downhill
 #
-# The gradient points uphill, so step the other way: $w \leftarrow w - \eta\,g$. The learning rate $\eta$ is the length of the
-# step per unit of gradient. By hand, for the loss $w^2$ with gradient $2w$, from $w = 1$ with $\eta = 0.1$: 1, 0.8, 0.64, …
+# The gradient $g$ points uphill, so step the other way: $w \leftarrow w - \eta\,g$. The learning rate $\eta$ is the length of
+# the step per unit of gradient. By hand, for the loss $w^2$ with gradient $2w$ and $\eta = 0.1$: from $w = 1$ the first step
+# leads to $1 - 0.1 \cdot 2 = 0.8$, the next to 0.64.
 #
 # ### `sgd_step`
 #
-# `params` and `grads` are dicts of NumPy arrays with the same names. Return a **new** dict; leave both inputs as they are.
-# Off-limits: Keras optimizers.
+# Move every parameter by one step of gradient descent. `params` and `grads` are dicts of NumPy arrays with the same names.
+# Return a **new** dict; leave both inputs as they are. Off-limits: Keras optimizers.
 #
-# <details><summary>Hint</summary>A dict comprehension does it in one line. <code>-=</code> on an array changes the caller's
-# array.</details>
+# <details><summary>Hint</summary>Walk over the items of one dict and look up the same name in the other. Mind that
+# <code>-=</code> on an array changes the caller's array.</details>
 #
 # *Checked:* values, any names and shapes, and that the inputs are left as they are.
 
@@ -461,26 +515,31 @@ plots.curves(lines, xlabel="change of the hidden bias", ylabel="loss", xs=moves)
 # %% check="sgd_step" points=2
 before = {"w": np.array([1.0, -3.0]), "b": np.array([2.0])}
 after = sgd_step(before, {"w": np.array([2.0, -6.0]), "b": np.array([4.0])}, 0.1)
-assert np.allclose(before["w"], [1, -3]), \
-    f"the old parameters are now {before['w']}: was the array changed in place?"
-assert np.allclose(after["w"], [0.8, -2.4]), \
-    f"expected 0.8 and -2.4, received {after['w']}: does it go downhill?"
-assert np.allclose(after["b"], [1.6]), \
-    f"b should be 1.6, received {after['b']}: is every parameter moved?"
+assert np.allclose(before["w"], [1, -3]), (
+    f"the old w should stay 1 and -3, it is now {before['w']}: was it changed in place?"
+)
+assert np.allclose(after["w"], [0.8, -2.4]), (
+    f"the new w should be 0.8 and -2.4, received {after['w']}: does it go downhill?"
+)
+assert np.allclose(after["b"], [1.6]), (
+    f"the new b should be 1.6, received {after['b']}: does every parameter move?"
+)
 
 # %% [markdown]
 # ### `momentum_step`
 #
-# Momentum lets steps in one direction add up, while steps to and fro cancel. Lecture notes list it as a way out of local
-# minima; its plainer merit is long narrow valleys. There are several conventions. This is Keras's:
+# Momentum gives every parameter a velocity $v$: steps in one direction add up, while steps back and forth cancel. It is often
+# recommended as a way out of local minima, but its plainer merit shows in long, narrow valleys. There are several conventions;
+# this is the one of Keras, with the momentum $\mu$:
 #
 # $$ v \leftarrow \mu v - \eta\,g, \qquad w \leftarrow w + v $$
 #
-# Return the pair `(params, velocity)` as two new dicts. By hand: $w = 1$, $v = 0.5$, $g = 2$, $\eta = 0.1$, $\mu = 0.9$ give
-# $v = 0.45 - 0.2 = 0.25$ and $w = 1.25$. Off-limits: Keras optimizers.
+# By hand: $w = 1$, $v = 0.5$, $g = 2$, $\eta = 0.1$ and $\mu = 0.9$ give the new $v = 0.45 - 0.2 = 0.25$ and the new
+# $w = 1.25$. Return the pair `(params, velocity)` as two new dicts, and leave all inputs as they are. Off-limits: Keras
+# optimizers.
 #
-# <details><summary>Hint</summary>Which of the two must be computed first? The learning rate is already in the
-# velocity.</details>
+# <details><summary>Hint</summary>Which of the two must be computed first, and does the second formula need $\eta$
+# again?</details>
 #
 # *Checked:* parameters, velocity, and that the inputs are left as they are.
 
@@ -489,16 +548,20 @@ assert np.allclose(after["b"], [1.6]), \
 # %% check="momentum_step" points=3
 old_w, old_v = {"w": np.array([1.0])}, {"w": np.array([0.5])}
 new_w, new_v = momentum_step(old_w, {"w": np.array([2.0])}, old_v, 0.1, 0.9)
-assert np.allclose(new_v["w"], 0.25), \
+assert np.allclose(new_v["w"], 0.25), (
     f"the velocity is {new_v['w']}, expected 0.25: where does the learning rate act?"
-assert np.allclose(new_w["w"], 1.25), \
+)
+assert np.allclose(new_w["w"], 1.25), (
     f"w is {new_w['w']}, expected 1.25: does it move by the new velocity?"
-assert old_v["w"][0] == 0.5 and old_w["w"][0] == 1, \
-    "an input has changed: was an array changed in place?"
+)
+assert old_v["w"][0] == 0.5 and old_w["w"][0] == 1, (
+    "an input has changed: was an array or a dict changed in place?"
+)
 
 # %% [markdown]
-# **Look at it.** A narrow valley: the loss $\frac12(a^2 + 50\,b^2)$ is 50 times steeper along $b$. Plain steps must be
-# short because of $b$, and so crawl along $a$. *Predict: which curve ends lower?*
+# **Look at it.** The loss $\frac12(a^2 + 50\,b^2)$ is a narrow valley: its slope grows 50 times as fast along $b$ as along $a$.
+# Plain steps must be short because of $b$, so they crawl along $a$. *Predict: which curve ends lower, and which one is
+# smoother?*
 
 # %%
 plain = fast = {"w": np.array([10.0, 1.0])}
@@ -507,7 +570,8 @@ steepness = np.array([1.0, 50.0])
 heights = {"plain": [], "momentum 0.9": []}
 for step in range(60):
     plain = sgd_step(plain, {"w": steepness * plain["w"]}, 0.02)
-    fast, velocity = momentum_step(fast, {"w": steepness * fast["w"]}, velocity, 0.02, 0.9)
+    slope = {"w": steepness * fast["w"]}
+    fast, velocity = momentum_step(fast, slope, velocity, 0.02, 0.9)
     for name, here in zip(heights, (plain, fast)):
         heights[name].append(0.5 * steepness @ here["w"] ** 2)
 plots.curves(heights, xlabel="step", ylabel="loss", title="A narrow valley", log=True)
@@ -515,43 +579,54 @@ plots.curves(heights, xlabel="step", ylabel="loss", title="A narrow valley", log
 # %% [markdown]
 # ### Train your own network
 #
-# All pieces are there. A 2-8-2 network starts with small random weights, since equal weights would get equal gradients and
-# stay copies of each other. Then: gradients, step, repeat. The loss should start near ln 2 = 0.69.
+# Now you have all the pieces. A 2-8-2 network (two coordinates, eight tanh neurons, two logits) starts with random weights,
+# since neurons with equal weights would get equal gradients and stay copies of each other. Then each of 300 steps computes the
+# gradients and moves the parameters. With small output weights the loss should start near ln 2 = 0.69.
 
 # %%
 rng = np.random.default_rng(1)
 params = {"hidden_kernel": rng.normal(size=(2, 8)), "hidden_bias": np.zeros(8)}
 params |= {"output_kernel": rng.normal(size=(8, 2)) * 0.1, "output_bias": np.zeros(2)}
-velocity, losses = {name: np.zeros_like(value) for name, value in params.items()}, []
+velocity = {name: np.zeros_like(value) for name, value in params.items()}
+losses = []
 for step in range(300):
     if step % 10 == 0:
         losses.append(loss_at(params, island_x, island_y))
     grads = mlp_backward(params, island_x, island_y)
     params, velocity = momentum_step(params, grads, velocity, 0.3, 0.9)
 
-plots.curves({"your network": losses}, xlabel="step", ylabel="loss", xs=np.arange(0, 300, 10))
-tensors = {name: ops.array(value, "float32") for name, value in params.items()}
-plots.decision_boundaries(
-    {"Linear, 3 parameters": line, "Yours, 42 parameters": lambda x: mlp_forward(tensors, x)},
-    island_x, island_y,
-)
+steps = np.arange(0, 300, 10)
+plots.curves({"your network": losses}, xlabel="step", ylabel="loss", xs=steps)
 
 # %% [markdown]
-# Everything in this picture is yours, from the forward pass to the step: 2·8 + 8 + 8·2 + 2 = 42 parameters.
+# The loss falls towards 0. What has the network learned? On the left is the linear model from part 1.
+
+# %%
+tensors = {name: ops.array(value, "float32") for name, value in params.items()}
+
+def network(points):
+    return mlp_forward(tensors, ops.array(points, "float32"))
+
+models = {"Linear, 3 parameters": line, "Yours, 42 parameters": network}
+plots.decision_boundaries(models, island_x, island_y)
+
+# %% [markdown]
+# You wrote everything that made the picture on the right, from the forward pass to the training step. The network has
+# 2·8 + 8 + 8·2 + 2 = 42 parameters.
 #
 # ## 6. The same in Keras
 #
-# Keras keeps the books: it makes weights, finds gradients for any model, and runs the loop. You choose the layers, the loss
-# and the data.
+# Keras takes over the routine: it makes the weights, finds the gradients of any model, and runs the training loop. You choose
+# the layers, the loss and the data.
 #
 # ### `build_mlp`
 #
-# Build a `keras.Model` with **one hidden ReLU layer** of `n_hidden` neurons and `n_classes` **logits** as output. Inputs
-# are `(batch, n_inputs)`. Both layers have a bias. Do not compile it. Any way to build a model is allowed: functional,
-# `Sequential`, or a subclass.
+# Build a `keras.Model` with **one hidden ReLU layer** of `n_hidden` neurons and `n_classes` **logits** as output:
+# `(batch, n_inputs)` → `(batch, n_classes)`. Both layers have a bias. Do not compile the model. You may build it in any way:
+# functional, `Sequential`, or as a subclass.
 #
-# <details><summary>Hint</summary>Which of the two dense layers bends, and which one must be free to give any real number? Give
-# the model its input shape, so that its weights exist at once.</details>
+# <details><summary>Hint</summary>Which of the two dense layers bends, and which one must be free to give any real number? If
+# you give the model its input shape, its weights exist at once.</details>
 #
 # *Checked:* the logits for given weights, the number of parameters, and that initial weights are random.
 
@@ -560,21 +635,25 @@ plots.decision_boundaries(
 # %% check="build_mlp" points=4
 model = build_mlp(40, 64, 10)
 x = np.random.default_rng(0).normal(size=(5, 40)).astype("float32")
-z, mirrored, middle = (ops.convert_to_numpy(model(inputs)) for inputs in (x, -x, 0 * x))
+z, mirrored, middle = (ops.convert_to_numpy(model(rows)) for rows in (x, -x, 0 * x))
 assert z.shape == (5, 10), f"5 samples and 10 classes should give (5, 10), received {z.shape}."
-assert model.count_params() == 3274, \
-    f"expected 40·64 + 64 + 64·10 + 10 = 3274 parameters, received {model.count_params()}."
-assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), \
-    "every row sums to 1: is there a softmax? The loss wants logits."
+n = model.count_params()
+assert n == 3274, f"expected 40·64 + 64 + 64·10 + 10 = 3274 parameters, received {n}."
+assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), (
+    "every row sums to 1: is there a softmax? The loss expects logits."
+)
 assert z.min() < 0, "no output is negative: does the output layer bend too?"
-assert not np.allclose(z + mirrored, 2 * middle, atol=1e-3), \
-    "the outputs for x and -x mirror each other: is there a ReLU on the hidden layer?"
+assert not np.allclose(z + mirrored, 2 * middle, atol=1e-3), (
+    "the outputs for x and -x mirror each other, as they do without a bend or with tanh: "
+    "is there a ReLU on the hidden layer?"
+)
 
 # %% [markdown]
 # ### Data that tells models apart
 #
-# MNIST-1D holds signals of 40 values in ten classes. Each is a fixed shape that was shifted, stretched, tilted and made
-# noisy. It is made on your machine, and it is small on purpose: models that differ in kind get clearly different scores.
+# MNIST-1D is a set of signals, each with 40 values, in ten classes. Every class has one shape; each signal is that shape
+# shifted, stretched, tilted and made noisy. The data are made on your machine. They are few on purpose: models of different
+# kinds get clearly different scores on them.
 
 # %%
 mnist1d = data.mnist1d()
@@ -584,36 +663,40 @@ plots.signals(x_train, y_train)
 
 
 # %% [markdown]
-# **A worked case: linear.** `compile` picks optimizer, loss and metrics; `fit` runs the loop; `evaluate` measures on data
-# that was not trained on. `from_logits=True` tells the loss to apply softmax itself, in the safe way that you know. One
-# dense layer without a bend is the baseline. *Predict: guessing gets 10 %. What will it get?*
+# **A worked case: linear.** `compile` chooses optimizer, loss and metrics, `fit` runs the loop, and `evaluate` measures on data
+# that the model was not trained on. `from_logits=True` tells the loss to apply softmax itself, safely, as you did in part 2.
+# The baseline is one dense layer without a bend. *Predict: guessing is right for 10 % of the signals. For how many is the
+# linear model right?*
 
 # %%
 def fit_and_score(model, data_set, epochs=20):
     """Train a model that gives logits and return its accuracy on the test part."""
     train, test = data_set
-    surprise = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", surprise, metrics=["accuracy"])
-    model.fit(*train, batch_size=64, epochs=epochs, verbose=0, callbacks=[training.Progress()])
+    objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", objective, metrics=["accuracy"])
+    progress = [training.Progress()]
+    model.fit(*train, batch_size=64, epochs=epochs, verbose=0, callbacks=progress)
     return model.evaluate(*test, verbose=0)[1]
 
 training.set_seed(0)
 linear = keras.Sequential([layers.Input((40,)), layers.Dense(10)])
 scores = {"linear": fit_and_score(linear, mnist1d)}
+print(f"accuracy on the test part: {scores['linear']:.2f}")
 
 # %% [markdown]
 # ### `train_classifier`
 #
-# Write a function that takes `x` `(samples, features)`, integer labels `y` from 0 to `classes − 1`, and a `seed`, and
-# returns a **trained** `keras.Model` that gives logits. How many classes there are is for you to find in `y`. It is a dense
-# network's job: beat the linear model by far. A few seconds of training are enough. Everything in Keras is allowed.
+# Write a function that takes `x` `(samples, features)`, integer labels `y` from 0 to `classes − 1`, and a `seed`, and returns a
+# **trained** `keras.Model` that gives logits. Find out from `y` how many classes there are; Keras expects that number as an
+# `int`, not as a NumPy integer. A network of dense layers can beat the linear model by far, and a few seconds of training are
+# enough. Everything in Keras is allowed.
 #
-# <details><summary>Hint</summary>Choose the width first, then train long enough: look at the loss, and stop adding epochs
-# when it no longer pays. Seed before the weights are made. If the loss cannot fall below 1.46 with ten classes, reread
-# “twice is once too often”.</details>
+# <details><summary>Hint</summary>Start with one hidden layer of about a hundred neurons. Then train long enough: watch the
+# loss, and stop adding epochs when it no longer falls much. Set the seed before the weights are made. If the loss cannot fall
+# below 1.46 with ten classes, reread “twice is once too often”.</details>
 #
-# *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, and that the network bends. Grading
-# makes new signals for every submission, renumbers the classes and shuffles the positions.
+# *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, and that the network bends. Grading makes
+# new signals for every submission, renumbers the classes, and shuffles the positions in the same way for all signals.
 
 # %% exercise="train_classifier"
 
@@ -623,36 +706,39 @@ trained = train_classifier(x_train, y_train, seed=0)
 logits = ops.convert_to_numpy(trained(x_test))
 score = np.mean(logits.argmax(axis=-1) == y_test)
 assert logits.shape == (1000, 10), f"expected shape (1000, 10), received {logits.shape}."
-assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3), \
-    "every row sums to 1: softmax in the model, and again in the loss?"
+assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3), (
+    "every row sums to 1: is there a softmax in the model, and perhaps again in the loss?"
+)
 assert logits.min() < 0, "no output is negative: does the output layer bend too?"
-assert score > 0.52, \
-    f"accuracy {score:.2f}; a linear model gets about 0.33. Is there a bend? Enough epochs?"
+assert score >= 0.52, (
+    f"accuracy {score:.2f}, expected at least 0.52; a linear model gets about 0.33. "
+    "Is there a bend? Does the loss know that it gets logits? Is it wide and trained enough?"
+)
 
 
 # %% [markdown]
-# **Look at it.** Your classifier beside the linear one, and one more: your `build_mlp` with the bend taken out. It still
-# has two layers and 100 neurons.
+# **Look at it.** Compare your classifier with the linear one and with a third: it has a hidden layer of 100 neurons, but no
+# bend. *Predict: is it closer to the linear one or to yours?*
 
 # %%
-def without_bend(model):
-    for layer in model.layers:
-        if hasattr(layer, "activation"):
-            layer.activation = keras.activations.linear
-    return model
+def without_bend(features):
+    return keras.Sequential([layers.Input((features,)), layers.Dense(100), layers.Dense(10)])
 
-scores["no bend"] = fit_and_score(without_bend(build_mlp(40, 100, 10)), mnist1d)
+scores["no bend"] = fit_and_score(without_bend(40), mnist1d)
 scores["yours"] = score
-plots.bars(scores, ylabel="accuracy", title="MNIST-1D", reference=0.1, reference_label="guessing")
+plots.bars(
+    scores, ylabel="accuracy", title="MNIST-1D", reference=0.1, reference_label="guessing"
+)
 
 # %% [markdown]
-# Two layers without a bend are as good as one, as you saw in part 1. Even with one, an MLP does not know that neighbouring
-# positions belong together. Convolutions and recurrent networks do, and get about 0.9.
+# Without a bend, two layers are no better than one, as part 1 has shown. With a bend, your multi-layer perceptron (MLP) is much
+# better, but it still does not know that neighbouring positions belong together. Convolutional and recurrent networks do, and
+# reach about 0.9.
 #
 # ### Good accuracy is no proof
 #
-# The second set is real: 1,797 handwritten digits of 8 × 8 pixels. It is easy. A dense layer wants rows, so each image becomes
-# a row of 64 numbers. (With a network, `data.images("mnist")` gives you 70,000 larger ones to play with.)
+# The second data set holds 1,797 handwritten digits of 8 × 8 pixels. It is an easy one. A dense layer takes rows, so each image
+# becomes a row of 64 numbers. (If you are online, `data.images("mnist")` gives you 70,000 larger ones to play with.)
 
 # %%
 digits = [(x.reshape(len(x), -1), y) for x, y in data.digits()]
@@ -660,40 +746,43 @@ plots.images(*digits[0])
 
 
 # %% [markdown]
-# Train three models on it: one right, one with softmax twice, one without a bend. *Predict: how far will the wrong ones fall?*
+# Train three models on the digits: your `build_mlp`, the same with softmax twice, and one without a bend. *Predict: how much
+# worse will the two wrong ones be?*
 #
-# (Keras on TensorFlow notices a softmax right before such a loss, warns, and goes back to the logits; on JAX and PyTorch nobody
-# does. The `Rescaling(1.0)`, which changes nothing, hides it, so that you see the same on all three.)
+# (With TensorFlow, Keras notices a softmax right before such a loss, warns, and uses the logits; with JAX and PyTorch it does
+# not. The `Rescaling(1.0)`, which changes nothing, hides the softmax, so that you see the same with all three.)
 
 # %%
-def variants(data_set):
-    """A right model and two classic mistakes, for the same data."""
-    features = data_set[0][0].shape[1]
-    yield "right", build_mlp(features, 100, 10)
-    hidden_softmax = [layers.Softmax(), layers.Rescaling(1.0)]
-    yield "softmax twice", keras.Sequential([build_mlp(features, 100, 10), *hidden_softmax])
-    yield "no bend", without_bend(build_mlp(features, 100, 10))
-
 training.set_seed(0)
-on_digits = {name: fit_and_score(model, digits) for name, model in variants(digits)}
+hidden_softmax = [layers.Softmax(), layers.Rescaling(1.0)]
+models = {
+    "right": build_mlp(64, 100, 10),
+    "softmax twice": keras.Sequential([build_mlp(64, 100, 10), *hidden_softmax]),
+    "no bend": without_bend(64),
+}
+on_digits = {}
+for name, model in models.items():
+    print(name)
+    on_digits[name] = fit_and_score(model, digits)
 plots.bars(on_digits, ylabel="accuracy", title="Digits: three models, two of them wrong")
 
 # %% [markdown]
-# **Accuracy does not catch the classic bugs on easy data.** A test that demands 90 % here passes all three. On MNIST-1D the
-# missing bend costs half the score, as you saw. Softmax twice stays hard to see even there; its trace is the loss, which
-# cannot fall below 1.46. So the grading of this course looks at what a model *is* as well: what it gives for known weights,
-# whether it bends, whether it gives logits.
+# **On easy data, accuracy does not catch the classic bugs.** All three models would pass a test that demands 90 %. On MNIST-1D
+# the missing bend costs about half the score, as you saw. Softmax twice is hard to see in the accuracy even there; look at its
+# loss above instead, which cannot fall below 1.46. This is why grading also looks at what a model *is*: what it gives for
+# known weights, whether it bends, and whether its output is logits.
 
 # %% [markdown]
 # ## What to remember
 #
 # - A layer is an affine map and a bend; samples are rows. Without the bend, any depth is one affine map.
-# - Subtract the maximum before `exp`, and take softmax and log together.
-# - A model that knows nothing has the loss $\ln C$; for ten classes 2.3026. Look at it before you train.
-# - Softmax belongs into the loss or into the model, never into both.
+# - Subtract the maximum before `exp`, and compute softmax and log together.
+# - A model that knows nothing has the loss $\ln C$; for ten classes that is 2.3026. Look at the loss before you train.
+# - Softmax belongs in the loss or in the model, never in both.
 # - Softmax with cross-entropy has the gradient (predicted − true) / N. Every gradient has the shape of its parameter.
 # - Slopes multiply: ten sigmoids leave less than a millionth of a gradient.
-# - 2-3-1 has 13 parameters. Networks can represent a lot; whether training finds it is another question.
+# - A network is small or large by the number of its parameters: 2-3-1 has 13, your network for the island 42.
+# - Networks can represent a lot; whether training finds it is another question.
 # - Accuracy alone proves little. Compare with a baseline, on data where mistakes show.
 #
 # ## Open questions

@@ -1,5 +1,9 @@
 # ruff: noqa: N999 (the module has the name of the layer)
-"""Multi-head attention: weights set by name, every size another, queries, keys and values different from one another."""
+"""Multi-head attention: weights set by name, every size another, queries, keys and values different from one another.
+
+Masks come in every shape that is allowed: for each sequence and query, the same for all queries (padding), and the same for all
+sequences (causal). One has to hold at scores of 20,000.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +16,8 @@ from grader.checks.attention._matching import shows
 BATCH, HEADS, KEY_DIM, QUERIES, KEYS, MODEL = 2, 3, 4, 5, 7, 10
 INNER = HEADS * KEY_DIM
 UNMASKED = ("self-attention", "values from elsewhere", "keys apart from values")
+MASKED = ("mask", "one mask for all queries", "one mask for all sequences")
+LOUD = 200
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -29,6 +35,28 @@ def cases(rng: np.random.Generator) -> list[Case]:
         x: Array = rng.normal(size=(BATCH, length, MODEL))
         return x.astype("float32")
 
+    def strong() -> LayerCall:
+        """Scores are whole numbers, so that float32 is exact: about -20,000 for allowed keys and +20,000 for forbidden ones.
+
+        In each head the first feature of the queries is 200, and that of the keys is what their input starts with.
+        """
+        allowed = mask(BATCH, 1, KEYS)
+        call = run(QUERIES, KEYS, mask=allowed)
+        heads = slice(0, INNER, KEY_DIM)
+        for name in ("query", "key", "value"):
+            kernel, bias = call.weights[f"{name}_dense.kernel"], call.weights[f"{name}_dense.bias"]
+            if name != "value":
+                # Few and small, so that several keys have weight.
+                kernel[:] = rng.choice([-1, 0, 1], size=kernel.shape, p=[0.15, 0.7, 0.15])
+                kernel[:, heads], bias[:] = 0, 0
+            kernel[0] = 0
+        call.weights["query_dense.bias"][heads] = LOUD
+        call.weights["key_dense.kernel"][0, heads] = 1
+        for x in call.args:
+            x[:] = rng.integers(-1, 2, size=x.shape)
+        call.args[1][..., 0] = np.where(allowed[:, 0], -LOUD, LOUD)
+        return call
+
     def mask(*shape: int) -> Array:
         # Half of the keys: with one key alone the scores would not matter.
         return np.asarray(np.argsort(rng.random(shape), axis=-1) < shape[-1] / 2)
@@ -37,8 +65,10 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("self-attention", run(QUERIES)),
         Case("values from elsewhere", run(QUERIES, KEYS)),
         Case("keys apart from values", run(QUERIES, KEYS, key=draw(KEYS)), weight=2),
-        Case("mask", run(QUERIES, KEYS, mask=mask(BATCH, QUERIES, KEYS))),
-        Case("one mask for all queries", run(QUERIES, KEYS, mask=mask(BATCH, 1, KEYS))),
+        Case("mask", run(QUERIES, KEYS, key=draw(KEYS), mask=mask(BATCH, QUERIES, KEYS))),
+        Case("one mask for all queries", run(QUERIES, KEYS, mask=mask(BATCH, 1, KEYS)), weight=0.5),
+        Case("one mask for all sequences", run(QUERIES, KEYS, mask=mask(1, QUERIES, KEYS)), weight=0.5),
+        Case("mask strength", strong(), weight=0.5),
     ]
 
 
@@ -70,7 +100,9 @@ def oracle(
     scores = np.einsum("bhqd,bhkd->bhqk", queries, keys) / np.sqrt(scale or 1)
     allowed = np.asarray(run.kwargs.get("mask", True))
     allowed = np.broadcast_to(allowed if allowed.ndim == 0 else allowed[:, None], scores.shape)
-    if masking in ("before", "inverted"):
+    if masking == "times":
+        scores = scores * allowed
+    elif masking in ("before", "inverted"):
         scores = np.where(allowed if masking == "before" or allowed.all() else ~allowed, scores, -np.inf)
     axis = {"keys": -1, "queries": -2, "heads": 1}[softmax]
     weights = np.exp(scores - scores.max(axis=axis, keepdims=True))
@@ -91,10 +123,40 @@ def _unmasked(**switches: Any) -> Callable[[Judged], bool]:
     return lambda judged: shows(CHECK, judged, UNMASKED, **switches)
 
 
+def _like(**switches: Any) -> Callable[[Judged], bool]:
+    """A matcher that leaves out the mask's strength: at scores of 20,000 rounding may hide what a mistake looks like."""
+    return lambda judged: shows(CHECK, judged, UNMASKED + MASKED, **switches)
+
+
+def _mask_does_nothing(judged: Judged) -> bool:
+    return judged.failed >= set(MASKED) and _like(masking="ignored")(judged)
+
+
+def _either_key_or_mask(judged: Judged) -> bool:
+    """Only the call with both fails, and looks as if it had no mask."""
+    return judged.failed == {"mask"} and _like(masking="ignored")(judged)
+
+
+def _only_the_causal_mask_raises(judged: Judged) -> bool:
+    return judged.failed == {"one mask for all sequences"} and "raised" in judged.errors.get("one mask for all sequences", "")
+
+
+def _leaks(judged: Judged) -> bool:
+    """Only the strong mask fails, but without NaN."""
+    result = judged.received.get("mask strength", {}).get("result")
+    return judged.failed == {"mask strength"} and result is not None and bool(np.isfinite(result).all())
+
+
+def _underflows(judged: Judged) -> bool:
+    """Only the strong mask fails, with NaN."""
+    result = judged.received.get("mask strength", {}).get("result")
+    return judged.failed == {"mask strength"} and result is not None and bool(np.isnan(result).any())
+
+
 def _mask_does_not_fit(judged: Judged) -> bool:
     """Only the calls with a mask raise, and what they raise is about sizes; the arguments that Keras appends always are."""
     reasons = [judged.errors.get(part, "").partition("Arguments received")[0].lower() for part in judged.failed]
-    return judged.failed == {"mask", "one mask for all queries"} and all(
+    return judged.failed == {"mask", "one mask for all queries", "mask strength"} and all(
         "raised" in reason and any(word in reason for word in ("shape", "size", "broadcast")) for reason in reasons
     )
 
@@ -106,6 +168,10 @@ STRIDED = """            pieces = ops.reshape(x, (*ops.shape(x)[:-1], self.key_d
 RESHAPED = "            return ops.reshape(x, (ops.shape(x)[0], self.num_heads, ops.shape(x)[1], self.key_dim))"
 SCALE = " / self.key_dim**0.5"
 WHERE = "ops.where(ops.expand_dims(mask, axis=1), scores, -np.inf)"
+FOLDED = (
+    "ops.where(ops.repeat(mask, self.num_heads, axis=0), ops.reshape(scores, (-1, *ops.shape(scores)[2:])), -np.inf)\n"
+    "            scores = ops.reshape(scores, (-1, self.num_heads, *ops.shape(scores)[1:]))"
+)
 SOFTMAX = "ops.softmax(scores, axis=-1)"
 MERGE = "ops.transpose(attended, (0, 2, 1, 3))"
 KEYS_FROM = "self.key_dense(value if key is None else key)"
@@ -118,27 +184,27 @@ CHECK = Check(
         Mistake(
             "The scores are not divided by √key_dim, so every head's weights are too sharp.",
             edits=((SCALE, ""),),
-            switches={"scale": None},
+            matches=_like(scale=None),
         ),
         Mistake(
             "The scores are divided by the root of all heads' features together: each head has key_dim features.",
             edits=((SCALE, " / (self.num_heads * self.key_dim) ** 0.5"),),
-            switches={"scale": INNER},
+            matches=_like(scale=INNER),
         ),
         Mistake(
             "Positions and heads are mixed up: a reshape cannot move the heads in front of the positions, transpose for that.",
             edits=((SPLIT, RESHAPED),),
-            switches={"split": "reshape"},
+            matches=_like(split="reshape"),
         ),
         Mistake(
             "The heads take alternating features: head h owns key_dim consecutive ones, so reshape to heads before key_dim.",
             edits=((SPLIT, STRIDED), (MERGE, "ops.transpose(attended, (0, 2, 3, 1))")),
-            switches={"split": "strided", "merge": "strided"},
+            matches=_like(split="strided", merge="strided"),
         ),
         Mistake(
             "The heads' outputs are joined in the wrong order: move the heads behind the positions before you reshape.",
             edits=((MERGE, "attended"),),
-            switches={"merge": "reshape"},
+            matches=_like(merge="reshape"),
         ),
         Mistake(
             "The weights of a query do not sum to 1: softmax runs over the queries, not over the keys, the last axis.",
@@ -166,17 +232,43 @@ CHECK = Check(
         Mistake(
             "The values went through the dense layer of the keys: each of query, key and value has its own.",
             edits=(("self.value_dense(value)", "self.key_dense(value)"),),
-            switches={"roles": "value by key"},
+            matches=_like(roles="value by key"),
         ),
         Mistake(
             'The mask is upside down: True means "may attend".',
             edits=((WHERE, "ops.where(ops.expand_dims(mask, axis=1), -np.inf, scores)"),),
-            switches={"masking": "inverted"},
+            matches=_like(masking="inverted"),
         ),
         Mistake(
             "The mask does nothing: queries still attend to forbidden keys.",
             edits=((WHERE, "scores"),),
-            switches={"masking": "ignored"},
+            matches=_mask_does_nothing,
+        ),
+        Mistake(
+            "The mask does nothing once a key is passed: these are two arguments, and each counts with and without the other.",
+            edits=(("if mask is not None:", "if mask is not None and key is None:"),),
+            matches=_either_key_or_mask,
+        ),
+        Mistake(
+            "One mask for all sequences, such as the causal one, fails: give it an axis for the heads, and broadcasting does "
+            "the rest.",
+            edits=((WHERE, FOLDED),),
+            matches=_only_the_causal_mask_raises,
+        ),
+        Mistake(
+            "The mask leaks when scores are large: what you take for minus infinity is not negative enough.",
+            edits=((WHERE, "scores - 100.0 * (1.0 - ops.cast(ops.expand_dims(mask, axis=1), scores.dtype))"),),
+            matches=_leaks,
+        ),
+        Mistake(
+            "The result is NaN when scores are large: exp overflows or all of a row underflows; subtract each row's maximum.",
+            edits=((SOFTMAX, "(ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True))"),),
+            matches=_underflows,
+        ),
+        Mistake(
+            "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.",
+            edits=((WHERE, "scores * ops.cast(ops.expand_dims(mask, axis=1), scores.dtype)"),),
+            matches=_like(masking="times"),
         ),
         Mistake(
             "Masking after the softmax takes weight away and gives it to nobody: mask the scores instead.",
@@ -184,7 +276,7 @@ CHECK = Check(
                 (f"scores = {WHERE}", "pass"),
                 (SOFTMAX, "(ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype)[:, None]))"),
             ),
-            switches={"masking": "after"},
+            matches=_like(masking="after"),
         ),
         Mistake(
             "Only calls with a mask fail: the scores have an axis for the heads, and the mask needs one in the same place.",

@@ -1,14 +1,17 @@
-"""Reports on attention maps: a usual one, one whose rows do not sum to 1, and one with zeros from a mask.
+"""Reports on attention maps: a usual one, one whose rows do not sum to 1, and one with zeros and more keys than queries.
 
-The maps are square, so that a report by columns has the right shape and can be named.
+The first two are square, so that a report by columns has the right shape and can be named.
 """
 
 import numpy as np
 
 from grader.checks import Array, Arrays, Call, Case, Check, Judged, Mistake
+from grader.checks.attention._matching import shows
 
 RETURNS = ("row_sums", "entropies", "strongest")
 SIZE = 6
+WIDE = (4, 7)
+SQUARE = ("row sums", "entropies", "entropies of rows that do not sum to 1", "strongest")
 
 
 def _cycle(rng: np.random.Generator) -> Array:
@@ -25,29 +28,45 @@ def _map(rng: np.random.Generator) -> Array:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
+def _wide(rng: np.random.Generator) -> Array:
+    """Half of each row is 0, and the keys at the end, those that no query has the number of, are looked at most."""
+    queries, keys = WIDE
+    weights = rng.uniform(0.2, 1.0, size=WIDE) * (np.argsort(rng.random(WIDE), axis=1) < keys / 2)
+    strongest = rng.permutation([1, *range(queries, keys)])
+    weights[np.arange(queries), strongest] = rng.uniform(1.3, 2.0, size=queries)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     usual = Call((_map(rng).astype("float32"),), returns=RETURNS)
     # As on a slide with a slip of the pen.
     sums = rng.permutation([0.7, 0.8, 0.9, 1.1, 1.2, 1.3])
     slips = Call(((_map(rng) * sums[:, None]).astype("float32"),), returns=RETURNS)
-    past = _map(rng) * np.tri(SIZE)
-    masked = Call(((past / past.sum(axis=1, keepdims=True)).astype("float32"),), returns=RETURNS)
+    wide = Call((_wide(rng).astype("float32"),), returns=RETURNS)
     return [
         Case("row sums", slips, of=("row_sums",)),
         Case("entropies", usual, of=("entropies",)),
         Case("entropies of rows that do not sum to 1", slips, of=("entropies",), weight=0.5),
         Case("strongest", usual, of=("strongest",)),
-        Case("zeros", masked, of=("entropies",), weight=0.5),
+        Case("zeros", wide, of=("entropies",), weight=0.5),
+        Case("more keys than queries", wide, of=("row_sums", "strongest"), weight=0.5),
     ]
 
 
-def oracle(run: Call, axis: int = 1, log: str = "e", sign: int = -1, mean: bool = False, rescale: bool = False) -> Arrays:
-    weights = np.asarray(run.args[0], dtype=float)
+def oracle(
+    run: Call, axis: int = 1, log: str = "e", sign: int = -1, mean: bool = False, rescale: bool = False, keys: int | None = None
+) -> Arrays:
+    weights = np.asarray(run.args[0], dtype=float)[:, :keys]
     rows = weights if axis == 1 else weights.T
     kept = rows / rows.sum(axis=1, keepdims=True) if rescale else rows
     terms = [[w * np.log(w) if w > 0 else 0.0 for w in row] for row in kept]
-    entropies = sign * np.sum(terms, axis=1) / (np.log(2) if log == "2" else 1.0) / (SIZE if mean else 1)
+    entropies = sign * np.sum(terms, axis=1) / (np.log(2) if log == "2" else 1.0) / (rows.shape[1] if mean else 1)
     return {"row_sums": rows.sum(axis=1), "entropies": entropies, "strongest": rows.argmax(axis=1)}
+
+
+def _by_columns(judged: Judged) -> bool:
+    """Where columns are as many as rows; elsewhere the shape is wrong."""
+    return shows(CHECK, judged, SQUARE, axis=0)
 
 
 def _zeros_spoil(judged: Judged) -> bool:
@@ -57,10 +76,11 @@ def _zeros_spoil(judged: Judged) -> bool:
 
 def _values_for_indices(judged: Judged) -> bool:
     """The largest weight stands where its index should."""
-    run = next(case.run for case in judged.cases if case.part == "strongest")
-    largest = np.asarray(run.args[0], dtype=float).max(axis=1)
-    received = judged.received.get("strongest", {})
-    return judged.failed == {"strongest"} and CHECK.close(received, {"strongest": largest})
+    return judged.failed == {"strongest", "more keys than queries"} and all(
+        CHECK.close(judged.received.get(case.part, {}), {"strongest": np.asarray(case.run.args[0], dtype=float).max(axis=1)})
+        for case in judged.cases
+        if case.part in judged.failed
+    )
 
 
 ENTROPIES = "-ops.sum(weights * logarithms, axis=-1)"
@@ -76,7 +96,20 @@ CHECK = Check(
                 (ENTROPIES, "-ops.sum(weights * logarithms, axis=0)"),
                 ("ops.argmax(weights, axis=-1)", "ops.argmax(weights, axis=0)"),
             ),
-            switches={"axis": 0},
+            matches=_by_columns,
+        ),
+        Mistake(
+            "Only square maps are right: a row has one weight for each key, however many queries there are.",
+            edits=(
+                (
+                    "ops.log(ops.where(weights > 0, weights, 1.0))",
+                    "ops.log(ops.where(weights > 0, weights, 1.0))[:, : len(weights)]",
+                ),
+                ("ops.sum(weights, axis=-1)", "ops.sum(weights[:, : len(weights)], axis=-1)"),
+                (ENTROPIES, ENTROPIES.replace("weights", "weights[:, : len(weights)]")),
+                ("ops.argmax(weights, axis=-1)", "ops.argmax(weights[:, : len(weights)], axis=-1)"),
+            ),
+            switches={"keys": WIDE[0]},
         ),
         Mistake(
             "The entropies are in bits: asked for are nats, with the natural logarithm.",

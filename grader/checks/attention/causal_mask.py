@@ -1,4 +1,7 @@
-"""Causal masks of two lengths, drawn: which positions may attend to which."""
+"""Causal masks of two lengths, drawn: which positions may attend to which.
+
+As for all masks, 0 and 1 of any dtype pass for False and True: `ops.where` and `ops.logical_and` take them so on every backend.
+"""
 
 import numpy as np
 

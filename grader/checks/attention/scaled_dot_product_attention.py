@@ -1,4 +1,7 @@
-"""Scaled dot-product attention: all sizes differ, keys are not queries, and a mask that must hold at scores of 20,000."""
+"""Scaled dot-product attention: all sizes differ, keys are not queries, and a mask that must hold at scores of 20,000.
+
+There are inputs with two, three and four axes, and masks with as many axes as the scores and with fewer.
+"""
 
 from collections.abc import Callable
 
@@ -8,6 +11,8 @@ from grader.checks import Array, Call, Case, Check, Judged, Mistake
 from grader.checks.attention._matching import shows
 
 RETURNS = ("output", "weights")
+LARGE = {"large scores", "mask strength"}
+"""Parts with scores so large that rounding may hide what a mistake looks like."""
 
 
 def _mask(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -15,17 +20,21 @@ def _mask(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(np.argsort(rng.random(shape), axis=-1) < shape[-1] / 2)
 
 
-def _strong(rng: np.random.Generator) -> Call:
-    """Whole numbers, so that float32 is exact: the keys that may be attended to score about -20,000, the others +20,000."""
+def _strong(rng: np.random.Generator, masked: bool) -> Call:
+    """Whole numbers, so that float32 is exact: half of a row's scores are about -20,000, half about +20,000.
+
+    In some rows it is 10,000, so that no number but each row's own maximum makes the exponentials safe. With a mask, only the
+    keys with negative scores may be attended to.
+    """
     query, key = rng.integers(1, 4, size=(1, 5, 4)), rng.integers(-3, 4, size=(1, 6, 4))
     # Neighbouring keys of the same sign differ by at most a few units, so that several of them have weight.
     key[..., 2:] = np.cumsum(rng.integers(0, 2, size=(1, 6, 2)), axis=1)
     signs = rng.permutation([1, 1, 1, -1, -1, -1])
-    query[..., 0], key[..., 0] = 200 * rng.permutation([1, 1, 1, -1, -1]), 200 * signs
+    query[..., 0], key[..., 0] = 100 * rng.permutation([2, 2, 1, -2, -1]), 200 * signs
     mask = query[..., 0][..., :, None] * key[..., 0][..., None, :] < 0
     value = rng.normal(size=(1, 6, 3)) + np.arange(6)[:, None]
     arrays = [x.astype("float32") for x in (query, key, value)]
-    return Call((*arrays, mask), returns=RETURNS)
+    return Call((*arrays, mask) if masked else (*arrays,), returns=RETURNS)
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -35,15 +44,19 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
     plain = Call(draw(2, queries=4, keys=7, key_dim=5, value_dim=3), returns=RETURNS)
     rows = draw(2, queries=5, keys=6, key_dim=3, value_dim=4)
-    masked = Call((*rows,), {"mask": _mask(rng, (2, 5, 6))}, returns=RETURNS)
+    # One mask for the whole batch, as a causal mask is.
+    masked = Call((*rows,), {"mask": _mask(rng, (5, 6))}, returns=RETURNS)
     heads = draw(2, 3, queries=5, keys=4, key_dim=6, value_dim=7)
     wide = Call((*heads,), {"mask": _mask(rng, (2, 1, 1, 4))}, returns=RETURNS)
+    single = Call(draw(queries=3, keys=5, key_dim=6, value_dim=2), returns=RETURNS)
     return [
         Case("weights", plain, of=("weights",), weight=2),
         Case("output", plain, of=("output",)),
+        Case("one sequence", single, weight=0.5),
+        Case("more leading axes", wide, weight=0.5),
+        Case("large scores", _strong(rng, masked=False), weight=0.5),
         Case("mask", masked),
-        Case("mask strength", _strong(rng)),
-        Case("more leading axes", wide),
+        Case("mask strength", _strong(rng, masked=True), weight=0.5),
     ]
 
 
@@ -72,8 +85,21 @@ def oracle(run: Call, scale: str = "root", softmax: str = "keys", masking: str =
 
 
 def _like(*parts: str, **switches: str) -> Callable[[Judged], bool]:
-    """A matcher that leaves out the mask's strength unless told: at scores of 20,000 rounding may hide a mistake."""
-    return lambda judged: shows(CHECK, judged, parts or ("weights", "output", "mask", "more leading axes"), **switches)
+    """A matcher for some parts, or for all but those with large scores."""
+    return lambda judged: shows(CHECK, judged, parts or {case.part for case in judged.cases} - LARGE, **switches)
+
+
+def _mask_does_nothing(judged: Judged) -> bool:
+    return {"mask", "more leading axes"} <= judged.failed and _like(masking="ignored")(judged)
+
+
+def _lower_rank_ignored(judged: Judged) -> bool:
+    return judged.failed == {"mask"} and _like(masking="ignored")(judged)
+
+
+def _needs_three_axes(judged: Judged) -> bool:
+    """Only inputs with other than three axes fail, and they raise."""
+    return judged.failed == {"one sequence", "more leading axes"} <= judged.errors.keys()
 
 
 def _nan(judged: Judged, part: str) -> bool:
@@ -130,7 +156,17 @@ CHECK = Check(
         Mistake(
             "The mask does nothing: keys that may not be attended to still have their full weight.",
             edits=((WHERE, "scores"),),
-            matches=_like(masking="ignored"),
+            matches=_mask_does_nothing,
+        ),
+        Mistake(
+            "A mask with fewer axes than the scores does nothing: it is to broadcast, one (query_len, key_len) for the batch.",
+            edits=(("if mask is not None:", "if mask is not None and len(mask.shape) == len(scores.shape):"),),
+            matches=_lower_rank_ignored,
+        ),
+        Mistake(
+            "Inputs without a batch axis fail, and those with two leading axes: count axes from the end, with -1 and -2.",
+            edits=(("ops.swapaxes(key, -1, -2)", "ops.transpose(key, (0, 2, 1))"),),
+            matches=_needs_three_axes,
         ),
         Mistake(
             "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.",
@@ -158,7 +194,7 @@ CHECK = Check(
         Mistake(
             "The weights are NaN when scores are large: exp overflows or all of a row underflows; subtract each row's maximum.",
             edits=((SOFTMAX, "ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True)"),),
-            matches=lambda judged: judged.failed == {"mask strength"} and _nan(judged, "mask strength"),
+            matches=lambda judged: judged.failed <= LARGE and all(_nan(judged, part) for part in judged.failed),
         ),
         Mistake(
             "The weights are NaN as soon as there is a mask: 0 times minus infinity is NaN; choose the score with ops.where.",

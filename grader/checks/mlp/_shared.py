@@ -38,6 +38,11 @@ def not_finite(judged: Judged, part: str, name: str = "result") -> bool:
     return not np.isfinite(got(judged, part, name)).all()
 
 
+def only(*parts: str) -> Callable[[Judged], bool]:
+    """A matcher: these parts failed and no others."""
+    return lambda judged: judged.failed == set(parts)
+
+
 def apart(rng: np.random.Generator, shape: tuple[int, ...], low: float = 0.2, high: float = 2.0) -> Array:
     """Numbers of both signs, none near zero, about as many of each sign."""
     size = int(np.prod(shape))

@@ -1,4 +1,4 @@
-"""A classifier: its logits with given weights, its number of parameters, and initial weights that are not all the same."""
+"""A classifier: its logits with given weights, its number of parameters, and initial weights that tell units apart."""
 
 import itertools
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from grader.checks import Array, Arrays, Case, Check, Judged, Mistake, ModelCall
-from grader.checks.mlp._shared import apart
+from grader.checks.mlp._shared import apart, only
 
-PARAMETERS = "parameters"
+PARAMETERS, TRAINABLE = "parameters", "trainable"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -20,23 +20,27 @@ def cases(rng: np.random.Generator) -> list[Case]:
         apart(rng, (hidden, classes), low=0.5, high=1.5),
         apart(rng, (classes,), low=0.3, high=1.0),
     )
-    x = rng.normal(size=(9, inputs)).astype("float32")
+    x = (3 * rng.normal(size=(9, inputs))).astype("float32")  # hidden units above 6, where a capped ReLU shows
     given = ModelCall(sizes, inputs={"logits": x}, weights=tuple(weight.astype("float32") for weight in weights))
     fresh = ModelCall(sizes, inputs={"logits": x})
     shapes = {"logits": (9, classes)}
     return [
         Case("logits", given, weight=3, of=("logits",)),
-        Case("number of parameters", fresh, weight=0.5, of=(PARAMETERS,), property=True),
+        Case("number of parameters", fresh, weight=0.5, of=(PARAMETERS, TRAINABLE), property=True),
         Case("initial weights", fresh, weight=0.5, property=True, accept=differ, shapes=shapes),
     ]
 
 
 def differ(arrays: Arrays) -> bool:
-    """Whether a fresh model's logits differ between classes and between rows: equal initial weights cannot do that."""
+    """Whether a fresh model's logits come from units that differ: all hidden units or all classes equal cannot do that.
+
+    Equal units give the classes one pattern over the rows, more or less of it each: beside their means, logits of rank 1.
+    """
     logits = np.asarray(arrays["logits"], dtype=float)
     if not np.abs(logits).max() < 1e6:  # NaN too
         return False
-    return all(np.ptp(logits, axis=axis).max() > 1e-6 * np.abs(logits).max() for axis in (0, 1))
+    first, second, *_ = np.linalg.svd(logits - logits.mean(axis=0), compute_uv=False)
+    return bool(second > 1e-3 * first > 0)
 
 
 def oracle(
@@ -44,6 +48,7 @@ def oracle(
 ) -> dict[str, Array]:
     activations: dict[str, Callable[[Array], Array]] = {
         "relu": lambda z: np.maximum(z, 0),
+        "relu6": lambda z: np.clip(z, 0, 6),
         "linear": lambda z: z,
         "tanh": np.tanh,
         "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
@@ -52,7 +57,7 @@ def oracle(
     inputs, hidden, classes = run.args
     sizes = [inputs, *[hidden] * layers, classes]
     count = sum(fan_in * fan_out + biases * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
-    evidence = {PARAMETERS: np.asarray(count)}
+    evidence = {PARAMETERS: np.asarray(count), TRAINABLE: np.asarray(count)}
     if run.weights:
         kernel, bias, output_kernel, output_bias = (np.asarray(weight, dtype=float) for weight in run.weights)
         units = activations[activation](np.asarray(run.inputs["logits"], dtype=float) @ kernel + bias)
@@ -70,6 +75,14 @@ def counts(**switches: Any) -> Callable[[Judged], bool]:
         return part in judged.failed and received is not None and bool(received == oracle(case.run, **switches)[PARAMETERS])
 
     return match
+
+
+def frozen(judged: Judged) -> bool:
+    """All parameters are there, but not all are trained."""
+    part = "number of parameters"
+    run: Any = next(case.run for case in judged.cases if case.part == part)
+    count, received = oracle(run)[PARAMETERS], judged.received.get(part, {})
+    return bool(received.get(PARAMETERS) == count and received.get(TRAINABLE, count) < count)
 
 
 HIDDEN = 'layers.Dense(n_hidden, activation="relu")'
@@ -125,9 +138,19 @@ CHECK = Check(
             matches=counts(biases=False),
         ),
         Mistake(
-            "A new model gives all classes the same logit: units that start equal learn the same; let Keras draw the weights.",
-            edits=((HIDDEN, HIDDEN[:-1] + ', kernel_initializer="zeros")'),),
-            matches=lambda judged: judged.failed == {"initial weights"} and "initial weights" in judged.received,
+            "Large numbers are cut off in the hidden layer: ReLU has no upper limit.",
+            edits=((HIDDEN, HIDDEN.replace("relu", "relu6")),),
+            switches={"activation": "relu6"},
+        ),
+        Mistake(
+            "Some weights are frozen: `trainable=False` keeps them as they are drawn, so these never learn.",
+            edits=((HIDDEN, HIDDEN[:-1] + ", trainable=False)"),),
+            matches=frozen,
+        ),
+        Mistake(
+            "The units of a new model are all equal, and units that start equal learn the same: let Keras draw the weights.",
+            edits=((HIDDEN, HIDDEN[:-1] + ', kernel_initializer="ones")'),),
+            matches=lambda judged: only("initial weights")(judged) and "initial weights" in judged.received,
         ),
     ),
     alternatives=(
@@ -160,4 +183,6 @@ def build_mlp(n_inputs, n_hidden, n_classes):
     return model
 """,
     ),
+    # Logits are sums of eight products near 10, which may cancel: float32 leaves 1e-5.
+    atol=1e-4,
 )

@@ -1,15 +1,26 @@
-"""Counting parameters: one layer, three layers and five, with sizes that do not repeat."""
+"""Counting parameters: one layer, three layers and five, one of whose sizes occurs twice, and a list to leave alone."""
 
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.mlp._shared import only
+
+KEPT = "list left as it is"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    def run(length: int) -> Call:
-        return Call(([int(size) for size in rng.permutation(np.arange(2, 30))[:length]],))
+    def run(length: int, calls: int = 1) -> Call:
+        sizes = [int(size) for size in rng.permutation(np.arange(2, 30))[:length]]
+        if length > 5:
+            sizes[3] = sizes[0]  # a size that is followed by two others
+        return Call((sizes,), calls=calls)
 
-    return [Case("one layer", run(2)), Case("three layers", run(4)), Case("five layers", run(6))]
+    return [
+        Case("one layer", run(2)),
+        Case("three layers", run(4)),
+        Case("five layers", run(6)),
+        Case(KEPT, run(3, calls=2)),
+    ]
 
 
 def oracle(run: Call, way: str = "") -> Array:
@@ -25,6 +36,9 @@ def oracle(run: Call, way: str = "") -> Array:
             "no output bias": weights + sizes[1:-1].sum(),
             "neurons": sizes.sum(),
             "product": np.prod(sizes),
+            "found by value": sum(
+                size * after + after for size in sizes[:-1] for after in [sizes[np.argmax(sizes == size) + 1]]
+            ),
         }[way]
     )
 
@@ -69,6 +83,16 @@ CHECK = Check(
             "All sizes are multiplied together: only neighbouring layers are connected, and their counts add up.",
             edits=(("return sum(", "return int(np.prod(sizes)) + 0 * sum("),),
             switches={"way": "product"},
+        ),
+        Mistake(
+            "A network in which a size occurs twice goes wrong: look up layers by their position, not by their size.",
+            edits=((f"{SUM} in range(len(sizes) - 1)", "(k + 1) * sizes[sizes.index(k) + 1] for k in sizes[:-1]"),),
+            switches={"way": "found by value"},
+        ),
+        Mistake(
+            "The number is right, but the list of sizes was changed: leave it as it is, or work on a copy.",
+            edits=(("return sum(", "sizes, given = list(sizes), sizes\n    given.clear()\n    return sum("),),
+            matches=only(KEPT),
         ),
     ),
     alternatives=(

@@ -1,9 +1,11 @@
-"""Cross-entropy: a batch whose mean differs from its sum, and logits whose softmax rounds to 0 at the label."""
+"""Cross-entropy: a mean that is no sum, logits whose softmax rounds to 0 at the label, and a batch of one row."""
 
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.mlp._shared import got, not_finite
+from grader.checks.mlp._shared import got, not_finite, only
+
+ONE = "batch of one row"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -14,9 +16,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     large = rng.normal(size=(3, 3)) + np.array([[1000.0], [-1000.0], [0.0]])
     # Two rows are far from their label: softmax gives it a probability that float32 and float64 round to 0.
     large[[0, 2], large_labels[[0, 2]]] -= rng.uniform(800, 1200, size=2)
+    # A row that spans so much that no shift but its largest score helps: neither its mean nor its first score.
+    wide = rng.normal(size=3) + np.append(-1000.0, rng.permutation([1000.0, -1000.0]))
+    large, large_labels = np.vstack([large, wide]), np.append(large_labels, rng.integers(3))
+    one, label = rng.uniform(-1.5, 1.5, size=(1, 4)), rng.integers(3, size=1)  # without the last class
     return [
         Case("values", Call((logits.astype("float32"), labels.astype("int32"))), weight=3),
         Case("large logits", Call((large.astype("float32"), large_labels.astype("int32")))),
+        Case(ONE, Call((one.astype("float32"), label.astype("int32")))),
     ]
 
 
@@ -74,7 +81,8 @@ CHECK = Check(
             switches={"way": "double softmax"},
         ),
         Mistake(
-            "Large logits give NaN or infinity: a probability was rounded to 0 before its log. Simplify log(softmax) first.",
+            "Large logits give NaN or infinity: exp overflowed, or a probability was rounded to 0 before its log. Simplify "
+            "log(softmax), and subtract each row's largest score first.",
             edits=((SAFE, "log_probabilities = ops.log(ops.exp(shifted) / ops.exp(log_sums))"),),
             matches=lambda judged: judged.failed == {"large logits"} and not_finite(judged, "large logits"),
         ),
@@ -92,6 +100,12 @@ CHECK = Check(
             "The scores of the labels were averaged as they are: turn them into log-probabilities first.",
             edits=((SAFE, "log_probabilities = logits"),),
             switches={"way": "raw"},
+        ),
+        Mistake(
+            "Only a batch of one row goes wrong: `squeeze` removes its batch axis as well, or the classes were counted from "
+            "the labels.",
+            edits=(("ops.expand_dims(labels, -1)", "ops.expand_dims(ops.squeeze(labels), -1)"),),
+            matches=only(ONE),
         ),
         Mistake(
             "There is one loss per row: average them into a single number.",

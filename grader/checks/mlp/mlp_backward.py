@@ -1,25 +1,33 @@
-"""Back-propagation through tanh and softmax cross-entropy: every size distinct, every class among the labels."""
+"""Back-propagation through tanh and softmax cross-entropy: sizes that differ, a class without a label, inputs left alone."""
 
 from typing import Any
 
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart
+from grader.checks.mlp._shared import apart, only
 
+ABSENT, KEPT = "batch without the last class", "inputs left as they are"
 NAMES = ("output_kernel", "output_bias", "hidden_kernel", "hidden_bias")
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    params = {
-        "hidden_kernel": apart(rng, (5, 3), low=0.2, high=0.8),
-        "hidden_bias": apart(rng, (3,), low=0.2, high=0.6),
-        "output_kernel": apart(rng, (3, 4), low=0.5, high=1.5),
-        "output_bias": apart(rng, (4,), low=0.2, high=0.6),
-    }
-    labels = rng.permutation(np.concatenate([np.arange(4), rng.integers(4, size=3)]))
-    run = Call((params, rng.normal(size=(7, 5)), labels), returns=NAMES, numpy=True)
-    return [Case(name.replace("_", " "), run, weight=2 if name.startswith("hidden") else 1, of=(name,)) for name in NAMES]
+    def run(inputs: int, hidden: int, classes: int, labels: Array, calls: int = 1) -> Call:
+        params = {
+            "hidden_kernel": apart(rng, (inputs, hidden), low=0.2, high=0.8),
+            "hidden_bias": apart(rng, (hidden,), low=0.2, high=0.6),
+            "output_kernel": apart(rng, (hidden, classes), low=0.5, high=1.5),
+            "output_bias": apart(rng, (classes,), low=0.2, high=0.6),
+        }
+        args = params, rng.normal(size=(len(labels), inputs)), rng.permutation(labels)
+        return Call(args, returns=NAMES, numpy=True, calls=calls)
+
+    values = run(5, 3, 4, np.append(np.arange(4), rng.integers(4, size=3)))
+    return [
+        *(Case(name.replace("_", " "), values, 2 if name.startswith("hidden") else 1, of=(name,)) for name in NAMES),
+        Case(ABSENT, run(2, 6, 4, np.array([0, 1, 2, 1, 0]))),
+        Case(KEPT, run(4, 2, 3, np.array([1, 2, 0, 2, 1, 1]), calls=2)),
+    ]
 
 
 def slope(way: str, units: Array) -> Array:
@@ -100,6 +108,17 @@ CHECK = Check(
             "The gradients do not depend on the labels: subtract the true class from the probabilities.",
             edits=((ERRORS, "probabilities"),),
             switches={"way": "no targets"},
+        ),
+        Mistake(
+            "Only a batch in which the last class does not occur goes wrong: the parameters tell how many classes there are, "
+            "not the labels.",
+            edits=(("np.eye(logits.shape[1])[labels]", "np.eye(labels.max() + 1)[labels]"),),
+            matches=only(ABSENT),
+        ),
+        Mistake(
+            "The gradients are right, but `params`, `x` or `labels` were changed on the way: leave the arguments as they are.",
+            edits=(("    return {\n", '    params["output_bias"] -= logits_grad.sum(axis=0)\n    return {\n'),),
+            matches=only(KEPT),
         ),
     ),
     alternatives=(

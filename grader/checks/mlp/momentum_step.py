@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.checks.mlp._shared import apart, only, shows
+
+KEPT = "inputs left as they are"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -16,7 +18,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("parameters", values, weight=2, of=("params.hidden_kernel", "params.hidden_bias")),
         Case("velocity", values, weight=2, of=("velocity.hidden_kernel", "velocity.hidden_bias")),
-        Case("inputs left as they are", run(calls=2, embedding=(4, 2), scale=(5,))),
+        Case(KEPT, run(calls=2, embedding=(4, 2), scale=(5,))),
     ]
 
 
@@ -55,6 +57,11 @@ def oracle(run: Call, way: str = "") -> dict[str, Array]:
             value, speed = one(start, grads[name], speed, rate, momentum, way)
         evidence[f"params.{name}"], evidence[f"velocity.{name}"] = np.asarray(value), np.asarray(speed)
     return evidence
+
+
+def updated(judged: Judged) -> bool:
+    """Whether the second step started from velocities, and perhaps parameters, that the first one had left behind."""
+    return any(shows(KEPT, oracle, "params.embedding", way=way)(judged) for way in ("in place", "velocity in place"))
 
 
 VELOCITY = "momentum * velocity[name] - learning_rate * grads[name]"
@@ -99,7 +106,7 @@ CHECK = Check(
         Mistake(
             "The old velocity was forgotten: a share of it, the momentum, is kept.",
             edits=((VELOCITY, "-learning_rate * grads[name]"),),
-            switches={"way": "no momentum"},
+            matches=shows("velocity", oracle, "velocity.hidden_kernel", way="no momentum"),
         ),
         Mistake(
             "The velocity is right, but the parameters moved by the old one: update the velocity first.",
@@ -124,6 +131,11 @@ CHECK = Check(
                 (RETURN, "return params, velocity"),
             ),
             switches={"way": "in place"},
+        ),
+        Mistake(
+            "The values are right, but the arrays that were handed in were changed as well: leave all three dicts alone.",
+            edits=((RETURN, f"for name in velocity:\n        velocity[name] *= 0\n    {RETURN}"),),
+            matches=lambda judged: only(KEPT)(judged) and not updated(judged),
         ),
         Mistake(
             "The values are right, but `velocity` was changed as well: fill a new dict and leave its arrays alone.",

@@ -1,4 +1,4 @@
-"""ReLU: numbers of both signs, zeros, and some far from 0, in several shapes."""
+"""ReLU: numbers of both signs, zeros, and some far from 0, in several shapes, a vector among them."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
         z[np.argmin(np.abs(z))] = 0.0
         return Call((z.reshape(shape).astype("float32"),))
 
-    return [Case("values", run(3, 4), weight=2), Case("other shapes", run(2, 3, 5))]
+    return [Case("values", run(3, 4), weight=2), Case("other shapes", run(2, 3, 5)), Case("vector", run(7))]
 
 
 def oracle(run: Call, way: str = "") -> Array:
@@ -59,7 +59,11 @@ def clips(judged: Judged) -> bool:
 
 
 def reduces(judged: Judged) -> bool:
-    return any("should have the shape" in judged.errors.get(part, "") for part in ("values", "other shapes"))
+    return any("should have the shape" in error for error in judged.errors.values())
+
+
+def needs_a_table(judged: Judged) -> bool:
+    return "values" not in judged.failed and "vector" in judged.failed and not reduces(judged)
 
 
 RETURN = "return ops.maximum(z, 0.0)"
@@ -102,6 +106,11 @@ CHECK = Check(
             "The shape changed: compare each number with 0 by itself, rather than take the largest of several.",
             edits=((RETURN, "return ops.max(z, axis=-1)"),),
             matches=reduces,
+        ),
+        Mistake(
+            "A vector goes wrong: z may have any number of axes, so treat each number by itself, whatever the shape.",
+            edits=((RETURN, "return ops.maximum(z, ops.zeros((z.shape[0], z.shape[1])))"),),
+            matches=needs_a_table,
         ),
     ),
     alternatives=(

@@ -3,8 +3,9 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart
+from grader.checks.mlp._shared import apart, only, shows
 
+KEPT = "inputs left as they are"
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -18,7 +19,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("values", run({"hidden_kernel": (2, 3), "hidden_bias": (3,), **layer}), weight=2),
         Case("other names", run({"embedding": (4, 2), "scale": (5,)})),
-        Case("inputs left as they are", run(layer, calls=2)),
+        Case(KEPT, run(layer, calls=2)),
     ]
 
 
@@ -32,6 +33,10 @@ def oracle(
         name: np.asarray(keep * value + sign * steps * learning_rate * grads[name] * (biases or "bias" not in name))
         for name, value in params.items()
     }
+
+
+updated = shows(KEPT, oracle, "output_kernel", steps=2)
+"""Whether the second step started where the first one ended."""
 
 
 RETURN = "return {name: value - learning_rate * grads[name] for name, value in params.items()}"
@@ -54,7 +59,7 @@ CHECK = Check(
         Mistake(
             "What came back is the step alone: add it to the parameters.",
             edits=((UPDATED, "-learning_rate * grads[name]"),),
-            switches={"keep": False},
+            matches=shows("values", oracle, "hidden_kernel", keep=False),
         ),
         Mistake(
             "The values are right, but `params` was changed as well: fill a new dict and leave the arrays as they are.",
@@ -69,7 +74,17 @@ CHECK = Check(
         Mistake(
             "The parameters came back as they were: take one step.",
             edits=((UPDATED, "value"),),
-            switches={"sign": 0},
+            matches=shows("values", oracle, "hidden_kernel", sign=0),
+        ),
+        Mistake(
+            "The values are right, but the arrays that were handed in were changed as well: leave `params` and `grads` alone.",
+            edits=(
+                (
+                    RETURN,
+                    RETURN.replace("return ", "new = ") + "\n    for name in grads:\n        grads[name] *= 0\n    return new",
+                ),
+            ),
+            matches=lambda judged: only(KEPT)(judged) and not updated(judged),
         ),
     ),
     alternatives=(

@@ -1,13 +1,15 @@
-"""Sigmoid: moderate numbers of both signs, and numbers whose exponential overflows."""
+"""Sigmoid: numbers of both signs, some where it is close to 0 or 1, and numbers whose exponential overflows."""
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart, not_finite
+from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.checks.mlp._shared import apart, got, not_finite
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    z = apart(rng, (3, 4), low=0.3, high=4.0)
+    # A third lies where the sigmoid is nearly flat, yet not 0 or 1.
+    moderate, tails = apart(rng, (8,), low=0.3, high=4.0), apart(rng, (4,), low=5.0, high=10.0)
+    z = rng.permutation(np.append(moderate, tails)).reshape(3, 4)
     # Moderate numbers among the large ones, so that a threshold at 0 does not pass.
     large = np.concatenate([[1000.0, -1000.0, 300.0, -300.0], apart(rng, (4,), low=0.3, high=2.0)])
     return [
@@ -29,6 +31,17 @@ def oracle(run: Call, way: str = "") -> Array:
         z = np.abs(z)
     result = np.exp(-np.logaddexp(0.0, -z))
     return np.asarray(result * (1 - result) if way == "derivative" else result)
+
+
+def cuts_off(judged: Judged) -> bool:
+    """Right, but for numbers from some size on, all of which give the same."""
+    z, received = np.asarray(judged.cases[0].run.args[0], dtype=float), got(judged, "values")
+    if "values" not in judged.failed or received.shape != z.shape:
+        return False
+    wrong = ~np.isclose(received, oracle(judged.cases[0].run), atol=CHECK.atol, rtol=CHECK.rtol)
+    if wrong.all() or not wrong.any() or np.abs(z[wrong]).min() < np.abs(z[~wrong]).max():
+        return False
+    return all(np.ptp(received[wrong & side]) == 0 for side in (z > 0, z < 0) if (wrong & side).any())
 
 
 RETURN = "return ops.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))"
@@ -67,6 +80,13 @@ CHECK = Check(
             edits=((RETURN, "return ops.softmax(z, axis=-1)"),),
             switches={"way": "softmax"},
         ),
+        Mistake(
+            "From some size on, all numbers give the same: the sigmoid comes ever closer to 0 and 1. exp can stand more.",
+            edits=(
+                (RETURN, f'return ops.where(ops.abs(z) > 5, ops.cast(z > 0, "float32"), {RETURN.removeprefix("return ")})'),
+            ),
+            matches=cuts_off,
+        ),
     ),
     alternatives=(
         ((RETURN, "return 0.5 * (1.0 + ops.tanh(0.5 * z))"),),
@@ -83,4 +103,7 @@ def sigmoid(z):
     return result
 """,
     ),
+    # Sigmoid of -10 is 5e-5, which must differ from 0. Not less, since 0.5 + tanh(z / 2) / 2 is right and cancels there.
+    atol=2e-6,
+    rtol=2e-6,
 )

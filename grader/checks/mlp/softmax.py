@@ -1,17 +1,23 @@
-"""Softmax over classes: rows that differ in level, and logits far outside the range of exp."""
+"""Softmax over classes: rows that differ in level, logits far outside the range of exp, and a batch of one row."""
 
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.mlp._shared import got, not_finite
+from grader.checks.mlp._shared import got, only
+
+ONE = "batch of one row"
+WIDE = -1
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
     logits = rng.normal(size=(4, 3)) * 1.5 + rng.permutation(4)[:, None] / 2
-    large = rng.normal(size=(3, 5)) + np.array([[1000.0], [-1000.0], [0.0]])
+    large = rng.normal(size=(4, 5)) + np.array([[1000.0], [-1000.0], [0.0], [0.0]])
+    # The last row spans so much that no shift but its largest score helps: neither its mean, its smallest nor its first one.
+    large[WIDE] += np.append(-1000.0, rng.permutation([1000.0, 1000.0, -1000.0, -1000.0]))
     return [
         Case("values", Call((logits.astype("float32"),)), weight=2),
         Case("large logits", Call((large.astype("float32"),))),
+        Case(ONE, Call(((rng.normal(size=(1, 4)) * 1.5).astype("float32"),))),
     ]
 
 
@@ -21,6 +27,17 @@ def oracle(run: Call, way: str = "") -> Array:
         return np.asarray(logits / logits.sum(axis=-1, keepdims=True))
     logs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     return np.asarray(logs if way == "log" else np.exp(logs))
+
+
+def nan_in(judged: Judged) -> str:
+    """Which large logits gave NaN, where nothing else is wrong: "wide" for the last row alone, or "low" or "high"."""
+    received = got(judged, "large logits")
+    if judged.failed != {"large logits"} or received.ndim != 2:
+        return ""
+    high, low, _, wide = [not np.isfinite(row).all() for row in received]
+    if high:
+        return "high"
+    return "low" if low else "wide" if wide else ""
 
 
 def columns_sum_to_one(judged: Judged) -> bool:
@@ -62,7 +79,22 @@ CHECK = Check(
         Mistake(
             "Logits of 1000 give NaN: exp overflows, so subtract each row's maximum first; it changes nothing else.",
             edits=((SHIFT, "shifted = logits"),),
-            matches=lambda judged: judged.failed == {"large logits"} and not_finite(judged, "large logits"),
+            matches=lambda judged: nan_in(judged) == "high",
+        ),
+        Mistake(
+            "A row far below the largest score of the table gives NaN, 0 divided by 0: subtract the maximum of each row.",
+            edits=((SHIFT, "shifted = logits - ops.max(logits)"),),
+            matches=lambda judged: nan_in(judged) == "low",
+        ),
+        Mistake(
+            "A row that holds 1000 and -1000 gives NaN: what is subtracted must be the row's largest score, nothing smaller.",
+            edits=((SHIFT, "shifted = logits - ops.mean(logits, axis=-1, keepdims=True)"),),
+            matches=lambda judged: nan_in(judged) == "wide",
+        ),
+        Mistake(
+            "Only a batch of one row goes wrong: `squeeze` removes its batch axis as well. Name the axis, or keep dimensions.",
+            edits=((RETURN, RETURN.replace("return ", "return ops.squeeze(") + ")"),),
+            matches=only(ONE),
         ),
         Mistake(
             "The whole table sums to 1 instead of each row: give the sum an axis.",
@@ -87,6 +119,7 @@ CHECK = Check(
     ),
     alternatives=(
         ((RETURN, "return ops.exp(shifted - ops.logsumexp(shifted, axis=-1, keepdims=True))"),),
+        "def softmax(logits):\n    return ops.exp(logits - ops.logsumexp(logits, axis=-1, keepdims=True))\n",
         """
 def softmax(logits):
     logits = np.asarray(logits, dtype="float64")
@@ -103,4 +136,6 @@ def softmax(logits):
     return np.stack(rows)
 """,
     ),
+    # Numbers near 1000 are 6e-5 apart in float32, so the log of a sum of exponentials there is that much off.
+    atol=1e-4,
 )

@@ -16,10 +16,13 @@ import numpy as np
 from course import data
 from grader.bars import Bar
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.checks.mlp._shared import only
 
 LEAST_ACCURACY = 0.52
 TRAIN = JUDGED = 4000
 PROBES = 20
+BLOBS = 600
+OTHER = "other sizes"
 CHANCE = 0.2
 """Above what guessing one of ten classes ever reaches on 4,000 samples."""
 
@@ -43,13 +46,27 @@ def cases(rng: np.random.Generator) -> list[Case]:
     def accuracy(arrays: Arrays) -> float:
         return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
 
+    other, fine = small(rng)
     shape = {"fresh": (JUDGED, 10)}
     probes = dict.fromkeys(("a", "b", "a + b", "0"), (PROBES, 10))
     return [
         Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
         Case("logits", run, weight=2, accept=are_logits, shapes=shape, property=True),
         Case("non-linearity", run, weight=1, accept=bends, shapes=probes, property=True),
+        Case(OTHER, other, weight=1, accept=fine, shapes={"fresh": (BLOBS, 3)}, property=True),
     ]
+
+
+def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]]:
+    """Three classes of 12 features, in clouds that do not touch: any network whose sizes fit learns them in a moment."""
+    centres = rng.normal(size=(3, 12))
+    centres -= centres.mean(axis=0)
+    y, labels = (rng.permutation(np.arange(BLOBS) % 3) for _ in range(2))
+    # A spread of 1 in each feature, nearly all of it between the clouds.
+    centres /= np.sqrt(np.mean(centres**2, axis=0))
+    x, fresh = ((centres[k] + 0.1 * rng.normal(size=(BLOBS, 12))).astype("float32") for k in (y, labels))
+    run = ModelCall((x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
+    return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
 
 
 def oracle(run: Call) -> Array:
@@ -170,6 +187,11 @@ CHECK = Check(
             "The model has learned something, but too little: train longer, with a larger learning rate or more hidden units.",
             edits=(("epochs=20", "epochs=1"), ("Adam(0.01)", "Adam(0.001)")),
             matches=shows("undertrained"),
+        ),
+        Mistake(
+            "With other numbers of features and classes it goes wrong: take both from `x` and `y`, not from these data.",
+            edits=((OUTPUT, "layers.Dense(10)"),),
+            matches=only(OTHER),
         ),
     ),
     alternatives=(
