@@ -97,7 +97,7 @@ assert np.allclose(y, [[5.5, 2, -2]]), (
 #
 # <details><summary>Hint</summary>For each entry, compare two numbers and keep one of them.</details>
 #
-# *Checked:* values, for matrices and for tensors with more axes.
+# *Checked:* values, for vectors, matrices and tensors with more axes.
 
 # %% exercise="relu"
 
@@ -127,7 +127,7 @@ assert np.allclose(bent, [[0, 0, 3], [0.5, 0, 100]]), (
 # of $z$, one of the two forms needs only such an <code>exp</code>. Mind that <code>ops.where</code> computes both of its
 # branches for every number.</details>
 #
-# *Checked:* values near zero, and far from it on both sides.
+# *Checked:* values near zero, where the curve is almost flat, and at ±1000.
 
 # %% exercise="sigmoid"
 
@@ -230,7 +230,7 @@ print(np.sum(line(island_x) == island_y), "of 200 are right")
 # makes sure that <code>exp</code> never sees a large positive number? With <code>keepdims=True</code> a sum or a maximum over
 # an axis keeps a shape that broadcasts.</details>
 #
-# *Checked:* values, and values for large logits.
+# *Checked:* values, large logits and logits far apart in one row, and a batch of one row.
 
 # %% exercise="softmax"
 
@@ -285,7 +285,7 @@ for times, p in {"once": softmax(sure), "twice": softmax(softmax(sure))}.items()
 # one of its terms needs no <code>exp</code>. The other must not overflow either. To pick one entry per row you can use a
 # one-hot matrix or <code>ops.take_along_axis</code>.</details>
 #
-# *Checked:* values, and large logits.
+# *Checked:* values, large logits, and a batch of one row.
 
 # %% exercise="cross_entropy"
 
@@ -379,7 +379,7 @@ assert np.allclose(y.ravel(), [7, 8.3], atol=1e-4), (
 # <details><summary>Hint</summary>Count the 2-3-1 network on paper first: the weights into the hidden layer, its biases,
 # then the same for the output.</details>
 #
-# *Checked:* networks of one, three and five layers.
+# *Checked:* networks of one, three and five layers, with equal sizes among them, and that the list is left as it is.
 
 # %% exercise="count_params"
 
@@ -450,7 +450,8 @@ print("largest difference:", abs(network - zigzag).max())
 # for each kernel there is just one way to multiply two matrices that you have so that the batch axis disappears. A batch that
 # contains everything twice has the same mean loss, so it must give the same gradients.</details>
 #
-# *Checked:* each of the four gradients on its own; those of the hidden layer count twice.
+# *Checked:* each of the four gradients on its own, where those of the hidden layer count twice; a batch in which one class
+# does not occur; and that the inputs are left as they are. Automatic differentiation is off-limits.
 
 # %% exercise="mlp_backward"
 
@@ -628,7 +629,8 @@ plots.decision_boundaries(models, island_x, island_y)
 # <details><summary>Hint</summary>Which of the two dense layers bends, and which one must be free to give any real number? If
 # you give the model its input shape, its weights exist at once.</details>
 #
-# *Checked:* the logits for given weights, the number of parameters, and that initial weights are random.
+# *Checked:* the logits for given weights, the number of parameters, that all of them can be trained and that they start at
+# random.
 
 # %% exercise="build_mlp"
 
@@ -695,8 +697,8 @@ print(f"accuracy on the test part: {scores['linear']:.2f}")
 # loss, and stop adding epochs when it no longer falls much. Set the seed before the weights are made. If the loss cannot fall
 # below 1.46 with ten classes, reread “twice is once too often”.</details>
 #
-# *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, and that the network bends. Grading makes
-# new signals for every submission, renumbers the classes, and shuffles the positions in the same way for all signals.
+# *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network bends, and that it
+# works for other numbers of features and classes. Grading makes new signals for every submission, renumbers the classes, and shuffles the positions in the same way for all signals.
 
 # %% exercise="train_classifier"
 
