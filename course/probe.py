@@ -314,11 +314,12 @@ def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:
 def _blocked(names: Sequence[str]) -> Iterator[None]:
     """Make each API of Keras, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
     replaced: list[tuple[Any, str, Any]] = []
+    modules = _public_modules()
     try:
         for name in (name for name in names if name.startswith("keras.")):
             module_name, _, attribute = name.rpartition(".")
             original = getattr(importlib.import_module(module_name), attribute)
-            for module in _public_modules():  # an API has more than one public name: keras.ops.nn.softmax, too
+            for module in modules:  # an API has more than one public name: keras.ops.nn.softmax, too
                 if module.__dict__.get(attribute) is original:
                     replaced.append((module, attribute, original))
                     setattr(module, attribute, _off_limits(name))
@@ -332,7 +333,7 @@ def _public_modules() -> list[Any]:
     """Keras's modules for users. Its own code imports from `keras.src`, which stays as it is."""
     return [
         module
-        for name, module in sorted(sys.modules.items())
+        for name, module in list(sys.modules.items())
         if name.startswith("keras.") and not name.startswith("keras.src") and module is not None
     ]
 
