@@ -313,12 +313,14 @@ def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:
 @contextlib.contextmanager
 def _blocked(names: Sequence[str]) -> Iterator[None]:
     """Make each API of Keras, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
-    replaced: list[tuple[Any, str, Any]] = []
+    originals = {}
+    for name in (name for name in names if name.startswith("keras.")):
+        module_name, _, attribute = name.rpartition(".")
+        originals[name] = attribute, getattr(importlib.import_module(module_name), attribute)
     modules = _public_modules()
+    replaced: list[tuple[Any, str, Any]] = []
     try:
-        for name in (name for name in names if name.startswith("keras.")):
-            module_name, _, attribute = name.rpartition(".")
-            original = getattr(importlib.import_module(module_name), attribute)
+        for name, (attribute, original) in originals.items():
             for module in modules:  # an API has more than one public name: keras.ops.nn.softmax, too
                 if module.__dict__.get(attribute) is original:
                     replaced.append((module, attribute, original))

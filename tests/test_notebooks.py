@@ -240,5 +240,17 @@ def test_what_ships_to_students_holds_no_answer(unit):
         assert told == set(), exercise.name
 
 
+@pytest.mark.parametrize(
+    ("room", "may_import"), [("course", {"course"}), ("solutions", {"course"}), ("grader", {"course", "grader"})]
+)
+def test_rooms_import_only_what_they_may(room, may_import):
+    for path in (COURSE / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [item.name for item in node.names] if isinstance(node, ast.Import) else []
+            ours = {module.split(".")[0] for module in modules} & {"course", "solutions", "grader"}
+            assert ours <= may_import, f"{path}:{node.lineno}"
+
+
 def test_the_committed_releases_are_what_the_sources_make():
     assert builder.stale(COURSE, builder.build(COURSE)) == []
