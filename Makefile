@@ -2,6 +2,8 @@
 PYTHON ?= python3
 DEMO := build/demo
 UNITS := attention mlp
+# A process for each of two cores, with one thread each.
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -15,9 +17,9 @@ demo: .venv/course  ## Build, release, and grade a class of known students with 
 	grader scores --course $(DEMO) $(UNITS)
 
 test: .venv/dev  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
-	KERAS_BACKEND=tensorflow pytest
-	KERAS_BACKEND=jax pytest -m "all_backends and not slow"
-	KERAS_BACKEND=torch pytest -m "all_backends and not slow"
+	KERAS_BACKEND=tensorflow $(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
+	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 
 check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
 	ruff check .

@@ -164,12 +164,13 @@ def collect(answer: Any, runs: Sequence[Call], off_limits: Sequence[str] = ()) -
     Returns:
         JSON-able `{"runs": [...]}` with one entry per run: `{"arrays": {name: array}}` or `{"error": text}`.
     """
-    return {"runs": [_attempt(answer, decode(encode(run)), off_limits) for run in runs]}
+    with _blocked(off_limits):
+        return {"runs": [_attempt(answer, decode(encode(run))) for run in runs]}
 
 
-def _attempt(answer: Any, run: Call, off_limits: Sequence[str]) -> dict[str, Any]:
+def _attempt(answer: Any, run: Call) -> dict[str, Any]:
     try:
-        with _undisturbed(), _device_for(run), _blocked(off_limits):
+        with _undisturbed(), _device_for(run):
             arrays = _execute(answer, run)
         return {"arrays": encode(arrays)}
     except Exception as error:  # whatever an answer raises is evidence, and the other runs go on
