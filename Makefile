@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := build/demo
 UNITS := attention mlp
 # A process for each of two cores, with one thread each.
-PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -17,7 +17,7 @@ demo: .venv/course  ## Build, release, and grade a class of known students with 
 	grader scores --course $(DEMO) $(UNITS)
 
 test: .venv/dev  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
-	KERAS_BACKEND=tensorflow $(PYTEST)
+	KERAS_BACKEND=tensorflow $(PYTEST) --dist loadfile  # a file's fixtures are made once: the demo class is graded once
 	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 

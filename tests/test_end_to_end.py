@@ -20,8 +20,7 @@ from grader.grading import cases_for
 from grader.judge import RIGHT, UNANSWERED
 from harness import COURSE, unit_text
 
-# One group: the class is graded once, by one of the processes that run the tests.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo class")]
+pytestmark = pytest.mark.slow
 
 UNITS = [unit.id for unit in syllabus.UNITS]
 HALF = {unit: list(unit_text(unit).exercises)[: (len(unit_text(unit).exercises) + 1) // 2] for unit in UNITS}
