@@ -40,5 +40,5 @@ def answer(unit: str, exercise: str, source: str):
 def grade(unit: str, exercise: str, source: str, seed: int = 0):
     """The verdict on a source, of 100 points, and what was judged."""
     with warnings.catch_warnings():
-        warnings.simplefilter("default")  # in a student's kernel a warning is no error
+        warnings.simplefilter("ignore")  # in a student's kernel a warning is no error
         return rehearse(unit, exercise, answer(unit, exercise, source), np.random.default_rng(seed))

@@ -165,6 +165,7 @@ def test_feedback_shows_the_sentence_and_nothing_hidden(course, unit):
     run("nbgrader", "generate_feedback", unit, "--student", "mistakes-1", "--force", cwd=course)
     html = (course / "feedback" / "mistakes-1" / unit / f"{unit}.html").read_text()
     shown = unescape(re.sub(r"<[^>]*>", "", html))
+    released = (course / "assignments" / unit / f"{unit}.ipynb").read_text()
     record = read_record(course, unit, "mistakes-1")
     for name in maxima(unit):
         assert checks.load(unit, name).mistakes[0].sentence in shown, name
@@ -172,8 +173,9 @@ def test_feedback_shows_the_sentence_and_nothing_hidden(course, unit):
         check, cases = cases_for(read_secret(course), unit, name, record.digest)
         for case in cases:
             for value in np.ravel([] if case.accept else next(iter(check.expected(case).values()))).astype(float):
-                if value != round(value, 3):
-                    assert f"{value:.5g}" not in shown, (name, case.part)
+                number = f"{value:.5g}"
+                if value != round(value, 3) and number not in released:  # worked numbers are for everyone
+                    assert number not in shown, (name, case.part)
     assert "$npy" not in html
     assert "def oracle" not in shown
 
