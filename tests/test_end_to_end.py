@@ -174,7 +174,8 @@ def test_feedback_shows_the_sentence_and_nothing_hidden(course, unit):
         for case in cases:
             for value in np.ravel([] if case.accept else next(iter(check.expected(case).values()))).astype(float):
                 number = f"{value:.5g}"
-                if value != round(value, 3) and number not in released:  # worked numbers are for everyone
+                telling = len(number.partition(".")[2]) >= 4  # 1.2 may stand anywhere
+                if telling and number not in released:  # worked numbers are for everyone
                     assert number not in shown, (name, case.part)
     assert "$npy" not in html
     assert "def oracle" not in shown
