@@ -5,7 +5,8 @@ GraderError
 ├── CheckError      a check module is missing or does not define what it must
 ├── EvidenceError   what an answer published is not what was agreed: becomes a sentence, never stops a batch
 ├── ExecutionError  a notebook could not be run, for a reason that is not the student's
-└── CourseError     a course directory lacks something, such as its secret
+├── CourseError     a course directory lacks something, such as its secret
+└── SandboxError    no sandbox can be made here
 """
 
 
@@ -31,3 +32,7 @@ class ExecutionError(GraderError):
 
 class CourseError(GraderError):
     """A course directory lacks something that grading needs."""
+
+
+class SandboxError(GraderError):
+    """No sandbox can be made here. The message says what is missing and what to do."""

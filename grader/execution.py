@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import gc
 import json
-import os
+import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from course.probe import EVIDENCE_MIME, REQUEST_VARIABLE, Call, write_request
+from course.probe import EVIDENCE_MIME, Call, write_request
 from grader.cells import SETUP, grade_id, is_untouched_look, looks_needed
 from grader.errors import ExecutionError
+from grader.kernels.limits import MEGABYTE, Limits
+from grader.kernels.settings import REQUEST, Kernels
 
-OUTPUT_LIMIT = 1_000_000
-"""Characters of output that are kept of one cell, so that an endless loop that prints does not fill the memory."""
 IMPORT_PROBE = "from course.probe import probe"
 SHOWN_TYPES = ("text/plain", "image/png")
 """What outputs may hold: nothing that a browser would run."""
+SETUP_SECONDS = 180
+"""What a kernel may take to start, and its set-up cell to run: nothing of a student's."""
+IOPUB_SECONDS = 30
+"""For the last outputs of a cell to arrive."""
+GRACE_SECONDS = 10
+"""After which a cell is given up whose sandbox should have been ended by then."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +54,8 @@ class Evidence:
     reason: str = ""
 
 
-def kernel_environment(backend: str) -> dict[str, str]:
-    """The environment of a grading kernel: this process's, with the backend set, one thread, and float32 meaning float32."""
-    return os.environ | {
-        "KERAS_BACKEND": backend,
-        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
-        "NVIDIA_TF32_OVERRIDE": "0",
-        "OMP_NUM_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-    }
-
-
 def execute(
-    notebook: NotebookNode, requests: Mapping[str, Request], backend: str, cell_timeout: int, startup_timeout: int = 180
+    notebook: NotebookNode, requests: Mapping[str, Request], kernels: Kernels, submission: Path | None = None
 ) -> dict[str, Evidence]:
     """Run a sanitised notebook's cells in order, in place.
 
@@ -69,18 +63,18 @@ def execute(
         notebook: Its outputs are replaced, without the evidence. Cells that only show something and are as released run
             only if a student's code needs a name from them.
         requests: By `grade_id` of the check cell.
-        backend: Keras backend of the kernel.
-        cell_timeout: Seconds that one cell may take.
-        startup_timeout: Seconds that a kernel may take to start, and its set-up cell to run.
+        kernels: Makes the kernels.
+        submission: Folder whose files the kernel finds in its working directory, or None.
 
     Returns:
         The evidence, by `grade_id`.
 
     Raises:
         ExecutionError: If the set-up cell fails, which runs before anything of a student's.
+        SandboxError: If no sandbox can be made here.
     """
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        found = _Execution(notebook, requests, Path(folder), backend, cell_timeout, startup_timeout).run()
+        found = _Execution(notebook, requests, kernels, Path(folder), submission).run()
     # What dead kernels left pending is logged when it is collected, with a traceback that is parsed: now, and not in the
     # middle of another `ast.parse`, which that would break.
     gc.collect()
@@ -90,22 +84,38 @@ def execute(
 class _Client(NotebookClient):
     """Takes evidence out of the messages as they come: what is shown can be cleared by the cell, what was said cannot."""
 
-    def begin(self) -> None:
+    limits: Limits
+    room: int
+    """Characters of output that may still be kept of the notebook."""
+
+    def begin(self, seconds: float) -> None:
         """Called before each cell."""
         self.published: list[Any] = []
-        self._room = OUTPUT_LIMIT
+        self._printed = 0
+        if watch := self.watch:
+            watch.begin_cell(seconds)
+
+    @property
+    def watch(self) -> Any:
+        """What ends the sandbox when it is over a limit; None without a sandbox."""
+        return getattr(getattr(self.km, "provisioner", None), "watch", None)
 
     def process_message(self, message: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         """nbclient calls this on each message of the cell that runs."""
         content = message["content"]
         if message["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
+            size = len(str(content))
             data = content.get("data")
             if isinstance(data, dict) and EVIDENCE_MIME in data:
-                self.published.append(data[EVIDENCE_MIME])
+                kept = data[EVIDENCE_MIME] if size <= self.limits.evidence else None
+                self.published = [*self.published[:1], kept]  # a third tells no more than a second
                 return None
-            self._room -= len(str(content))
-            if self._room < 0:
+            self._printed += size
+            if self._printed > self.limits.flood and self.watch:
+                self.watch.end(f"was stopped: it printed more than {self.limits.flood} characters.")
+            if self._printed > self.limits.cell_output or size > self.room:
                 return None
+            self.room -= size
             if isinstance(data, dict):
                 content["data"] = {kind: data[kind] for kind in SHOWN_TYPES if kind in data}
         shown: NotebookNode | None = super().process_message(message, cell, cell_index)
@@ -117,21 +127,22 @@ class _Execution:
         self,
         notebook: NotebookNode,
         requests: Mapping[str, Request],
+        kernels: Kernels,
         folder: Path,
-        backend: str,
-        cell_timeout: int,
-        startup_timeout: int,
+        submission: Path | None,
     ) -> None:
-        self.notebook, self.requests = notebook, requests
-        self.request_file = folder / "request.json"
-        self.work = folder / "work"
-        self.work.mkdir()
-        (folder / "ipython").mkdir()
-        self.environment = kernel_environment(backend) | {
-            REQUEST_VARIABLE: str(self.request_file),
-            "IPYTHONDIR": str(folder / "ipython"),
-        }
-        self.cell_timeout, self.startup_timeout = cell_timeout, startup_timeout
+        self.notebook, self.requests, self.kernels = notebook, requests, kernels
+        self.limits = kernels.limits
+        self.inputs = folder / "inputs"
+        self.inputs.mkdir()
+        self.inputs.chmod(0o755)  # in a sandbox that root has made, another user reads it
+        self.files = folder / "files"
+        self.files.mkdir()
+        self.files.chmod(0o755)
+        if submission is not None:
+            _copy_files(submission, self.files, self.limits.disk * MEGABYTE)
+        self.seconds, self.room = self.limits.notebook_seconds, self.limits.notebook_output
+        """What is left for the kernels to come."""
         self.evidence: dict[str, Evidence] = {}
         self.trouble = ""
         """Why the last answer's cell did not define what it should."""
@@ -145,60 +156,81 @@ class _Execution:
         ]
         completed: list[tuple[int, NotebookNode]] = []
         kernels = 2 + 2 * len(self.requests)  # each answer and each check may die once, and a replay or two
-        while todo and kernels:
+        while todo and kernels and self.seconds > 0:
             self._run_in_one_kernel(todo, completed)
             kernels -= 1
+        reason = "too many cells above killed the kernel." if self.seconds > 0 else "the notebook's time was up before it."
         for _, cell in todo:
-            self._leave(cell, "too many cells above killed the kernel.")
+            self._leave(cell, reason)
         return self.evidence
 
     def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> None:
         """Run what is to do, removing it from the list, until the kernel dies or all is done."""
+        manager = self.kernels.manager(self.inputs, self.files)
         client = _Client(
             self.notebook,
+            km=manager,
             allow_errors=True,
             record_timing=False,
             shutdown_kernel="immediate",
-            kernel_manager_class=AsyncKernelManager,
-            timeout_func=lambda cell: self.startup_timeout if grade_id(cell) == SETUP else self.cell_timeout,
-            startup_timeout=self.startup_timeout,
+            timeout_func=lambda cell: int(self._seconds_for(cell) * self.limits.wall_factor) + GRACE_SECONDS,
+            startup_timeout=SETUP_SECONDS,
+            iopub_timeout=IOPUB_SECONDS,
+            raise_on_iopub_timeout=True,  # outputs were lost, and evidence may be among them
         )
+        client.limits, client.room = self.limits, self.room
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what libraries log when they start
-        with client.setup_kernel(env=self.environment, cwd=str(self.work), **quiet):
-            for index, cell in completed:
-                client.begin()
-                try:
-                    client.execute_cell(NotebookNode(cell), index)
-                except Exception:  # it ran before; what it does now, on its own, is lost with this kernel
-                    return
-            while todo:
-                index, cell = todo.pop(0)
-                if reason := self._run_cell(client, index, cell):
-                    self._leave(cell, reason)
-                    return
-                if grade_id(cell) not in self.requests:
-                    completed.append((index, cell))
+        started = time.monotonic()
+        with client.setup_kernel(cleanup_kc=True, **self.kernels.start_arguments(self.inputs), **quiet):
+            if client.watch:
+                client.watch.notebook_seconds = self.seconds
+            self._run_cells(client, todo, completed)
+            self.seconds -= client.watch.used if client.watch else time.monotonic() - started
+            self.room = client.room
+
+    def _run_cells(
+        self, client: _Client, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]
+    ) -> None:
+        for index, cell in completed:
+            client.begin(self._seconds_for(cell))
+            try:
+                client.execute_cell(NotebookNode(cell), index)
+            except Exception:  # it ran before; what it does now, on its own, is lost with this kernel
+                return
+        while todo:
+            index, cell = todo.pop(0)
+            if reason := self._run_cell(client, index, cell):
+                self._leave(cell, reason)
+                return
+            if grade_id(cell) not in self.requests:
+                completed.append((index, cell))
+
+    def _seconds_for(self, cell: NotebookNode) -> float:
+        return SETUP_SECONDS if grade_id(cell) == SETUP else self.limits.cell_seconds
 
     def _run_cell(self, client: _Client, index: int, cell: NotebookNode) -> str:
         """Run one cell and keep its evidence; the reason if the kernel is no longer of use."""
         name = grade_id(cell)
-        client.begin()
+        client.begin(self._seconds_for(cell))
+        request_file = self.inputs / REQUEST
         if request := self.requests.get(name):
-            write_request(self.request_file, request.runs, request.off_limits)
+            write_request(request_file, request.runs, request.off_limits)
+            request_file.chmod(0o644)
         reason, place = "", "check" if request else "set-up" if name == SETUP else "answer's cell"
         # A check must find the probe even if the student's code has given that name to something else.
         run = NotebookNode(cell, source=f"{IMPORT_PROBE}\n{cell.source}") if request else cell
         try:
             client.execute_cell(run, index)
         except CellTimeoutError:
-            reason = f"the {place} was stopped after {self.cell_timeout} s: is there an endless loop?"
+            reason = f"the {place} was stopped after {self.limits.cell_seconds:g} s: is there an endless loop?"
         except DeadKernelError:
-            reason = f"the kernel died in the {place}: did it exit, or use too much memory?"
+            over = client.watch.reason if client.watch else ""
+            reason = f"the {place} {over}" if over else f"the kernel died in the {place}: did it exit, or use too much memory?"
         except Exception as error:  # a message that no kernel sends, say: the rest of this cell is lost
             cell.outputs = []
             reason = f"the output of the {place} could not be read ({type(error).__name__})."
         finally:
-            self.request_file.unlink(missing_ok=True)
+            request_file.unlink(missing_ok=True)
         raised = _error(run, place)
         if name == SETUP and (reason or raised):
             raise ExecutionError(reason or raised)
@@ -222,9 +254,25 @@ class _Execution:
             self.trouble = ""
 
 
+def _copy_files(source: Path, destination: Path, size: int) -> None:
+    """Copy what was handed in beside the notebook, up to a size: plain files alone, since links lead out of the folder."""
+    for path in sorted(source.rglob("*")):
+        copy = destination / path.relative_to(source)
+        if path.is_symlink() or not copy.parent.is_dir():
+            continue
+        if path.is_dir():
+            copy.mkdir(exist_ok=True)
+            copy.chmod(0o755)
+        elif path.is_file() and path.suffix != ".ipynb" and (size := size - path.stat().st_size) > 0:
+            shutil.copyfile(path, copy)
+            copy.chmod(0o644)
+
+
 def _only(published: Sequence[Any]) -> Evidence:
     if len(published) > 1:
         return Evidence(None, "there is evidence more than once.")
+    if published[0] is None:
+        return Evidence(None, "the evidence is too large.")
     return Evidence(json.loads(json.dumps(published[0])))
 
 

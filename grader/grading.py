@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
@@ -12,8 +13,10 @@ from course import syllabus
 from grader import checks
 from grader.cells import SETUP, check_id, checked_exercise, grade_id
 from grader.checks import Case, Check
+from grader.errors import SandboxError
 from grader.execution import Evidence, Request, execute
 from grader.judge import Verdict, judge, rng_for, runs_of, zero
+from grader.kernels.settings import Kernels
 from grader.off_limits import doubts, find
 
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
@@ -34,9 +37,9 @@ def grade_notebook(
     unit: str,
     secret: bytes,
     digest: str,
-    backend: str,
-    cell_timeout: int,
+    kernels: Kernels,
     unreadable: str = "",
+    submission: Path | None = None,
 ) -> dict[str, tuple[Any, Verdict]]:
     """Execute a notebook in place and judge its check cells.
 
@@ -45,12 +48,15 @@ def grade_notebook(
         unit: The unit's id.
         secret: The course's secret.
         digest: Hash of the notebook; inputs are drawn from it.
-        backend: Keras backend.
-        cell_timeout: Seconds that one cell may take.
+        kernels: Makes the kernels.
         unreadable: Why there is nothing to execute, or "".
+        submission: Folder with what was handed in beside the notebook, or None.
 
     Returns:
         By exercise: the evidence and the verdict. Every check cell has one.
+
+    Raises:
+        SandboxError: If no sandbox can be made here.
     """
     points = {name: float(cell.metadata.nbgrader.points) for cell in notebook.cells if (name := checked_exercise(cell))}
     prepared: dict[str, tuple[Check, list[Case]]] = {}
@@ -62,7 +68,9 @@ def grade_notebook(
             graded[exercise] = (None, _not_judged(f"its check failed ({type(error).__name__}: {error})"))
     findings = {exercise: _search(notebook, unit, exercise) for exercise in prepared}
     try:
-        evidence = {} if unreadable else _execute(notebook, unit, prepared, backend, cell_timeout)
+        evidence = {} if unreadable else _execute(notebook, unit, prepared, kernels, submission)
+    except SandboxError:
+        raise  # it would be the same for everyone
     except Exception as error:  # no kernel, or no set-up: nothing that a student did
         reason = f"the notebook could not be run ({type(error).__name__}: {error})"
         return graded | {exercise: (None, _not_judged(reason)) for exercise in prepared}
@@ -91,13 +99,17 @@ def _search(notebook: NotebookNode, unit: str, exercise: str) -> tuple[str, str]
 
 
 def _execute(
-    notebook: NotebookNode, unit: str, prepared: Mapping[str, tuple[Check, list[Case]]], backend: str, cell_timeout: int
+    notebook: NotebookNode,
+    unit: str,
+    prepared: Mapping[str, tuple[Check, list[Case]]],
+    kernels: Kernels,
+    submission: Path | None,
 ) -> dict[str, Evidence]:
     off_limits = syllabus.unit(unit).off_limits
     requests = {
         check_id(exercise): Request(runs_of(cases), off_limits.get(exercise, ())) for exercise, (_, cases) in prepared.items()
     }
-    return execute(notebook, requests, backend, cell_timeout)
+    return execute(notebook, requests, kernels, submission)
 
 
 def _not_judged(reason: str) -> Verdict:

@@ -12,6 +12,8 @@ from grader.coursedir import digest_of
 from grader.errors import ExecutionError
 from grader.execution import Evidence, Request, execute
 from grader.judge import read
+from grader.kernels.limits import Limits
+from grader.kernels.settings import Kernels
 
 pytestmark = pytest.mark.slow
 
@@ -45,12 +47,10 @@ def notebook(answers):
     return new_notebook(cells=cells)
 
 
-def run(answers, cell_timeout=60):
+def run(answers, cell_seconds=60):
     requests = {f"{name}-check": Request([Call((3,))]) for name in answers}
-    return {
-        name.removesuffix("-check"): found
-        for name, found in execute(notebook(answers), requests, "tensorflow", cell_timeout).items()
-    }
+    kernels = Kernels("tensorflow", Limits(cell_seconds=cell_seconds, wall_factor=1))
+    return {name.removesuffix("-check"): found for name, found in execute(notebook(answers), requests, kernels).items()}
 
 
 def result(found):
@@ -102,7 +102,7 @@ def test_an_endless_loop_is_stopped_and_said_to_be_one():
             "hangs": HANGS,
             "after": "def after(x):\n    return x",
         },
-        cell_timeout=30,
+        cell_seconds=30,
     )
     assert found["hangs"].reason == "the check was stopped after 30 s: is there an endless loop?"
     assert (result(found["warm"]), result(found["after"])) == (3, 3)
@@ -118,7 +118,7 @@ def test_look_cells_as_released_do_not_run_and_do_not_count_in_the_digest():
     book = notebook({"good": "seen = []\ndef good(x):\n    return len(seen)"})
     look = "seen.append(1)"
     book.cells.insert(2, new_code_cell(look, id=content_id(LOOK, look)))
-    found = execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+    found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow"))
     assert result(found["good-check"]) == 0
     digest = digest_of(book)
     book.cells.insert(2, new_code_cell("seen.append(2)", id="student-1"))
@@ -134,7 +134,7 @@ def test_a_look_cell_runs_if_an_answer_needs_what_it_defines():
     for source in ("base = 2", "factor = base + 2", "unused = 1 / 0"):
         book.cells.insert(1, new_code_cell(source, id=content_id(LOOK, source)))
     book.cells[1:4] = book.cells[3:0:-1]
-    found = execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+    found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow"))
     assert result(found["good-check"]) == 12
     assert [cell.execution_count is not None for cell in book.cells[1:4]] == [True, True, False]
 
@@ -143,13 +143,13 @@ def test_a_set_up_that_fails_is_nobodys_zero():
     book = notebook({"good": "def good(x):\n    return x"})
     book.cells[0].source = "import no_such_module"
     with pytest.raises(ExecutionError, match=r"the set-up raised ModuleNotFoundError: No module named 'no_such_module'"):
-        execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+        execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow"))
 
 
 def test_outputs_keep_only_what_no_browser_runs_and_not_without_end():
     html = "from IPython.display import HTML, display\ndisplay(HTML('<script>alert(1)</script>'))\nprint('x' * 3_000_000)"
     book = notebook({"good": f"{html}\ndef good(x):\n    return x"})
-    execute(book, {"good-check": Request([Call((3,))])}, "tensorflow", 60)
+    execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow"))
     text = json.dumps(book)
     assert "alert(1)" not in json.dumps([cell.outputs for cell in book.cells if cell.cell_type == "code"])
     assert "IPython.core.display.HTML object" in text

@@ -9,10 +9,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from course import probe
+from course import probe, syllabus
 from grader import checks
 from grader.checks import Call, Case, Check, Mistake
-from grader.judge import RIGHT, UNANSWERED, judge, rng_for
+from grader.judge import RIGHT, UNANSWERED, judge, rng_for, runs_of
 
 
 def oracle(run, factor=2.0):
@@ -88,11 +88,12 @@ def test_properties_pay_only_beside_a_value():
     assert judge(CHECK, cases, right, 2).points == 2
 
 
+DEEP = b"\x93NUMPY\x01\x00" + struct.pack("<H", 900) + b"(" * 450 + b")" * 450
 HOSTILE = {
     "nothing": None,
     "text": "full marks",
     "a number": 1.0,
-    "true": True,
+    "only true": True,
     "a list": [1, 2, 3],
     "empty": {},
     "no runs": {"runs": []},
@@ -125,6 +126,22 @@ HOSTILE = {
     "dates": evidence(npy(np.zeros((2, 3), "datetime64[s]")), npy(np.zeros((4, 5), "timedelta64[s]"))),
     "complex": evidence(npy(RIGHT_ARRAYS[0] + 0j), npy(RIGHT_ARRAYS[1] + 1j)),
     "records": evidence(npy(np.zeros((2, 3), [("a", "<f8")])), npy(np.zeros((4, 5), [("a", "<f8")]))),
+    "a run too many": {"runs": [{"arrays": {"result": npy(array)}} for array in [*RIGHT_ARRAYS, RIGHT_ARRAYS[0]]]},
+    "the second run first": evidence(*map(npy, reversed(RIGHT_ARRAYS))),
+    "an error beside arrays": {"runs": [{"error": "", "arrays": {"result": npy(array)}} for array in RIGHT_ARRAYS]},
+    "runs of numbers": {"runs": [1e400, 10**5000]},
+    "numbers instead of arrays": evidence(RIGHT_ARRAYS[0].tolist(), RIGHT_ARRAYS[1].tolist()),
+    "arrays as list": {"runs": [{"arrays": [["result", npy(array)]]} for array in RIGHT_ARRAYS]},
+    "nested deeply": json.loads('{"runs": ' + "[" * 900 + "]" * 900 + "}"),
+    "names doubled": json.loads('{"runs": [1, 2], "runs": [{"arrays": {"result": 1, "result": 2}}]}'),
+    "largest numbers": evidence(npy(np.full((2, 3), 1.7e308)), npy(np.full((4, 5), -1.7e308))),
+    "all kinds of numbers": evidence(npy(np.resize([np.inf, np.nan, -1e308], (2, 3))), npy(np.full((4, 5), 5e-324))),
+    "smallest integers": evidence(npy(np.full((2, 3), -(2**63))), npy(np.full((4, 5), 2**64 - 1, "uint64"))),
+    "true": evidence(npy(np.ones((2, 3), bool)), npy(np.ones((4, 5), bool))),
+    "shape of fractions": evidence(header("<f8", (2.0, 3.0), b"\0" * 48), header("<f8", (True, 5), b"\0" * 160)),
+    "huge number in the shape": evidence(header("<f8", (10**800,)), header("<f8", (1,) * 300)),
+    "header nested deeply": evidence(header((), 1, b""), {"$npy": base64.b64encode(DEEP).decode()}),
+    "arrays in arrays": evidence(header(("<f8", (3,)), (2,), b"\0" * 48), header([("a", "<f8")], (4, 5), b"\0" * 160)),
     "long double": evidence(npy(RIGHT_ARRAYS[0].astype("longdouble")), npy(RIGHT_ARRAYS[1].astype("longdouble"))),
 }
 
@@ -135,6 +152,25 @@ def test_hostile_evidence_earns_nothing(name):
     assert given.points == 0
     assert given.sentence not in ("", RIGHT)
     assert given.passed == {"values": False, "large": False}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1.7e308, -(2**63), True, 0.1])
+@pytest.mark.parametrize("unit", [unit.id for unit in syllabus.UNITS])
+def test_one_number_everywhere_earns_nothing_in_any_exercise(unit, value):
+    """Also where a check judges by a rule of its own, without a warning of NumPy's."""
+    for exercise in checks.names(unit):
+        check = checks.load(unit, exercise)
+        cases = check.cases(np.random.default_rng(1))
+        shapes = {case.part: case.shapes if case.accept else _shapes(check, case) for case in cases}
+        runs = [
+            {name: npy(np.full(shape, value)) for case in cases if case.run is run for name, shape in shapes[case.part].items()}
+            for run in runs_of(cases)
+        ]
+        assert judge(check, cases, {"runs": [{"arrays": arrays} for arrays in runs]}, 8).points == 0, exercise
+
+
+def _shapes(check, case):
+    return {name: value.shape for name, value in check.expected(case).items()}
 
 
 def test_a_forged_header_allocates_nothing():

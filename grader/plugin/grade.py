@@ -10,12 +10,15 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
-from traitlets import Enum, Integer
+from traitlets import Enum
 
 from grader.cells import check_id, checked_exercise
+from grader.compiled import compiled_reference
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
 from grader.grading import grade_notebook
 from grader.judge import Verdict
+from grader.kernels.limits import Limits
+from grader.kernels.settings import Kernels
 from grader.plugin.submission import UNREADABLE
 
 PERSON = "needs_person"
@@ -25,11 +28,15 @@ class Grade(Preprocessor):
     """In place of nbgrader's `Execute`: `Autograde` calls it on the sanitised copy, in the course directory."""
 
     enabled = True
-    cell_timeout = Integer(120, help="Seconds that one cell may take.").tag(config=True)
     backend = Enum(
         ("tensorflow", "jax", "torch"),
         default_value=os.environ.get("KERAS_BACKEND", "tensorflow"),
         help="Keras backend of the kernels that grade.",
+    ).tag(config=True)
+    sandbox = Enum(
+        ("bubblewrap", "none"),
+        default_value="bubblewrap",
+        help="What protects whoever grades from what is graded. With none, a submission may do what they may.",
     ).tag(config=True)
 
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
@@ -37,9 +44,13 @@ class Grade(Preprocessor):
         course, unit, student = Path.cwd(), resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
         digest = digest_of(notebook)
         unreadable = notebook.metadata.get(UNREADABLE, "")
-        graded = grade_notebook(
-            notebook, unit, read_secret(course), digest, self.backend, self.cell_timeout, unreadable=unreadable
-        )
+        sandboxed = self.sandbox != "none"
+        if not sandboxed:
+            self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
+        cache = compiled_reference(course, unit) if sandboxed and self.backend == "jax" else None
+        kernels = Kernels(self.backend, Limits(parent=self), sandboxed, cache)
+        handed_in = course / "submitted" / student / unit
+        graded = grade_notebook(notebook, unit, read_secret(course), digest, kernels, unreadable, handed_in)
         evidence, verdicts, points = {}, {}, {}
         for cell in notebook.cells:
             if exercise := checked_exercise(cell):

@@ -1,0 +1,142 @@
+"""The fork server: imports Keras once; each kernel is a fork of it that enters a sandbox which bubblewrap has made.
+
+`forkserver.py` runs this file as a script, so that nothing of `grader` is ever in its memory, and with an empty
+environment: what a kernel can read of its own process is what stands here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import shutil
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NAMESPACES = ("user", "mnt", "net", "ipc", "pid", "uts")
+"""In the order of entering: the user namespace first, since it is what allows the others."""
+STUDENT = 1000
+"""User id inside a sandbox that root has made; an ordinary user keeps their own."""
+CAPABILITIES = 64
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
+HOME, RUNTIME = "/tmp/work", "/run"
+READY, FAILED = Path(RUNTIME, "ready"), Path(RUNTIME, "failed")
+"""What a kernel that starts leaves for whoever waits for it; nothing of a student's has run then."""
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(channel: socket.socket) -> None:
+    """Serve until whoever holds the other end of the channel is gone, however it went."""
+    start = json.loads(channel.recv(1 << 20))
+    os.environ.update(start["environment"])
+    for name in start["modules"]:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy every page that it looks at
+    channel.send(b"{}")
+    while True:
+        message, namespaces, _, _ = socket.recv_fds(channel, 1 << 20, len(NAMESPACES))
+        if not message:
+            break
+        between = os.fork()
+        if not between:
+            try:
+                enter(namespaces, json.loads(message), channel)
+            except BaseException as error:
+                channel.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+            finally:
+                os._exit(1)
+        os.waitpid(between, 0)
+        for namespace in namespaces:
+            os.close(namespace)
+    shutil.rmtree(start["folder"], ignore_errors=True)
+
+
+def enter(namespaces: list[int], request: Mapping[str, Any], channel: socket.socket) -> None:
+    """Enter a sandbox and leave the kernel in it, as a child of the sandbox's first process."""
+    check(libc.setns(namespaces[0], 0))
+    # Kernels have been attacked through user namespaces more than through anything else: none inside this one.
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    for namespace in namespaces[1:]:
+        check(libc.setns(namespace, 0))
+    if inside := os.fork():  # only a child is in the process namespace
+        os.waitpid(inside, 0)
+    elif kernel := os.fork():  # an orphan goes to the first process of its parent's namespace
+        socket.send_fds(channel, [b"{}"], [os.pidfd_open(kernel)])
+    else:
+        channel.close()
+        try:
+            restrict(request["limits"], request["root"])
+            become_kernel(request)
+        except BaseException:
+            FAILED.write_text(traceback.format_exc())
+            raise
+
+
+def restrict(limits: Mapping[str, int], root: bool) -> None:
+    """Give up every right and set the limits, before anything of a student's is read."""
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    os.chdir("/")
+    Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out for all, this goes first
+    for capability in range(CAPABILITIES):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for those that this kernel does not know
+    if root:  # limits on processes do not hold for root
+        os.setgroups([])
+        os.setresgid(STUDENT, STUDENT, STUDENT)
+        os.setresuid(STUDENT, STUDENT, STUDENT)
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    check(libc.capset(header, none))
+    check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    check(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))  # else a process may not read its own /proc
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    status = Path("/proc/self/status").read_text()
+    if "CapEff:\t0000000000000000" not in status or "NoNewPrivs:\t1" not in status:
+        raise PermissionError("the sandbox still has rights")
+
+
+def become_kernel(request: Mapping[str, Any]) -> None:
+    """Start an IPython kernel in this process."""
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    for folder in (HOME, os.environ["IPYTHONDIR"], os.environ["MPLCONFIGDIR"]):
+        os.makedirs(folder)
+    os.chdir(HOME)
+    if Path(request["submission"]).is_dir():
+        shutil.copytree(request["submission"], HOME, dirs_exist_ok=True)
+    connection = Path(RUNTIME, "connection.json")
+    connection.write_text(json.dumps(request["connection"]))
+    random.seed()
+    sys.modules["numpy"].random.seed()
+    sys.argv = ["kernel"]
+
+    from ipykernel.kernelapp import IPKernelApp
+
+    app: Any = IPKernelApp.instance(connection_file=str(connection), log_level=50)
+    app.initialize(["--HistoryManager.hist_file=:memory:"])
+    app.shell.enable_matplotlib("inline")  # pyplot is imported already, with another backend
+    READY.touch()
+    app.start()
+
+
+def check(result: int) -> None:
+    """Raise what the C library's call failed with."""
+    if result == -1:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))

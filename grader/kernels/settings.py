@@ -1,0 +1,79 @@
+"""In what kind of kernel a notebook is executed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+
+from course.probe import REQUEST_VARIABLE
+from grader.kernels.limits import Limits
+from grader.kernels.provisioner import SandboxManager
+from grader.kernels.sandbox import CACHE, INPUTS, SUBMISSION
+
+REQUEST = "request.json"
+ANYWHERE = {"JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none"}
+"""Else the cache's path is part of each key, and what was written at one place would not be found at another."""
+CACHE_VARIABLE, LEAST_SECONDS_VARIABLE = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Makes kernels.
+
+    Args:
+        backend: Keras backend.
+        limits: What one submission may use.
+        sandboxed: False runs a submission with all rights of whoever grades.
+        cache: Folder with what JAX has compiled before, or None: only read in a sandbox, written to without one.
+    """
+
+    backend: str
+    limits: Limits = field(default_factory=Limits)
+    sandboxed: bool = True
+    cache: Path | None = None
+
+    def manager(self, inputs: Path, submission: Path | None) -> AsyncKernelManager:
+        """A manager of one kernel, not started yet.
+
+        Args:
+            inputs: Folder in which the request of each check cell appears.
+            submission: Folder whose files the kernel finds in its working directory, or None; ignored without a sandbox.
+        """
+        environment = keras_environment(self.backend) | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
+        folders = {INPUTS: inputs}
+        if submission is not None:
+            folders[SUBMISSION] = submission
+        if self.cache is not None:
+            folders[CACHE] = self.cache
+            environment |= ANYWHERE | {CACHE_VARIABLE: CACHE, LEAST_SECONDS_VARIABLE: "1e9"}  # what takes less is not written
+        if self.sandboxed:
+            return SandboxManager(backend=self.backend, environment=environment, folders=folders, limits=self.limits)
+        return AsyncKernelManager()
+
+    def start_arguments(self, inputs: Path) -> Mapping[str, object]:
+        """What a kernel without a sandbox needs to be started with."""
+        if self.sandboxed:
+            return {}
+        folders = {name: inputs.parent / name for name in ("work", "ipython")}
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
+        places = {REQUEST_VARIABLE: str(inputs / REQUEST), "IPYTHONDIR": str(folders["ipython"])}
+        if self.cache is not None:
+            places |= ANYWHERE | {CACHE_VARIABLE: str(self.cache), LEAST_SECONDS_VARIABLE: "0"}
+        return {"env": os.environ | keras_environment(self.backend) | places, "cwd": str(folders["work"])}
+
+
+def keras_environment(backend: str) -> dict[str, str]:
+    """The backend, one thread, quiet, and float32 meaning float32."""
+    return {
+        "KERAS_BACKEND": backend,
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+        "NVIDIA_TF32_OVERRIDE": "0",
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+    }
