@@ -72,12 +72,14 @@ class Record:
         evidence: By exercise, what its check cell published.
         verdicts: By exercise.
         points: By exercise, its maximum.
+        sandboxed: Whether its code ran in a sandbox.
     """
 
     digest: str
     evidence: Mapping[str, Any]
     verdicts: Mapping[str, Verdict]
     points: Mapping[str, float]
+    sandboxed: bool
 
 
 def record_path(course: Path, unit: str, student: str) -> Path:
@@ -111,4 +113,4 @@ def read_record(course: Path, unit: str, student: str) -> Record:
     except FileNotFoundError as error:
         raise CourseError(f"{path} is missing: {student!r} has not been graded for {unit!r} here.") from error
     verdicts = {name: Verdict(**verdict) for name, verdict in data["verdicts"].items()}
-    return Record(data["digest"], data["evidence"], verdicts, data["points"])
+    return Record(data["digest"], data["evidence"], verdicts, data["points"], data.get("sandboxed", False))

@@ -123,9 +123,15 @@ def become_kernel(request: Mapping[str, Any]) -> None:
     sys.modules["numpy"].random.seed()
     sys.argv = ["kernel"]
 
+    import zmq
     from ipykernel.kernelapp import IPKernelApp
 
-    app: Any = IPKernelApp.instance(connection_file=str(connection), log_level=50)
+    class KernelApp(IPKernelApp):
+        def init_iopub(self, context: zmq.Context[Any]) -> None:
+            context.setsockopt(zmq.SNDHWM, 0)  # no output is dropped, however much of it waits
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
+
+    app: Any = KernelApp.instance(connection_file=str(connection), log_level=50)
     app.initialize(["--HistoryManager.hist_file=:memory:"])
     app.shell.enable_matplotlib("inline")  # pyplot is imported already, with another backend
     READY.touch()

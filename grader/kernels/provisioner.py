@@ -34,6 +34,8 @@ from grader.kernels.watch import Watch
 NAME = "keras-course-sandbox"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 START_SECONDS = 60
+WAITING_MESSAGES = 10
+"""That the grader holds in memory; more wait in the kernel, in memory which counts as the student's."""
 SUBSCRIPTION_TRIES, SUBSCRIPTION_SECONDS = 500, 0.02
 PLACES = {"HOME": HOME, "IPYTHONDIR": "/tmp/ipython", "MPLCONFIGDIR": "/tmp/matplotlib", "TMPDIR": "/tmp", "USER": "student"}
 
@@ -91,7 +93,7 @@ class SandboxProvisioner(KernelProvisionerBase):
         except BaseException:
             await self.cleanup()
             raise
-        self.watch = Watch(self.sandbox.init, self.sandbox.handle, self.limits)
+        self.watch = Watch(self.sandbox.init, self.sandbox.handle, self.kernel, self.limits)
         self.watch.start()
         self.connection_info = outside
         return self.connection_info
@@ -149,7 +151,10 @@ class SandboxProvisioner(KernelProvisionerBase):
 
 
 class SandboxClient(AsyncKernelClient):
-    """Believes nothing about sizes, and is never led to another socket: links in a sandbox may point anywhere."""
+    """Believes nothing about sizes, and is never led to another socket: links in a sandbox may point anywhere.
+
+    A message over the limit makes ZeroMQ break off the connection, which the watch then notices.
+    """
 
     parent: Any
     """The kernel manager."""
@@ -160,12 +165,21 @@ class SandboxClient(AsyncKernelClient):
         context = zmq.asyncio.Context()
         context.setsockopt(zmq.RECONNECT_IVL, -1)
         context.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.flood)
+        context.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
         return context
 
     def _create_connected_socket(self, channel: str, identity: bytes | None = None) -> Any:
         socket = super()._create_connected_socket(channel, identity)
         socket.linger = 0  # once the kernel is ended nobody will read what is left; Jupyter waits a second for it
+        if channel == "iopub":
+            self.parent.provisioner.watch.listen_to(socket)
         return socket
+
+    def stop_channels(self) -> None:
+        """Close the connections."""
+        if watch := self.parent.provisioner.watch:
+            watch.stop_listening()
+        super().stop_channels()
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers on both channels; nbclient calls this once.

@@ -1,7 +1,7 @@
 """A sandbox that bubblewrap has made: namespaces and mounts, held open by a process that does nothing.
 
 A kernel enters it later, see `forked.py`. It ends when whoever made it closes it or is gone, however it went: the holder
-reads from a pipe, and with the holder every process and every mount of the sandbox goes.
+reads from a pipe until then, and it is the sandbox's first process, with which every other one goes, and every mount.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import course
@@ -146,8 +147,9 @@ def find_bubblewrap() -> str:
     return path
 
 
+@cache
 def require() -> None:
-    """Try whether sandboxes can be made here.
+    """Try, once, whether sandboxes can be made here.
 
     Raises:
         SandboxError: If not; says what is missing and what to do.
@@ -157,7 +159,7 @@ def require() -> None:
 
 def _options(limits: Limits, folders: Mapping[str, Path]) -> list[str]:
     options = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-    options += ["--hostname", "sandbox", "--cap-drop", "ALL", "--proc", "/proc"]
+    options += ["--as-pid-1", "--hostname", "sandbox", "--cap-drop", "ALL", "--proc", "/proc"]
     # The writable places come first: Python may lie in /tmp.
     for path, megabytes in (("/tmp", limits.disk), ("/dev/shm", limits.disk), (RUNTIME, 1)):
         options += [*_parents(path), "--perms", "1777", "--size", str(megabytes * MEGABYTE), "--tmpfs", path]

@@ -22,6 +22,7 @@ from grader.kernels.settings import Kernels
 from grader.plugin.submission import UNREADABLE
 
 PERSON = "needs_person"
+NO_SANDBOX = "none"
 
 
 class Grade(Preprocessor):
@@ -34,7 +35,7 @@ class Grade(Preprocessor):
         help="Keras backend of the kernels that grade.",
     ).tag(config=True)
     sandbox = Enum(
-        ("bubblewrap", "none"),
+        ("bubblewrap", NO_SANDBOX),
         default_value="bubblewrap",
         help="What protects whoever grades from what is graded. With none, a submission may do what they may.",
     ).tag(config=True)
@@ -44,7 +45,7 @@ class Grade(Preprocessor):
         course, unit, student = Path.cwd(), resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
         digest = digest_of(notebook)
         unreadable = notebook.metadata.get(UNREADABLE, "")
-        sandboxed = self.sandbox != "none"
+        sandboxed = self.sandbox != NO_SANDBOX
         if not sandboxed:
             self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
         cache = compiled_reference(course, unit) if sandboxed and self.backend == "jax" else None
@@ -57,7 +58,7 @@ class Grade(Preprocessor):
                 points[exercise] = float(cell.metadata.nbgrader.points)
                 evidence[exercise], verdicts[exercise] = graded[exercise]
                 cell.outputs = verdict_outputs(verdicts[exercise], points[exercise])
-        write_record(record_path(course, unit, student), Record(digest, evidence, verdicts, points))
+        write_record(record_path(course, unit, student), Record(digest, evidence, verdicts, points, sandboxed))
         resources[PERSON] = {exercise: verdict.person for exercise, verdict in verdicts.items() if verdict.person}
         return notebook, resources
 

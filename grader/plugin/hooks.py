@@ -8,13 +8,15 @@ from typing import Any
 from nbgrader.api import Gradebook, MissingEntry
 
 from grader.coursedir import read_secret, record_path
+from grader.kernels.sandbox import require
+from grader.plugin.grade import NO_SANDBOX, Grade
 
 
 def forget_scores(config: Any, assignment: str, student: str, notebooks: list[str]) -> None:
     """Clear a submission's older automatic scores and its record, so that none survives whatever fails later.
 
     `Autograde` calls this in the course directory before each submission, even if no file in it has the right name, and
-    logs what it raises. Manual scores stay. Without the secret nothing can be graded, so nothing is forgotten.
+    logs what it raises. Manual scores stay. Without the secret or a sandbox nothing can be graded, so nothing is forgotten.
 
     Args:
         config: nbgrader's configuration.
@@ -23,6 +25,8 @@ def forget_scores(config: Any, assignment: str, student: str, notebooks: list[st
         notebooks: The files of this submission: `submitted/<student>/<assignment>/….ipynb`.
     """
     read_secret(Path.cwd())
+    if Grade(config=config).sandbox != NO_SANDBOX:  # type: ignore[no-untyped-call]
+        require()
     student = Path(notebooks[0]).parents[1].name
     record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
     url = config.CourseDirectory.get("db_url", "") or f"sqlite:///{Path.cwd() / 'gradebook.db'}"
