@@ -13,8 +13,9 @@ from rich.console import Console
 
 from course import syllabus
 from grader import build as builder
-from grader import checks, coursedir, demo, report
+from grader import checks, coursedir, demo, doctor, report
 from grader.errors import CourseError, GraderError
+from grader.plugin.grade import NO_SANDBOX, Grade
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -97,6 +98,20 @@ def explain(
                 f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit."
             )
         console.print(report.explain(course, having[0], student, exercise))
+
+
+@app.command("doctor")
+def examine(course: Course = HERE) -> None:
+    """Show whether grading works here: sandbox, backends, devices, versions, limits. Fails where it does not."""
+    with _clear_errors():
+        config = coursedir.read_config(course)
+        grade = Grade(config=config)  # type: ignore[no-untyped-call]
+        with console.status("looking"):
+            findings = doctor.examine(grade.backend, sandboxed=grade.sandbox != NO_SANDBOX)
+        console.print(doctor.report(findings))
+        console.print(doctor.limits(config))
+        if any(finding.good is False for finding in findings):
+            raise typer.Exit(1)
 
 
 @app.command()

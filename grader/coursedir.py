@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
+from traitlets.config import Config
+from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from grader.cells import is_untouched_look
 from grader.errors import CourseError
@@ -55,6 +57,14 @@ def read_secret(course: Path) -> bytes:
     if len(secret) < 32:
         raise CourseError(f"{path} holds {len(secret)} characters, expected at least 32.")
     return secret.encode()
+
+
+def read_config(course: Path) -> Config:
+    """nbgrader's configuration of a course directory; empty where there is none."""
+    try:
+        return PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    except ConfigFileNotFound:
+        return Config()
 
 
 def digest_of(notebook: NotebookNode) -> str:

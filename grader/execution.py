@@ -26,10 +26,11 @@ from grader.cells import SETUP, grade_id, is_untouched_look, looks_needed
 from grader.errors import ExecutionError
 from grader.kernels.limits import MEGABYTE, Limits
 from grader.kernels.settings import REQUEST, Kernels
+from grader.shown import output_content
 
 IMPORT_PROBE = "from course.probe import probe"
-SHOWN_TYPES = ("text/plain", "image/png")
-"""What outputs may hold: nothing that a browser would run."""
+BOOKKEEPING = ("status", "execute_input", "clear_output")
+"""Messages that are no output."""
 SETUP_SECONDS = 180
 """What a kernel may take to start, and its set-up cell to run: nothing of a student's."""
 IOPUB_SECONDS = 30
@@ -102,8 +103,8 @@ class _Client(NotebookClient):
 
     def process_message(self, message: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         """nbclient calls this on each message of the cell that runs."""
-        content = message["content"]
-        if message["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
+        kind, content = message["msg_type"], message["content"]
+        if kind not in BOOKKEEPING:
             size = len(str(content))
             data = content.get("data")
             if isinstance(data, dict) and EVIDENCE_MIME in data:
@@ -116,8 +117,9 @@ class _Client(NotebookClient):
             if self._printed > self.limits.cell_output or size > self.room:
                 return None
             self.room -= size
-            if isinstance(data, dict):
-                content["data"] = {kind: data[kind] for kind in SHOWN_TYPES if kind in data}
+        message["content"] = output_content(kind, content)
+        if message["content"] is None:
+            return None
         shown: NotebookNode | None = super().process_message(message, cell, cell_index)
         return shown
 

@@ -66,7 +66,7 @@ def grade_notebook(
             prepared[exercise] = cases_for(secret, unit, exercise, digest)
         except Exception as error:  # a bug of ours in one check costs nobody the other exercises
             graded[exercise] = (None, _not_judged(f"its check failed ({type(error).__name__}: {error})"))
-    findings = {exercise: _search(notebook, unit, exercise) for exercise in prepared}
+    findings = {exercise: _search(notebook, unit, exercise, submission) for exercise in prepared}
     try:
         evidence = {} if unreadable else _execute(notebook, unit, prepared, kernels, submission)
     except SandboxError:
@@ -87,15 +87,19 @@ def grade_notebook(
     return graded
 
 
-def _search(notebook: NotebookNode, unit: str, exercise: str) -> tuple[str, str]:
+def _search(notebook: NotebookNode, unit: str, exercise: str, submission: Path | None) -> tuple[str, str]:
     """What of the source up to an exercise's check is off-limits, and what a person should look at."""
-    code = []
+    code, setup = [], ""
     for cell in notebook.cells:
         if grade_id(cell) == check_id(exercise):
             break
-        if cell.cell_type == "code" and grade_id(cell) != SETUP and not checked_exercise(cell):
+        if grade_id(cell) == SETUP:
+            setup = cell.source
+        elif cell.cell_type == "code" and not checked_exercise(cell):
             code.append(cell.source)
-    return find(exercise, code, syllabus.unit(unit).off_limits.get(exercise, ())), doubts(exercise, code)
+    names = syllabus.unit(unit).off_limits.get(exercise, ())
+    own = {path.stem for path in submission.iterdir() if path.is_dir() or path.suffix == ".py"} if submission else set()
+    return find(exercise, code, names, own), doubts(exercise, code, names, setup, own)
 
 
 def _execute(

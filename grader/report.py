@@ -79,7 +79,9 @@ def scores(course: Path, unit: str) -> Table:
     """Student by exercise: points, and the total."""
     maxima, rows = read_rows(course, unit)
     order = _in_order(course, unit, maxima)
-    table = Table(title=f"{unit}: points per exercise", caption=f"{_legend(order)}\n{MARKS}")
+    unsafe = [student for student in rows if not _sandboxed(course, unit, student)]
+    warning = f"\nGraded WITHOUT A SANDBOX: {', '.join(unsafe)}" if unsafe else ""
+    table = Table(title=f"{unit}: points per exercise", caption=Text(f"{_legend(order)}\n{MARKS}{warning}"))
     table.add_column("student", no_wrap=True)
     for number in range(1, len(order) + 1):
         table.add_column(str(number), justify="right")
@@ -88,6 +90,10 @@ def scores(course: Path, unit: str) -> Table:
     for student, row in rows.items():
         table.add_row(Text(student), *(_cell(row, name, maxima[name]) for name in order), f"{row.total:g}")
     return table
+
+
+def _sandboxed(course: Path, unit: str, student: str) -> bool:
+    return not record_path(course, unit, student).is_file() or read_record(course, unit, student).sandboxed
 
 
 MARKS = "? waits for a person   * scored by hand"

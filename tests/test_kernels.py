@@ -17,7 +17,6 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbformat.v4 import new_code_cell, new_notebook
-from sandboxes import needs_sandbox
 
 from course.probe import Call
 from grader.execution import Request, execute
@@ -25,6 +24,7 @@ from grader.kernels import forkserver
 from grader.kernels.limits import Limits
 from grader.kernels.provisioner import NAME
 from grader.kernels.settings import Kernels
+from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
 

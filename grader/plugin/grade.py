@@ -20,6 +20,7 @@ from grader.judge import Verdict
 from grader.kernels.limits import Limits
 from grader.kernels.settings import Kernels
 from grader.plugin.submission import UNREADABLE
+from grader.shown import without_markup
 
 PERSON = "needs_person"
 NO_SANDBOX = "none"
@@ -75,7 +76,7 @@ class FlagForPerson(Preprocessor):
         with Gradebook(names["db_url"]) as gradebook:
             for exercise, reason in resources[PERSON].items():
                 gradebook.find_grade(check_id(exercise), *where).needs_manual_grade = True
-                gradebook.find_comment(exercise, *where).auto_comment = reason
+                gradebook.find_comment(exercise, *where).auto_comment = without_markup(reason)
             gradebook.db.commit()
         return notebook, resources
 

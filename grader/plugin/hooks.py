@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.utils import parse_utc
+from traitlets.log import get_logger
 
 from grader.coursedir import read_secret, record_path
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
 
 
-def forget_scores(config: Any, assignment: str, student: str, notebooks: list[str]) -> None:
+def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) -> None:
     """Clear a submission's older automatic scores and its record, so that none survives whatever fails later.
 
     `Autograde` calls this in the course directory before each submission, even if no file in it has the right name, and
-    logs what it raises. Manual scores stay. Without the secret or a sandbox nothing can be graded, so nothing is forgotten.
+    logs what it raises. Then it copies what was handed in, so links and what would stop it are dealt with here. Manual
+    scores stay. Without the secret or a sandbox nothing can be graded, so nothing is forgotten.
 
     Args:
         config: nbgrader's configuration.
@@ -27,7 +30,9 @@ def forget_scores(config: Any, assignment: str, student: str, notebooks: list[st
     read_secret(Path.cwd())
     if Grade(config=config).sandbox != NO_SANDBOX:  # type: ignore[no-untyped-call]
         require()
-    student = Path(notebooks[0]).parents[1].name
+    folder = Path(notebooks[0]).parent
+    _make_harmless(folder)
+    student = folder.parent.name
     record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
     url = config.CourseDirectory.get("db_url", "") or f"sqlite:///{Path.cwd() / 'gradebook.db'}"
     with Gradebook(url) as gradebook:
@@ -42,3 +47,19 @@ def forget_scores(config: Any, assignment: str, student: str, notebooks: list[st
             for comment in notebook.comments:
                 comment.auto_comment = f"No {notebook.name}.ipynb could be graded in what was submitted last."
         gradebook.db.commit()
+
+
+def _make_harmless(folder: Path) -> None:
+    """Put in place of each link what it was, so that no other file is copied for it, and set a broken date aside."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            target = path.readlink()
+            path.unlink()
+            path.write_text(f"This was a link to {target}. Links that are handed in are not followed.\n")
+    timestamp = folder / "timestamp.txt"
+    try:
+        if timestamp.is_file():
+            parse_utc(timestamp.read_text().strip())
+    except (ValueError, OverflowError):
+        timestamp.rename(folder / "timestamp-unreadable.txt")
+        get_logger().warning(f"{timestamp} holds no date; it was renamed, and the submission counts as on time.")

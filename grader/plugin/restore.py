@@ -10,14 +10,17 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import nbformat
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
 from grader.cells import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
+from grader.shown import as_written
 from grader.source import names_given, parse, top_level
 
 STUB_LINE = "raise NotImplementedError()"
@@ -32,11 +35,13 @@ class Canon:
         setup: Source of the set-up cell.
         checks: By exercise, the source of its check cell.
         points: By exercise.
+        texts: Sources of the Markdown cells; any other Markdown is a student's.
     """
 
     setup: str
     checks: Mapping[str, str]
     points: Mapping[str, float]
+    texts: frozenset[str] = frozenset()
 
     @property
     def released(self) -> set[str]:
@@ -55,17 +60,20 @@ class Restore(Preprocessor):
         """Replace the notebook's cells; `SubmissionExporter` has dropped its metadata."""
         names = resources["nbgrader"]
         with Gradebook(names["db_url"]) as gradebook:
-            canon = read_canon(gradebook, names["notebook"], names["assignment"])
+            canon = read_canon(gradebook, names["notebook"], names["assignment"], Path.cwd())
         notebook.cells = restore(notebook.cells, canon)
         return notebook, resources
 
 
-def read_canon(gradebook: Gradebook, notebook: str, assignment: str) -> Canon:
-    """Read a notebook's locked cells from the gradebook."""
+def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Path) -> Canon:
+    """Read a notebook's locked cells from the gradebook, and its texts from the source notebook."""
     source = gradebook.find_notebook(notebook, assignment)
     cells = {cell.name: cell.source for cell in source.source_cells}
     points = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in source.grade_cells}
-    return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points)
+    path = course / "build" / "source" / assignment / f"{notebook}.ipynb"
+    released = nbformat.read(path, as_version=4).cells if path.is_file() else []
+    texts = frozenset(cell.source for cell in released if cell.cell_type == "markdown")
+    return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points, texts)
 
 
 def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
@@ -86,7 +94,7 @@ def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
         if here:
             restored.append(_answer(here[0], cell.source))
         elif cell.cell_type != "code":
-            restored.append(new_markdown_cell(cell.source))
+            restored.append(new_markdown_cell(cell.source if cell.source in canon.texts else as_written(cell.source)))
         elif cell.source.strip() not in canon.released:
             restored.append(_other(cell))
         for position, name in enumerate(here):

@@ -50,9 +50,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as inputs:
             Path(inputs).chmod(0o755)
             asyncio.run(seconds_to_first_result(kernels.manager(Path(inputs), None)))  # starts the fork server
-            forked = [
-                asyncio.run(seconds_to_first_result(kernels.manager(Path(inputs), None))) for _ in range(RUNS["forked"])
-            ]
+            forked = [asyncio.run(seconds_to_first_result(kernels.manager(Path(inputs), None))) for _ in range(RUNS["forked"])]
         cold = [asyncio.run(seconds_to_first_result(AsyncKernelManager(), env=environment)) for _ in range(RUNS["cold"])]
         middle = statistics.median(forked)
         ratio = statistics.median(cold) / middle

@@ -1,0 +1,141 @@
+"""`grader doctor`: whether grading works on this machine, and what to do where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+from rich.table import Table
+from rich.text import Text
+from traitlets.config import Config
+
+from grader.errors import SandboxError
+from grader.kernels.limits import Limits
+from grader.kernels.sandbox import GPU, find_bubblewrap, is_root, require
+from grader.kernels.settings import Kernels, keras_environment
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+"""Keras's backends, and the distributions that they come in."""
+DEVICE = "from course.training import device; print(device())"
+SECONDS = 120
+SWITCHED_OFF = "switched off by Grade.sandbox: a submission runs with all of your rights"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's.
+
+    Args:
+        about: What was looked at.
+        good: Whether it works; None for what is only worth knowing.
+        text: What was found, and what to do where it is not good.
+    """
+
+    about: str
+    good: bool | None
+    text: str
+
+
+def examine(backend: str, sandboxed: bool) -> list[Finding]:
+    """Look at everything that grading with one backend needs; takes a few seconds."""
+    with ThreadPoolExecutor() as pool:
+        devices = {name: pool.submit(_device, name) for name in BACKENDS}
+        sandbox = list(_sandbox(backend)) if sandboxed else [Finding("sandbox", None, SWITCHED_OFF)]
+        return [*sandbox, *(_backend(name, devices[name].result(), name == backend) for name in BACKENDS), *_machine()]
+
+
+def report(findings: list[Finding]) -> Table:
+    """The findings as a table."""
+    marks = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("")}
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        table.add_row(marks[finding.good], finding.about, Text(finding.text))
+    return table
+
+
+def limits(config: Config) -> Table:
+    """What a submission may use, as configured."""
+    table = Table(title="Limits of a submission", title_justify="left", box=None)
+    for column in ("trait", "value", "default", "meaning"):
+        table.add_column(column, justify="right" if column in ("value", "default") else "left")
+    configured, defaults = Limits(config=config), Limits()
+    for name, trait in sorted(Limits.class_own_traits(config=True).items()):
+        value, default = getattr(configured, name), getattr(defaults, name)
+        table.add_row(f"Limits.{name}", f"{value:,.10g}", f"{default:,.10g}" if value != default else "", trait.help)
+    return table
+
+
+def _sandbox(backend: str) -> Iterator[Finding]:
+    try:
+        path = find_bubblewrap()
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        yield Finding("bubblewrap", True, f"{said}, {path}")
+        require()
+    except SandboxError as error:
+        yield Finding("sandbox", False, str(error))
+        return
+    as_whom = "root: kernels get another user's id" if is_root() else f"user {os.geteuid()}"
+    yield Finding("sandbox", True, f"can be made, as {as_whom}")
+    try:
+        yield Finding("kernel", True, asyncio.run(_timed_kernel(backend)))
+    except SandboxError as error:
+        yield Finding("kernel", False, str(error))
+
+
+async def _timed_kernel(backend: str) -> str:
+    """Start one kernel for the fork server's sake, and time a second."""
+    with tempfile.TemporaryDirectory() as inputs:
+        Path(inputs).chmod(0o755)
+        for _ in range(2):
+            manager = Kernels(backend).manager(Path(inputs), None)
+            begun = time.perf_counter()
+            await manager.start_kernel()
+            seconds = time.perf_counter() - begun
+            await manager.shutdown_kernel(now=True)
+    return f"{backend}, forked into a sandbox, in {seconds:.2f} s"
+
+
+def _device(backend: str) -> str | None:
+    """What computes; None where the backend is not installed."""
+    try:
+        version(BACKENDS[backend])
+    except PackageNotFoundError:
+        return None
+    environment = os.environ | keras_environment(backend)
+    done = subprocess.run(
+        [sys.executable, "-c", DEVICE], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    return done.stdout.strip() or f"cannot be imported: {done.stderr.strip().splitlines()[-1:]}"
+
+
+def _backend(name: str, device: str | None, needed: bool) -> Finding:
+    if device is None:
+        return Finding(name, False if needed else None, f"not installed: pip install {BACKENDS[name]}")
+    works = not device.startswith("cannot")
+    return Finding(name, works, f"{version(BACKENDS[name])}, {device}{', grades here' if needed else ''}")
+
+
+def _machine() -> Iterator[Finding]:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("keras", "nbgrader", "numpy", "ipykernel"))
+    yield Finding("versions", None, f"Python {platform.python_version()}, {versions}")
+    gpus = sorted(name for name in os.listdir("/dev") if GPU.match(name)) if Path("/dev").is_dir() else []
+    yield Finding("GPU devices", None, ", ".join(gpus) or "none")
+    memory = psutil.virtual_memory()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding(
+        "machine", None, f"{platform.system()} {platform.release()}, {cores} cores, {memory.total / 1e9:.0f} GB of memory"
+    )
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    yield Finding("temporary files", free > 1e9, f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}")

@@ -1,0 +1,100 @@
+"""What of a submission people are shown: in notebooks, feedback, Formgrader and reports.
+
+nbconvert and Formgrader put Markdown, the metadata of outputs, comments and students' ids into their pages as they are. So
+nothing that a student wrote reaches them in a form that a browser would run, or that would make it fetch something.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from traitlets.log import get_logger
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PLAIN_ID = re.compile(r"[\w.@+ -]+")
+LOOK_ALIKES = str.maketrans("<>[]`&", "‹›()'+")
+
+
+def as_written(source: str) -> str:
+    """Markdown that shows a student's text as it was written: what is between fences is never read as Markdown or HTML."""
+    longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{source}\n{fence}"
+
+
+def without_markup(text: str) -> str:
+    """A comment as nbgrader's pages may have it, which read comments as Markdown."""
+    return text.translate(LOOK_ALIKES)
+
+
+def output_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The content of a kernel's message as far as it is plain text or a PNG picture; None if nothing of it is.
+
+    Args:
+        kind: The message's type.
+        content: As it came, from whoever can write to the kernel's sockets.
+    """
+    if kind == "stream":
+        return {"name": "stderr" if content.get("name") == "stderr" else "stdout", "text": _text(content.get("text"))}
+    if kind == "error":
+        lines = content.get("traceback")
+        traceback = [_text(line) for line in lines] if isinstance(lines, list) else []
+        return {"ename": _text(content.get("ename")), "evalue": _text(content.get("evalue")), "traceback": traceback}
+    if kind in ("display_data", "execute_result", "update_display_data"):
+        return _display(content)
+    if kind in ("status", "execute_input", "clear_output"):
+        return dict(content)
+    return None  # widgets, debuggers and what nobody has heard of
+
+
+def _display(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    given = content.get("data")
+    data = {}
+    if isinstance(given, dict):
+        if isinstance(text := given.get("text/plain"), str):
+            data["text/plain"] = text
+        if isinstance(picture := given.get("image/png"), str) and _is_png(picture):
+            data["image/png"] = picture.strip()
+    if not data:
+        return None
+    shown: dict[str, Any] = {"data": data, "metadata": {}}
+    transient = content.get("transient")
+    if isinstance(transient, dict) and isinstance(name := transient.get("display_id"), str):
+        shown["transient"] = {"display_id": name}
+    if isinstance(count := content.get("execution_count"), int):
+        shown["execution_count"] = count
+    return shown
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _is_png(text: str) -> bool:
+    try:
+        return base64.b64decode(text.strip(), validate=True).startswith(PNG_SIGNATURE)
+    except (binascii.Error, ValueError):
+        return False
+
+
+class NotPlain(str):
+    """For nbgrader's `student_id_exclude`: everyone whose id is not plain, since Formgrader's pages hold ids unescaped."""
+
+    def split(self, *separator: Any) -> Any:
+        """nbgrader splits the names at commas; no list holds all the names that a folder might have."""
+        return self
+
+    def __contains__(self, student: object) -> bool:
+        if PLAIN_ID.fullmatch(str(student)):
+            return False
+        get_logger().error(
+            f"Not graded: {student!r}. A student's id may hold letters, digits, blanks and . _ - @ + alone; rename the folder."
+        )
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())

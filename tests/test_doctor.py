@@ -1,0 +1,62 @@
+"""`grader doctor`: what it finds here, and what it says where no sandbox can be made."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import COURSE
+from sandboxes import needs_sandbox
+
+pytestmark = pytest.mark.slow
+
+GRADER = str(Path(sys.executable).with_name("grader"))
+
+
+def doctor(*prefix, path=None, config="", folder=COURSE):
+    if config:
+        (folder / "nbgrader_config.py").write_text(config)
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | ({"PATH": path} if path is not None else {})
+    done = subprocess.run([*prefix, GRADER, "doctor"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, " ".join(done.stdout.split()) + done.stderr
+
+
+@needs_sandbox
+def test_all_is_well_here():
+    code, said = doctor()
+    assert code == 0, said
+    assert "forked into a sandbox" in said and "grades here" in said and "✗" not in said
+    assert "Limits.cell_seconds 120 CPU seconds" in said
+
+
+def test_without_bubblewrap_it_says_what_to_install(tmp_path):
+    code, said = doctor(path=str(tmp_path))
+    assert code == 1
+    assert "bubblewrap is not installed" in said and "docs/sandbox.md" in said
+
+
+def test_an_old_bubblewrap_is_named(tmp_path):
+    old = tmp_path / "bwrap"
+    old.write_text("#!/bin/sh\necho bubblewrap 0.4.0\n")
+    old.chmod(0o755)
+    code, said = doctor(path=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert code == 1
+    assert "bubblewrap 0.4.0 is too old: expected 0.7 or later" in said
+
+
+@needs_sandbox
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can forbid user namespaces, in a namespace of its own")
+def test_where_user_namespaces_are_forbidden_it_says_so():
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    code, said = doctor("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", forbid, "_")
+    assert code == 1
+    assert "bubblewrap cannot make a sandbox here" in said and "namespace" in said and "docs/sandbox.md" in said
+
+
+def test_a_configured_limit_and_a_sandbox_that_is_off_are_shown(tmp_path):
+    code, said = doctor(config="c = get_config()\nc.Limits.memory = 777\nc.Grade.sandbox = 'none'", folder=tmp_path)
+    assert code == 0, said
+    assert "Limits.memory 777 4,096" in said
+    assert "a submission runs with all of your rights" in said

@@ -1,0 +1,122 @@
+"""What an answer may not call: found in its source, blocked in its kernel, and what neither can see is for a person."""
+
+import pytest
+
+from course import probe
+from grader.off_limits import doubts, find
+
+BANNED = ("keras.ops.softmax", "keras.activations.softmax")
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        (["def softmax(x):\n    return ops.softmax(x)"], True),
+        (["def softmax(x):\n    return scipy.special.softmax(x)"], True),
+        (["from keras.ops import softmax as s", "def softmax(x):\n    return s(x)"], True),
+        (["s = ops.softmax", "def softmax(x):\n    return s(x)"], True),
+        (["softmax = ops.softmax"], True),
+        (["def softmax(x):\n    return ops.exp(x) / ops.sum(ops.exp(x))"], False),
+        (["def softmax(x):\n    return ops.exp(x)", "print(ops.softmax([1.0]) - softmax([1.0]))"], False),
+        (["def softmax(x):\n    return softmax(x - 1) if x > 1 else x"], False),
+        (["def attention(x):\n    return ops.softmax(x)", "def softmax(x):\n    return x"], False),
+        (["def softmax(x:\n"], False),
+        (["from keras.ops import softmax"], True),
+        (["softmax: object = ops.softmax"], True),
+        (["if True:\n    def softmax(x):\n        return ops.softmax(x)"], True),
+        (["%%time\ndef softmax(x):\n    return ops.softmax(x)"], True),
+        (["def softmax(x):\n    from keras.ops import softmax as s\n    return s(x)"], True),
+        (
+            ["from keras.ops import softmax as s", "def helper(z):\n    return s(z)", "def softmax(x):\n    return helper(x)"],
+            True,
+        ),
+        (["def softmax(x):\n    return ops.softmax(x)", "def softmax(x):\n    return ops.exp(x)"], False),
+        (["from keras.ops import softmax as theirs", "def softmax(x):\n    return ops.exp(x)", "theirs([1.0])"], False),
+    ],
+)
+def test_off_limits_is_found_where_the_answer_is(sources, found):
+    assert bool(find("softmax", sources, BANNED)) is found
+
+
+OWN = "class softmax:\n    def softmax(self, x):\n        return x\n    def __call__(self, x):\n        return self.softmax(x)"
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        (["softmax, _ = ops.softmax, 1"], True),
+        (["(softmax := ops.softmax)"], True),
+        (["t = (ops.softmax,)", "def softmax(x):\n    return t[0](x)"], True),
+        (["%matplotlib inline\nimport scipy\ndef softmax(x):\n    return scipy.special.softmax(x)"], True),
+        (['def softmax(x):\n    return keras.activations.get("softmax")(x)'], True),
+        (['def softmax(x):\n    return keras.layers.Dense(2, "soft" + "m" + "ax")(x)'], True),
+        (["def softmax(x, f=ops.softmax):\n    return f(x)"], True),
+        (["class A:\n    f = staticmethod(ops.softmax)", "def softmax(x):\n    return A.f(x)"], True),
+        (["def use(f):\n    return lambda x: ops.softmax(x)", "@use\ndef softmax(x):\n    return x"], True),
+        ([OWN], False),
+    ],
+)
+def test_off_limits_is_found_in_odd_places(sources, found):
+    assert bool(find("softmax", sources, BANNED)) is found
+
+
+SETUP = "import keras\nimport numpy as np\nfrom keras import ops"
+HONEST = [
+    ["def softmax(x):\n    return ops.exp(x)"],
+    ["def softmax(x):\n    model.compile('sgd')\n    return ops.exp(x)", "model = keras.Model()"],
+    [
+        "rate = 0.1",
+        "def helper(z, dir=1):\n    return [z for _ in range(3)][0] * rate",
+        "def softmax(x):\n    return helper(x)",
+    ],
+    ["softmax = lambda x: np.exp(x) / np.exp(x).sum()", "vars(ops)['softmax'](softmax(1.0))"],
+    ["class softmax:\n    scale = 1\n    def __call__(self, x):\n        self.x = x\n        return x * self.scale"],
+    ["table = {}\ntable['mine'] = 1\ndef softmax(x):\n    return x", "print(ops.softmax([1.0]))"],
+    ["import math\ndef softmax(x: 'float'):\n    return math.exp(x)"],
+    ["for k in range(3):\n    base = k\ndef softmax(x):\n    return x + base + k"],
+    ["%matplotlib inline\n!ls\ndef softmax(x):\n    return x", "get_ipython().run_line_magic('time', '')"],
+]
+
+
+@pytest.mark.parametrize("sources", HONEST)
+def test_an_honest_answer_is_for_nobody_to_look_at(sources):
+    assert find("softmax", sources, BANNED) == ""
+    assert doubts("softmax", sources, BANNED, SETUP) == ""
+
+
+@pytest.mark.parametrize(
+    ("sources", "doubted"),
+    [
+        (['softmax = getattr(ops, "x")'], "getattr"),
+        (['def softmax(x):\n    return eval("ops.exp(x)")'], "eval"),
+        (["import course.probe as p\ndef softmax(x):\n    return x"], "course.probe"),
+        (["def softmax(x:\n"], "could not be found"),
+        (["globals()['soft' + 'max'] = ops.exp"], "could not be found"),
+        (["def softmax(x):\n    return vars(ops)['exp'](x)"], "vars"),
+        (["def softmax(x):\n    return ops.__dict__['exp'](x)"], "__dict__"),
+        (["import os\nos.f = ops.softmax", "def softmax(x):\n    return os.f(x)"], "stores an off-limits API"),
+        (["setattr(np, 'f', ops.softmax)", "def softmax(x):\n    return np.f(x)"], "stores an off-limits API"),
+        (["exec('f = 1')", "def softmax(x):\n    return f(x)"], "the name f, which no cell defines"),
+        (["from keras.ops import *", "def softmax(x):\n    return exp(x)"], "imports *"),
+        (["from helper import softmax"], "helper, which was handed in"),
+        (["def softmax(x):\n    import helper.deep as h\n    return h.f(x)"], "helper, which was handed in"),
+    ],
+)
+def test_what_hides_its_calls_is_for_a_person(sources, doubted):
+    assert find("softmax", sources, BANNED, {"helper"}) == ""
+    assert doubted in doubts("softmax", sources, BANNED, SETUP, {"helper"})
+
+
+def test_what_is_off_limits_is_named_as_it_was_written():
+    assert find("softmax", ["def softmax(x):\n    return keras.ops.nn.softmax(x)"], BANNED) == "keras.ops.nn.softmax"
+
+
+def test_an_off_limits_call_is_blocked_while_the_probe_runs():
+    import keras
+
+    original = keras.ops.softmax
+    for answer in (lambda x: keras.ops.softmax(x), lambda x: keras.ops.nn.softmax(x)):
+        evidence = probe.collect(answer, [probe.Call(([1.0, 2.0],))], BANNED)
+        assert "`keras.ops.softmax` is off-limits" in evidence["runs"][0]["error"]
+    assert keras.ops.softmax is original
+    assert keras.ops.nn.softmax is original
