@@ -89,17 +89,16 @@ def grade_notebook(
 
 def _search(notebook: NotebookNode, unit: str, exercise: str, submission: Path | None) -> tuple[str, str]:
     """What of the source up to an exercise's check is off-limits, and what a person should look at."""
-    code, setup = [], ""
+    code: list[str] = []
+    given: list[str] = []
     for cell in notebook.cells:
         if grade_id(cell) == check_id(exercise):
             break
-        if grade_id(cell) == SETUP:
-            setup = cell.source
-        elif cell.cell_type == "code" and not checked_exercise(cell):
-            code.append(cell.source)
+        if cell.cell_type == "code":
+            (given if grade_id(cell) == SETUP or checked_exercise(cell) else code).append(cell.source)
     names = syllabus.unit(unit).off_limits.get(exercise, ())
     own = {path.stem for path in submission.iterdir() if path.is_dir() or path.suffix == ".py"} if submission else set()
-    return find(exercise, code, names, own), doubts(exercise, code, names, setup, own)
+    return find(exercise, code, names, own), doubts(exercise, code, names, given, own)
 
 
 def _execute(

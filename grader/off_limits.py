@@ -47,7 +47,7 @@ def find(exercise: str, sources: Sequence[str], names: Iterable[str], own_module
 
 
 def doubts(
-    exercise: str, sources: Sequence[str], names: Iterable[str], setup: str = "", own_modules: Collection[str] = ()
+    exercise: str, sources: Sequence[str], names: Iterable[str], given: Sequence[str] = (), own_modules: Collection[str] = ()
 ) -> str:
     """Why a person should look at how an answer is written, or ""; it keeps its points meanwhile.
 
@@ -55,7 +55,7 @@ def doubts(
         exercise: Name of the callable.
         sources: As for `find`.
         names: Dotted names that are off-limits.
-        setup: Source of the set-up cell, whose names every cell may use.
+        given: Sources of the set-up cell and of the checks above, whose names every cell may use.
         own_modules: Modules that were handed in beside the notebook: they are not searched.
     """
     for word in MEDDLING:
@@ -78,7 +78,7 @@ def doubts(
     for statement in statements:
         if banned and _stores(statement) and any(_api(node, banned) for node in ast.walk(statement)):
             return "the notebook stores an off-limits API in an attribute or an item."
-    known = defined(setup).union(ALWAYS_THERE, *map(defined, sources))
+    known = ALWAYS_THERE.union(*map(defined, [*given, *sources]))
     if unknown := sorted(name for _, statement in answer for name in used(ast.unparse(statement)) - known):
         return f"the answer uses the name {unknown[0]}, which no cell defines."
     return ""

@@ -81,7 +81,7 @@ HONEST = [
 @pytest.mark.parametrize("sources", HONEST)
 def test_an_honest_answer_is_for_nobody_to_look_at(sources):
     assert find("softmax", sources, BANNED) == ""
-    assert doubts("softmax", sources, BANNED, SETUP) == ""
+    assert doubts("softmax", sources, BANNED, [SETUP]) == ""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_honest_answer_is_for_nobody_to_look_at(sources):
 )
 def test_what_hides_its_calls_is_for_a_person(sources, doubted):
     assert find("softmax", sources, BANNED, {"helper"}) == ""
-    assert doubted in doubts("softmax", sources, BANNED, SETUP, {"helper"})
+    assert doubted in doubts("softmax", sources, BANNED, [SETUP], {"helper"})
 
 
 def test_what_is_off_limits_is_named_as_it_was_written():

@@ -173,7 +173,8 @@ class Classroom:
     def hashes(self) -> dict[str, str]:
         """Of every file that grading has no business to change."""
         kept = [path for path in self.canary.rglob("*") if path.is_file()]
-        for name in ("submitted", "build", "release", "nbgrader_config.py", ".course-secret"):
+        kept += (self.course / "submitted").rglob("*.ipynb")
+        for name in ("build", "release", "nbgrader_config.py", ".course-secret"):
             path = self.course / name
             kept += [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
