@@ -39,7 +39,8 @@ def compiled_reference(course: Path, unit: str) -> Path | None:
             _run_reference(source, unit, made)
             for path in (made, *made.rglob("*")):  # in a sandbox that root has made, another user reads them
                 path.chmod(0o755 if path.is_dir() else 0o644)
-            os.replace(made, folder)
+            if not folder.exists():  # somebody else may have been faster
+                os.replace(made, folder)
     return folder
 
 

@@ -19,15 +19,16 @@ from grader.coursedir import read_record, read_secret
 from grader.grading import cases_for
 from grader.judge import RIGHT, UNANSWERED
 from harness import COURSE, unit_text
+from sandboxes import needs_sandbox
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_sandbox]
 
 UNITS = [unit.id for unit in syllabus.UNITS]
 HALF = {unit: list(unit_text(unit).exercises)[: (len(unit_text(unit).exercises) + 1) // 2] for unit in UNITS}
 
 
-def run(*command, cwd, code=0):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def run(*command, cwd, code=0, programs=os.environ["PATH"]):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{programs}"
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
@@ -214,6 +215,20 @@ def test_without_its_secret_nobody_is_graded(course):
         assert scores(course, "attention", "untouched") == before
     finally:
         hidden.rename(secret)
+
+
+def test_without_a_sandbox_nobody_is_graded_unless_told_to(course, tmp_path):
+    before = scores(course, "attention", "half")
+    grade = ("nbgrader", "autograde", "attention", "--student", "half", "--force")
+    output = run(*grade, cwd=course, code=1, programs=str(tmp_path))
+    assert "bubblewrap is not installed" in output and "docs/sandbox.md" in output
+    assert scores(course, "attention", "half") == before
+    output = run(*grade, "--Grade.sandbox=none", cwd=course, programs=str(tmp_path))
+    assert "No sandbox: what half handed in runs with all of your rights." in output
+    assert scores(course, "attention", "half") == before
+    assert "WITHOUT A SANDBOX: half" in run("grader", "scores", "attention", "--course", str(course), cwd=COURSE)
+    run(*grade, cwd=course)
+    assert "WITHOUT A SANDBOX" not in run("grader", "scores", "attention", "--course", str(course), cwd=COURSE)
 
 
 def test_a_file_of_another_name_keeps_no_stale_score(course):

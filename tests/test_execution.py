@@ -14,8 +14,9 @@ from grader.execution import Evidence, Request, execute
 from grader.judge import read
 from grader.kernels.limits import Limits
 from grader.kernels.settings import Kernels
+from sandboxes import needs_sandbox
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_sandbox]
 
 PUBLISH = f"""
 from IPython.display import publish_display_data

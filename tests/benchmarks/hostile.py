@@ -29,7 +29,8 @@ from grader.kernels.sandbox import find_bubblewrap, is_root
 
 ALONE = ("network", "processes", "resources", "saved", "writing")
 """Families whose harm to a class could not be told apart."""
-SECONDS = 300
+SECONDS = 120
+"""For a container, and a quarter as much for each submission in it."""
 HERE = (REPOSITORY / "nbgrader_config.py").read_text() + "\nc = get_config()\n" + LIMITS
 PLAIN = """
 c = get_config()
@@ -62,7 +63,7 @@ def graded(folder: Path, attacks: list[Attack], config: str, plain: bool) -> dic
             use_assertions(room.course / "build" / "source" / UNIT / f"{UNIT}.ipynb")
         room.nbgrader("generate_assignment", UNIT)
         before = room.hashes()
-        said = room.nbgrader("autograde", UNIT)
+        room.nbgrader("autograde", UNIT)
     found = {attack.name: how_it_paid(room, attack) for attack in attacks}
     whole = [
         *(f"{student} lost points" for student in honest if (points_of(room, student) or 0) < (20 if plain else 40)),
@@ -70,13 +71,10 @@ def graded(folder: Path, attacks: list[Attack], config: str, plain: bool) -> dic
         *(["files left"] if room.marked_files() else []),
         *(["reached the network"] if room.heard else []),
         *(["left a process"] if room.marked_processes() else []),
-        *(["stopped the grader"] if "Traceback" in said and "zzz-honest" not in said else []),
     ]
-    if whole and len(attacks) > 1 and plain:
-        Console(stderr=True).print(f"{attacks[0].family}: {', '.join(whole)}")
-    if len(attacks) == 1 or not plain:
-        found = {name: how or ", ".join(whole) for name, how in found.items()}
-    return found
+    if len(attacks) > 1 and plain:  # whose harm it is cannot be told
+        return found
+    return {name: how or ", ".join(whole) for name, how in found.items()}
 
 
 def points_of(room: Classroom, student: str) -> float | None:
@@ -109,14 +107,8 @@ def in_container(names: list[str]) -> dict[str, str]:
     """Grade one class with plain nbgrader where it can do no harm."""
     with tempfile.TemporaryDirectory(prefix="plain-") as folder:
         Path(folder).chmod(0o777)
-        container = [
-            find_bubblewrap(),
-            "--unshare-user",
-            "--unshare-pid",
-            "--unshare-net",
-            "--unshare-ipc",
-            "--die-with-parent",
-        ]
+        container = [find_bubblewrap(), "--die-with-parent"]
+        container += [f"--unshare-{namespace}" for namespace in ("user", "pid", "net", "ipc")]
         container += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/dev/shm"]
         for path in (sys.prefix, sys.base_prefix, REPOSITORY):  # one of them may lie in /tmp
             container += ["--ro-bind", str(path), str(path)]
@@ -129,7 +121,7 @@ def in_container(names: list[str]) -> dict[str, str]:
                 [*command, sys.executable, __file__, str(result), *names],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=SECONDS,
+                timeout=SECONDS + len(names) * SECONDS / 4,
                 check=False,
             )
         except subprocess.TimeoutExpired:
