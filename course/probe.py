@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import importlib
 import io
 import json
 import os
@@ -22,6 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,10 @@ class ModelCall(Call):
 RUNS: dict[str, type[Call]] = {run.__name__: run for run in (Call, LayerCall, ModelCall)}
 BATCH = 1000
 """Rows per forward pass of a model, so that judged samples need little memory."""
+
+
+PACKAGES = "-packages"
+"""In the path of every library's source: site-packages, or dist-packages."""
 
 
 class ProbeError(RuntimeError):
@@ -164,13 +168,12 @@ def collect(answer: Any, runs: Sequence[Call], off_limits: Sequence[str] = ()) -
     Returns:
         JSON-able `{"runs": [...]}` with one entry per run: `{"arrays": {name: array}}` or `{"error": text}`.
     """
-    with _blocked(off_limits):
-        return {"runs": [_attempt(answer, decode(encode(run))) for run in runs]}
+    return {"runs": [_attempt(answer, decode(encode(run)), off_limits) for run in runs]}
 
 
-def _attempt(answer: Any, run: Call) -> dict[str, Any]:
+def _attempt(answer: Any, run: Call, off_limits: Sequence[str]) -> dict[str, Any]:
     try:
-        with _undisturbed(), _device_for(run):
+        with _undisturbed(), _device_for(run), _watched(off_limits):
             arrays = _execute(answer, run)
         return {"arrays": encode(arrays)}
     except Exception as error:  # whatever an answer raises is evidence, and the other runs go on
@@ -312,37 +315,29 @@ def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:
 
 
 @contextlib.contextmanager
-def _blocked(names: Sequence[str]) -> Iterator[None]:
-    """Make each API of Keras, such as `keras.ops.softmax`, raise a sentence that says it is off-limits."""
-    originals = {}
-    for name in (name for name in names if name.startswith("keras.")):
-        module_name, _, attribute = name.rpartition(".")
-        originals[name] = attribute, getattr(importlib.import_module(module_name), attribute)
-    modules = _public_modules()
-    replaced: list[tuple[Any, str, Any]] = []
+def _watched(names: Sequence[str]) -> Iterator[None]:
+    """Raise a sentence that says so if meanwhile a library runs something that is off-limits, such as `keras.ops.softmax`.
+
+    However the answer came by it, and from whatever library: the last part of the name counts.
+    """
+    if not names:  # training would take longer
+        yield
+        return
+    banned = {name.rpartition(".")[2]: name for name in names}
+    called: set[str] = set()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event == "call" and PACKAGES in code.co_filename:
+            called.update(part for part in code.co_qualname.split(".") if part in banned)
+        elif event == "c_call" and getattr(argument, "__name__", "") in banned:
+            called.add(argument.__name__)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
     try:
-        for name, (attribute, original) in originals.items():
-            for module in modules:  # an API has more than one public name: keras.ops.nn.softmax, too
-                if module.__dict__.get(attribute) is original:
-                    replaced.append((module, attribute, original))
-                    setattr(module, attribute, _off_limits(name))
         yield
     finally:
-        for module, attribute, original in replaced:
-            setattr(module, attribute, original)
-
-
-def _public_modules() -> list[Any]:
-    """Keras's modules for users. Its own code imports from `keras.src`, which stays as it is."""
-    return [
-        module
-        for name, module in list(sys.modules.items())
-        if name.startswith("keras.") and not name.startswith("keras.src") and module is not None
-    ]
-
-
-def _off_limits(name: str) -> Callable[..., Any]:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise ProbeError(f"`{name}` is off-limits in this exercise: build it from simpler operations.")
-
-    return refuse
+        sys.setprofile(before)
+    for name in sorted(called):
+        raise ProbeError(f"`{banned[name]}` or its like is off-limits in this exercise: build it from simpler operations.")

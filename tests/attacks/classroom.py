@@ -193,7 +193,8 @@ class Classroom:
         return [str(path) for path in [*found, *self.course.glob(f"*{self.mark}*"), *self.home.rglob(f"*{self.mark}*")]]
 
     def marked_processes(self) -> list[str]:
-        return [process.name() for process in psutil.process_iter() if process.name().startswith(self.mark[:15])]
+        names = [process.info["name"] or "" for process in psutil.process_iter(["name"])]
+        return [name for name in names if name.startswith(self.mark[:15])]
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
