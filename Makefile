@@ -38,9 +38,9 @@ bench: .venv/dev sandbox  ## Time grading against the plain way, and attack both
 	for benchmark in startup grading hostile; do python tests/benchmarks/$$benchmark.py || exit 1; done
 
 sandbox:  ## Install bubblewrap where that is possible; elsewhere grading says what to do.
-	@command -v bwrap >/dev/null || $(AS_ROOT) apt-get install -qq --yes bubblewrap \
-	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq --yes bubblewrap; } \
-	|| echo "bubblewrap could not be installed: see docs/sandbox.md" >&2
+	@command -v bwrap >/dev/null \
+	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq --yes --no-install-recommends bubblewrap; } \
+	|| echo "Please install bubblewrap, 0.7 or later; see docs/sandbox.md" >&2
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -51,9 +51,9 @@ class Finding:
 def examine(backend: str, sandboxed: bool) -> list[Finding]:
     """Look at everything that grading with one backend needs; takes a few seconds."""
     with ThreadPoolExecutor() as pool:
-        devices = {name: pool.submit(_device, name) for name in BACKENDS}
+        backends = [pool.submit(_backend, name, name == backend) for name in BACKENDS]
         sandbox = list(_sandbox(backend)) if sandboxed else [Finding("sandbox", None, SWITCHED_OFF)]
-        return [*sandbox, *(_backend(name, devices[name].result(), name == backend) for name in BACKENDS), *_machine()]
+        return [*sandbox, *(found.result() for found in backends), *_machine()]
 
 
 def report(findings: list[Finding]) -> Table:
@@ -107,24 +107,21 @@ async def _timed_kernel(backend: str) -> str:
     return f"{backend}, forked into a sandbox, in {seconds:.2f} s"
 
 
-def _device(backend: str) -> str | None:
-    """What computes; None where the backend is not installed."""
+def _backend(name: str, needed: bool) -> Finding:
+    bad = False if needed else None
+    environment = os.environ | keras_environment(name)
     try:
-        version(BACKENDS[backend])
+        installed = version(BACKENDS[name])
+        device = subprocess.run(
+            [sys.executable, "-c", DEVICE], env=environment, capture_output=True, text=True, timeout=SECONDS, check=True
+        ).stdout.strip()
     except PackageNotFoundError:
-        return None
-    environment = os.environ | keras_environment(backend)
-    done = subprocess.run(
-        [sys.executable, "-c", DEVICE], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    return done.stdout.strip() or f"cannot be imported: {done.stderr.strip().splitlines()[-1:]}"
-
-
-def _backend(name: str, device: str | None, needed: bool) -> Finding:
-    if device is None:
-        return Finding(name, False if needed else None, f"not installed: pip install {BACKENDS[name]}")
-    works = not device.startswith("cannot")
-    return Finding(name, works, f"{version(BACKENDS[name])}, {device}{', grades here' if needed else ''}")
+        return Finding(name, bad, f"not installed: pip install {BACKENDS[name]}")
+    except subprocess.CalledProcessError as error:
+        return Finding(name, bad, f"{installed}, cannot be imported: {(error.stderr.strip() or str(error)).splitlines()[-1]}")
+    except subprocess.TimeoutExpired:
+        return Finding(name, bad, f"{installed}, cannot be imported within {SECONDS} s")
+    return Finding(name, True, f"{installed}, {device}{', grades here' if needed else ''}")
 
 
 def _machine() -> Iterator[Finding]:
@@ -138,4 +135,4 @@ def _machine() -> Iterator[Finding]:
         "machine", None, f"{platform.system()} {platform.release()}, {cores} cores, {memory.total / 1e9:.0f} GB of memory"
     )
     free = shutil.disk_usage(tempfile.gettempdir()).free
-    yield Finding("temporary files", free > 1e9, f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}")
+    yield Finding("temporary files", None, f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}")

@@ -31,6 +31,8 @@ from grader.shown import output_content
 IMPORT_PROBE = "from course.probe import probe"
 BOOKKEEPING = ("status", "execute_input", "clear_output")
 """Messages that are no output."""
+MAX_NESTING = 10
+"""Lists and objects of evidence in one another; the probe's own has five."""
 SETUP_SECONDS = 180
 """What a kernel may take to start, and its set-up cell to run: nothing of a student's."""
 IOPUB_SECONDS = 30
@@ -275,7 +277,14 @@ def _only(published: Sequence[Any]) -> Evidence:
         return Evidence(None, "there is evidence more than once.")
     if published[0] is None:
         return Evidence(None, "the evidence is too large.")
+    if _is_deep(published[0], MAX_NESTING):
+        return Evidence(None, "the evidence is nested too deeply.")
     return Evidence(json.loads(json.dumps(published[0])))
+
+
+def _is_deep(value: Any, room: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not room or any(_is_deep(item, room - 1) for item in inner)
 
 
 def _error(cell: NotebookNode, place: str) -> str:

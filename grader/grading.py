@@ -98,7 +98,10 @@ def _search(notebook: NotebookNode, unit: str, exercise: str, submission: Path |
             (given if grade_id(cell) == SETUP or checked_exercise(cell) else code).append(cell.source)
     names = syllabus.unit(unit).off_limits.get(exercise, ())
     own = {path.stem for path in submission.iterdir() if path.is_dir() or path.suffix == ".py"} if submission else set()
-    return find(exercise, code, names, own), doubts(exercise, code, names, given, own)
+    try:
+        return find(exercise, code, names, own), doubts(exercise, code, names, given, own)
+    except RecursionError:
+        return "", "the notebook's code is nested too deeply to be searched for off-limits APIs."
 
 
 def _execute(

@@ -1,24 +1,35 @@
-"""Finds off-limits APIs in the source of an answer. The kernel blocks the same names while the probe runs."""
+"""Finds off-limits APIs in the source of an answer, and what hides them.
+
+The probe refuses what a library runs under such a name, however the answer came by it (see `course.probe`). What it cannot see,
+such as code that was compiled before, is found here or is for a person.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
-from grader.source import ALWAYS_THERE, defined, names_given, top_level, used
+from grader.source import ALWAYS_THERE, defined, top_level, used
 
 EVASIVE = frozenset(
     {
         *("exec", "eval", "compile", "getattr", "globals", "locals", "vars", "dir", "__import__", "importlib", "import_module"),
         *("builtins", "modules", "ctypes", "gc", "inspect", "operator", "pickle", "marshal", "get_ipython", "deserialize"),
-        *("__dict__", "__getattribute__", "__globals__", "__builtins__", "__subclasses__"),
+        *("__dict__", "__getattribute__", "__globals__", "__builtins__", "__subclasses__", "__code__", "__closure__"),
+        *("threading", "concurrent", "multiprocessing", "subprocess"),
     }
 )
-"""With these an answer can call anything by any name."""
+"""With these an answer can call anything by any name, or where nobody looks."""
 METHODS = frozenset({"compile", "modules", "eval", "dir"})
 """Of those, names that are harmless as a method or attribute: `model.compile`."""
-MEDDLING = ("course.probe", "ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST")
-"""What only someone who wants to change the grading writes."""
+MEDDLING = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "setprofile", "settrace", "%run")
+"""What only someone who wants to change the grading writes, or to run what is not in the notebook."""
+SHOWS = frozenset({"print", "display", "help"})
+
+Bindings = Mapping[str, Sequence[ast.stmt]]
+"""By name, the statements that say what it is."""
 
 
 def find(exercise: str, sources: Sequence[str], names: Iterable[str], own_modules: Collection[str] = ()) -> str:
@@ -26,7 +37,7 @@ def find(exercise: str, sources: Sequence[str], names: Iterable[str], own_module
 
     Searched is the last definition of the exercise and what it uses of the notebook's own functions and names, not a
     student's own tests around it. Whatever module an API comes from, its last name is what counts: `scipy.special.softmax`
-    is as much the answer as `keras.ops.softmax`, and so is `activation="softmax"`.
+    is as much the answer as `keras.ops.softmax`.
 
     Args:
         exercise: Name of the callable.
@@ -34,11 +45,12 @@ def find(exercise: str, sources: Sequence[str], names: Iterable[str], own_module
         names: Dotted names that are off-limits.
         own_modules: Modules that were handed in beside the notebook: what is imported from them is the student's own.
     """
+    last = {name: [statement] for statement, source in _statements(sources) for name in defined(source)}
     banned = _last_names(names)
-    for name, statement in _reachable(exercise, sources):
+    for name, statement in _reachable(exercise, last):
         for node in ast.walk(statement):
-            if api := _api(node, banned):
-                return api
+            if isinstance(node, ast.Attribute) and _is_api(node, banned):
+                return ast.unparse(node)
             if isinstance(node, ast.ImportFrom) and _root(node.module) not in own_modules:
                 for item in node.names:
                     if item.name in banned and (node is not statement or name == (item.asname or item.name)):
@@ -61,89 +73,129 @@ def doubts(
     for word in MEDDLING:
         if any(word in source for source in sources):
             return f"the notebook's code mentions {word}, which no answer needs."
-    answer = list(_reachable(exercise, sources))
+    statements = list(_statements(sources))
+    answer = list(_reachable(exercise, _bindings(exercise, statements)))
     if not answer:
         return "the answer's source could not be found, so it was not searched for off-limits APIs."
-    statements = [statement for source in sources for statement in top_level(source)]
-    imported = {module for statement in statements for module in _imported(statement)}
+    nodes = [node for statement, _ in statements for node in ast.walk(statement)]
+    if any(_takes_probe(node) for node in nodes):
+        return "the notebook's code reaches into course.probe, which no answer needs."
+    imported = {_root(module) for node in nodes for module in _imported(node)}
     if found := sorted(imported & set(own_modules)):
         return f"the notebook imports {found[0]}, which was handed in beside it and has not been searched."
+    banned = _last_names(names)
     for _, statement in answer:
         for node in ast.walk(statement):
-            if (name := _name(node)) in EVASIVE and not (isinstance(node, ast.Attribute) and name in METHODS):
-                return f"the answer uses {name}, so its calls cannot be read off its source."
-    banned = _last_names(names)
-    if banned and any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in statements):
+            for word in sorted(_words(node)):
+                if word in EVASIVE and not (isinstance(node, ast.Attribute) and word in METHODS):
+                    return f"the answer uses {word}, so its calls cannot be read off its source."
+                if (isinstance(node, ast.ImportFrom) and word in banned) or _is_api(node, banned):
+                    return f"a part of the answer, or what it may once have been, uses {word}, which is off-limits."
+    if banned and any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes):
         return "the notebook imports * from a module, so what a name means cannot be read off its source."
-    for statement in statements:
-        if banned and _stores(statement) and any(_api(node, banned) for node in ast.walk(statement)):
-            return "the notebook stores an off-limits API in an attribute or an item."
+    for statement, _ in statements:
+        if kept := _kept(statement, banned):
+            return f"the notebook hands {kept} on without calling it, and it is off-limits."
     known = ALWAYS_THERE.union(*map(defined, [*given, *sources]))
     if unknown := sorted(name for _, statement in answer for name in used(ast.unparse(statement)) - known):
         return f"the answer uses the name {unknown[0]}, which no cell defines."
     return ""
 
 
+# --- what an answer is made of ---
+
+
+def _statements(sources: Iterable[str]) -> Iterator[tuple[ast.stmt, str]]:
+    """Each statement with its own source; without those that are nested too deeply to be read."""
+    for source in sources:
+        for statement in top_level(source):
+            with suppress(RecursionError):
+                yield statement, ast.unparse(statement)
+
+
+def _reachable(exercise: str, bindings: Bindings) -> Iterator[tuple[str, ast.stmt]]:
+    """What says what the exercise is, and each global name that it uses, directly or not."""
+    pending, seen = [exercise], set()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for statement in bindings.get(name, ()):
+            yield name, statement
+            pending += used(ast.unparse(statement))
+
+
+def _bindings(exercise: str, statements: Sequence[tuple[ast.stmt, str]]) -> Bindings:
+    """Every statement that binds a name; also those that mention one which may be filled later, such as a list."""
+    found = defaultdict(list)
+    for statement, source in statements:
+        for name in defined(source):
+            found[name].append(statement)
+    filled = {name for name, binding in found.items() if not all(map(_is_fixed, binding))} - {exercise}
+    for statement, source in statements:
+        mentioned = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        for name in mentioned & filled - defined(source):
+            found[name].append(statement)
+    return found
+
+
+def _is_fixed(statement: ast.stmt) -> bool:
+    """Whether what a statement binds is what it says there: a function, a class or a module."""
+    fixed = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
+    return isinstance(statement, fixed) or isinstance(getattr(statement, "value", None), ast.Lambda | ast.Constant)
+
+
+# --- what stands in a statement ---
+
+
 def _last_names(names: Iterable[str]) -> set[str]:
     return {name.rpartition(".")[2] for name in names}
 
 
-def _api(node: ast.AST, banned: Collection[str]) -> str:
-    """A banned name as an expression writes it, or ""."""
+def _is_api(node: ast.AST, banned: Collection[str]) -> bool:
     # An attribute of `self` is the answer's own.
-    if isinstance(node, ast.Attribute) and node.attr in banned and _name(node.value) != "self":
-        return ast.unparse(node)
-    if _text(node) in banned:
-        return repr(_text(node))
-    return ""
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in banned
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    )
 
 
-def _text(node: ast.AST) -> str | None:
-    """The string that an expression is, put together or not; None if it is none."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _text(node.left), _text(node.right)
-        return None if left is None or right is None else left + right
-    return None
+def _kept(statement: ast.stmt, banned: Collection[str]) -> str:
+    """An off-limits API that a statement does not call at once but hands on, to where a search may not find it."""
+    call = getattr(statement, "value", None)
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in SHOWS:
+        return ""
+    called = {id(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
+    kept = (node for node in ast.walk(statement) if _is_api(node, banned) and id(node) not in called)
+    return next(map(ast.unparse, kept), "")
 
 
-def _name(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+def _words(node: ast.AST) -> set[str]:
+    """The names that a node holds itself."""
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    return {word for module in _imported(node) for word in module.split(".")} | (
+        {item.name for item in node.names} if isinstance(node, ast.ImportFrom) else set()
+    )
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """The modules that a node imports, or imports from."""
+    if isinstance(node, ast.Import):
+        return [item.name for item in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
 def _root(module: str | None) -> str:
     return (module or "").partition(".")[0]
 
 
-def _imported(statement: ast.stmt) -> Iterator[str]:
-    """The top-level modules that a statement imports, inside of functions too."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Import):
-            yield from (_root(item.name) for item in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield _root(node.module)
-
-
-def _stores(statement: ast.stmt) -> bool:
-    """Whether a statement stores something where no search of names finds it: in an attribute or an item."""
-    return any(
-        (isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)) or _name(node) == "setattr"
-        for node in ast.walk(statement)
-    )
-
-
-def _reachable(exercise: str, sources: Sequence[str]) -> Iterator[tuple[str, ast.stmt]]:
-    """The last definition of the exercise, and of each name that it uses, directly or not."""
-    definitions: dict[str, ast.stmt] = {}
-    for source in sources:
-        for statement in top_level(source):
-            definitions |= dict.fromkeys(names_given(statement), statement)
-    pending, seen = [exercise], set()
-    while pending:
-        name = pending.pop()
-        if name in seen or name not in definitions:
-            continue
-        seen.add(name)
-        yield name, definitions[name]
-        pending += [node.id for node in ast.walk(definitions[name]) if isinstance(node, ast.Name)]
+def _takes_probe(node: ast.AST) -> bool:
+    """Whether a node takes more of `course.probe` than the set-up cell does."""
+    if isinstance(node, ast.ImportFrom) and node.module == "course.probe":
+        return any(item.name != "probe" or item.asname for item in node.names)
+    return not isinstance(node, ast.Name) and "probe" in _words(node)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from traitlets.log import get_logger
 
+from grader.judge import ANSI
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PLAIN_ID = re.compile(r"[\w.@+ -]+")
+CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that move a terminal, and halves of characters, which no file can hold. Progress bars need \\b and \\r."""
 LOOK_ALIKES = str.maketrans("<>[]`&", "‹›()'+")
 
 
@@ -45,9 +49,16 @@ def output_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any] | No
         traceback = [_text(line) for line in lines] if isinstance(lines, list) else []
         return {"ename": _text(content.get("ename")), "evalue": _text(content.get("evalue")), "traceback": traceback}
     if kind in ("display_data", "execute_result", "update_display_data"):
-        return _display(content)
-    if kind in ("status", "execute_input", "clear_output"):
-        return dict(content)
+        shown = _display(content)
+        if shown and kind == "execute_result":
+            shown["execution_count"] = _count(content)
+        return shown
+    if kind == "status":
+        return {"execution_state": content.get("execution_state")}
+    if kind == "execute_input":
+        return {"execution_count": _count(content)}
+    if kind == "clear_output":
+        return {"wait": bool(content.get("wait"))}
     return None  # widgets, debuggers and what nobody has heard of
 
 
@@ -56,7 +67,7 @@ def _display(content: Mapping[str, Any]) -> dict[str, Any] | None:
     data = {}
     if isinstance(given, dict):
         if isinstance(text := given.get("text/plain"), str):
-            data["text/plain"] = text
+            data["text/plain"] = _text(text)
         if isinstance(picture := given.get("image/png"), str) and _is_png(picture):
             data["image/png"] = picture.strip()
     if not data:
@@ -65,13 +76,18 @@ def _display(content: Mapping[str, Any]) -> dict[str, Any] | None:
     transient = content.get("transient")
     if isinstance(transient, dict) and isinstance(name := transient.get("display_id"), str):
         shown["transient"] = {"display_id": name}
-    if isinstance(count := content.get("execution_count"), int):
-        shown["execution_count"] = count
     return shown
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """Text without colours: nbconvert stops at a colour that does not exist."""
+    return CONTROL.sub("", ANSI.sub("", value)) if isinstance(value, str) else ""
+
+
+def _count(content: Mapping[str, Any]) -> int | None:
+    """The number of the cell, which nbconvert puts into its pages as it is."""
+    count = content.get("execution_count")
+    return count if type(count) is int and count >= 0 else None
 
 
 def _is_png(text: str) -> bool:
@@ -89,7 +105,8 @@ class NotPlain(str):
         return self
 
     def __contains__(self, student: object) -> bool:
-        if PLAIN_ID.fullmatch(str(student)):
+        name = str(student)
+        if name and all(c in "._-@+ " or unicodedata.category(c)[0] in "LMN" for c in name):  # letters with their marks, digits
             return False
         get_logger().error(
             f"Not graded: {student!r}. A student's id may hold letters, digits, blanks and . _ - @ + alone; rename the folder."

@@ -74,9 +74,10 @@ def defined(source: str) -> set[str]:
 
 
 def _tables(source: str) -> Iterator[symtable.SymbolTable]:
-    if parse(source) is None:
+    try:
+        pending = [symtable.symtable(without_magics(source), "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    pending = [symtable.symtable(without_magics(source), "cell", "exec")]
     while pending:
         table = pending.pop()
         pending += table.get_children()

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 GRADER = str(Path(sys.executable).with_name("grader"))
 
 
-def doctor(*prefix, path=None, config="", folder=COURSE):
+def doctor(*prefix, config="", folder=COURSE, **changed):
     if config:
         (folder / "nbgrader_config.py").write_text(config)
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | ({"PATH": path} if path is not None else {})
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | changed
     done = subprocess.run([*prefix, GRADER, "doctor"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, " ".join(done.stdout.split()) + done.stderr
 
@@ -32,7 +32,7 @@ def test_all_is_well_here():
 
 
 def test_without_bubblewrap_it_says_what_to_install(tmp_path):
-    code, said = doctor(path=str(tmp_path))
+    code, said = doctor(PATH=str(tmp_path))
     assert code == 1
     assert "bubblewrap is not installed" in said and "docs/sandbox.md" in said
 
@@ -41,18 +41,50 @@ def test_an_old_bubblewrap_is_named(tmp_path):
     old = tmp_path / "bwrap"
     old.write_text("#!/bin/sh\necho bubblewrap 0.4.0\n")
     old.chmod(0o755)
-    code, said = doctor(path=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    code, said = doctor(PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert code == 1
     assert "bubblewrap 0.4.0 is too old: expected 0.7 or later" in said
 
 
+IN_MOUNTS_OF_ITS_OWN = ("unshare", "--mount", "--propagation", "private")
+FORBIDDEN = {
+    "user namespaces": (
+        (
+            *IN_MOUNTS_OF_ITS_OWN,
+            "--user",
+            "--map-root-user",
+            "sh",
+            "-c",
+            'echo 0 > /proc/sys/user/max_user_namespaces && "$@"',
+            "_",
+        ),
+        "bubblewrap cannot make a sandbox here: bwrap: Creating new namespace failed",
+    ),
+    "a whole /proc": (
+        (*IN_MOUNTS_OF_ITS_OWN, "sh", "-c", 'mount --bind /dev/null /proc/keys && "$@"', "_"),
+        "bubblewrap cannot make a sandbox here: bwrap: Can't mount proc",
+    ),
+    "mapping users": (("setpriv", "--bounding-set=-setfcap"), "expected root to have the capabilities"),
+}
+
+
 @needs_sandbox
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can forbid user namespaces, in a namespace of its own")
-def test_where_user_namespaces_are_forbidden_it_says_so():
-    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
-    code, said = doctor("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", forbid, "_")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can forbid it, in a namespace of its own")
+@pytest.mark.parametrize(("prefix", "expected"), FORBIDDEN.values(), ids=FORBIDDEN)
+def test_what_a_container_may_forbid_is_named(prefix, expected):
+    code, said = doctor(*prefix)
     assert code == 1
-    assert "bubblewrap cannot make a sandbox here" in said and "namespace" in said and "docs/sandbox.md" in said
+    assert expected in said and "docs/sandbox.md" in said
+
+
+def test_a_backend_that_cannot_be_imported_matters_only_where_it_grades(tmp_path):
+    broken = tmp_path / "jax.py"
+    broken.write_text("raise ImportError('this JAX is broken')")
+    config = "c = get_config()\nc.Grade.sandbox = 'none'"
+    for backend, expected in (("tensorflow", 0), ("jax", 1)):
+        code, said = doctor(config=config, folder=tmp_path, PYTHONPATH=str(tmp_path), KERAS_BACKEND=backend)
+        assert code == expected, said
+        assert "cannot be imported: ImportError: this JAX is broken" in said
 
 
 def test_a_configured_limit_and_a_sandbox_that_is_off_are_shown(tmp_path):

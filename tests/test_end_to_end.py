@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from nbgrader.api import Gradebook
 
@@ -27,10 +31,12 @@ UNITS = [unit.id for unit in syllabus.UNITS]
 HALF = {unit: list(unit_text(unit).exercises)[: (len(unit_text(unit).exercises) + 1) // 2] for unit in UNITS}
 
 
-def run(*command, cwd, code=0, programs=os.environ["PATH"]):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{programs}"
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+def environment(programs=os.environ["PATH"]):
+    return os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{programs}"}
+
+
+def run(*command, cwd, code=0, **where):
+    done = subprocess.run(command, cwd=cwd, env=environment(**where), capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
 
@@ -229,6 +235,27 @@ def test_without_a_sandbox_nobody_is_graded_unless_told_to(course, tmp_path):
     assert "WITHOUT A SANDBOX: half" in run("grader", "scores", "attention", "--course", str(course), cwd=COURSE)
     run(*grade, cwd=course)
     assert "WITHOUT A SANDBOX" not in run("grader", "scores", "attention", "--course", str(course), cwd=COURSE)
+
+
+def test_a_grader_that_is_killed_leaves_a_whole_gradebook_and_no_process(course):
+    before = scores(course, "mlp", "half")
+    grade = ("nbgrader", "autograde", "mlp", "--student", "half", "--force")
+    tmp, quiet = course.parent / "tmp", subprocess.DEVNULL
+    tmp.mkdir()
+    with subprocess.Popen(grade, cwd=course, env=environment() | {"TMPDIR": str(tmp)}, stdout=quiet, stderr=quiet) as grader:
+        while not list(tmp.glob("keras-course-*")):  # the fork server's folder
+            assert grader.poll() is None
+            time.sleep(0.1)
+        time.sleep(4)  # past Keras's import, in the midst of a notebook
+        family = psutil.Process(grader.pid).children(recursive=True)
+        grader.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert family and [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    with closing(sqlite3.connect(course / "gradebook.db")) as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+    assert set(scores(course, "mlp", "half").values()) <= {None, *before.values()}
+    run(*grade, cwd=course)
+    assert scores(course, "mlp", "half") == before
 
 
 def test_a_file_of_another_name_keeps_no_stale_score(course):

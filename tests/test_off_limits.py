@@ -1,9 +1,22 @@
 """What an answer may not call: found in its source, blocked in its kernel, and what neither can see is for a person."""
 
+import contextlib
+import sys
+
+import keras
+import numpy as np
 import pytest
+import scipy.special
 
 from course import probe
 from grader.off_limits import doubts, find
+
+
+def swallowed(x):
+    with contextlib.suppress(Exception):
+        keras.ops.softmax(x)
+    return x
+
 
 BANNED = ("keras.ops.softmax", "keras.activations.softmax")
 
@@ -48,8 +61,6 @@ OWN = "class softmax:\n    def softmax(self, x):\n        return x\n    def __ca
         (["(softmax := ops.softmax)"], True),
         (["t = (ops.softmax,)", "def softmax(x):\n    return t[0](x)"], True),
         (["%matplotlib inline\nimport scipy\ndef softmax(x):\n    return scipy.special.softmax(x)"], True),
-        (['def softmax(x):\n    return keras.activations.get("softmax")(x)'], True),
-        (['def softmax(x):\n    return keras.layers.Dense(2, "soft" + "m" + "ax")(x)'], True),
         (["def softmax(x, f=ops.softmax):\n    return f(x)"], True),
         (["class A:\n    f = staticmethod(ops.softmax)", "def softmax(x):\n    return A.f(x)"], True),
         (["def use(f):\n    return lambda x: ops.softmax(x)", "@use\ndef softmax(x):\n    return x"], True),
@@ -94,8 +105,8 @@ def test_an_honest_answer_is_for_nobody_to_look_at(sources):
         (["globals()['soft' + 'max'] = ops.exp"], "could not be found"),
         (["def softmax(x):\n    return vars(ops)['exp'](x)"], "vars"),
         (["def softmax(x):\n    return ops.__dict__['exp'](x)"], "__dict__"),
-        (["import os\nos.f = ops.softmax", "def softmax(x):\n    return os.f(x)"], "stores an off-limits API"),
-        (["setattr(np, 'f', ops.softmax)", "def softmax(x):\n    return np.f(x)"], "stores an off-limits API"),
+        (["import os\nos.f = ops.softmax", "def softmax(x):\n    return os.f(x)"], "hands ops.softmax on"),
+        (["setattr(np, 'f', ops.softmax)", "def softmax(x):\n    return np.f(x)"], "hands ops.softmax on"),
         (["exec('f = 1')", "def softmax(x):\n    return f(x)"], "the name f, which no cell defines"),
         (["from keras.ops import *", "def softmax(x):\n    return exp(x)"], "imports *"),
         (["from helper import softmax"], "helper, which was handed in"),
@@ -111,12 +122,26 @@ def test_what_is_off_limits_is_named_as_it_was_written():
     assert find("softmax", ["def softmax(x):\n    return keras.ops.nn.softmax(x)"], BANNED) == "keras.ops.nn.softmax"
 
 
-def test_an_off_limits_call_is_blocked_while_the_probe_runs():
-    import keras
+CALLED = {
+    "by its name": lambda x: keras.ops.softmax(x),
+    "by another name": lambda x: keras.ops.nn.softmax(x),
+    "by a string": lambda x: keras.activations.get("soft" + "max")(x),
+    "in a layer": lambda x: keras.layers.Activation("softmax")(keras.ops.reshape(x, (1, 2))),
+    "of another library": lambda x: scipy.special.softmax(keras.ops.convert_to_numpy(x)),
+    "and its error swallowed": swallowed,
+}
 
-    original = keras.ops.softmax
-    for answer in (lambda x: keras.ops.softmax(x), lambda x: keras.ops.nn.softmax(x)):
-        evidence = probe.collect(answer, [probe.Call(([1.0, 2.0],))], BANNED)
-        assert "`keras.ops.softmax` is off-limits" in evidence["runs"][0]["error"]
-    assert keras.ops.softmax is original
-    assert keras.ops.nn.softmax is original
+
+@pytest.mark.parametrize("answer", CALLED.values(), ids=CALLED)
+def test_an_off_limits_call_is_refused_while_the_probe_runs(answer):
+    evidence = probe.collect(answer, [probe.Call((np.array([1.0, 2.0]),))], BANNED)
+    assert "softmax` or its like is off-limits" in evidence["runs"][0]["error"]
+    assert sys.getprofile() is None
+
+
+def test_an_answer_of_that_name_may_run():
+    def softmax(x):
+        return keras.ops.exp(x) / keras.ops.sum(keras.ops.exp(x))
+
+    evidence = probe.collect(softmax, [probe.Call((np.array([1.0, 2.0]),))], BANNED)
+    assert "error" not in evidence["runs"][0]

@@ -7,6 +7,7 @@ environment: what a kernel can read of its own process is what stands here.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import importlib
 import json
@@ -27,6 +28,12 @@ STUDENT = 1000
 """User id inside a sandbox that root has made; an ordinary user keeps their own."""
 CAPABILITIES = 64
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
+REFUSED = (
+    *("memfd_create", "memfd_secret", "shmget", "msgget", "semget"),  # hold memory that is no process's
+    *("add_key", "keyctl", "request_key"),  # key rings outlive a sandbox
+    *("bpf", "fanotify_init", "io_uring_setup", "perf_event_open", "ptrace", "setns", "unshare", "userfaultfd"),
+)
+"""System calls that no kernel needs, and with which a sandbox's limits or the system itself have been got round."""
 HOME, RUNTIME = "/tmp/work", "/run"
 READY, FAILED = Path(RUNTIME, "ready"), Path(RUNTIME, "failed")
 """What a kernel that starts leaves for whoever waits for it; nothing of a student's has run then."""
@@ -101,11 +108,27 @@ def restrict(limits: Mapping[str, int], root: bool) -> None:
     check(libc.capset(header, none))
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     check(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))  # else a process may not read its own /proc
+    refuse_system_calls()
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, name), (value, value))
     status = Path("/proc/self/status").read_text()
     if "CapEff:\t0000000000000000" not in status or "NoNewPrivs:\t1" not in status:
         raise PermissionError("the sandbox still has rights")
+
+
+def refuse_system_calls() -> None:
+    """Make them fail from now on, here and in every process to come; so do sockets of families that no namespace shuts in."""
+    import pyseccomp  # not on every system from which this file is imported
+
+    refuse = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    for name in REFUSED:
+        refuse.add_rule(pyseccomp.ERRNO(errno.ENOSYS), name)
+    allowed = sorted((socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK))
+    for family in range(allowed[-1]):
+        if family not in allowed:
+            refuse.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", pyseccomp.Arg(0, pyseccomp.EQ, family))
+    refuse.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", pyseccomp.Arg(0, pyseccomp.GT, allowed[-1]))
+    refuse.load()
 
 
 def become_kernel(request: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from grader.kernels.sandbox import Sandbox
 
 MODULES = (
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib.pyplot", "sklearn.datasets"),
-    *("course.training", "course.data", "course.plots", "course.probe", "keras"),
+    *("course.training", "course.data", "course.plots", "course.probe", "keras", "pyseccomp"),
     *("matplotlib_inline.backend_inline", "tensorflow"),  # `keras.utils.set_random_seed` imports it with every backend
 )
 BACKEND_MODULES = {"tensorflow": (), "jax": ("jax.numpy",), "torch": ("torch",)}

@@ -26,4 +26,7 @@ class Limits(Configurable):
     cell_output = Integer(1_000_000, help="Characters of output that are kept of one cell.").tag(config=True)
     notebook_output = Integer(5_000_000, help="Characters of output that are kept of one notebook.").tag(config=True)
     flood = Integer(50_000_000, help="Characters of output after which a cell is stopped, in all or at once.").tag(config=True)
+    waiting = Integer(
+        1000, help="Megabytes by which the grader's own memory may grow meanwhile: outputs that are on their way wait there."
+    ).tag(config=True)
     evidence = Integer(20_000_000, help="Characters of evidence of one exercise.").tag(config=True)

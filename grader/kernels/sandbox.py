@@ -18,6 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from ctypes.util import find_library
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Sandbox:
     """
 
     def __init__(self, limits: Limits, folders: Mapping[str, Path]) -> None:
+        _check_system()
         command = [find_bubblewrap(), *_options(limits, folders)]
         info, info_end = os.pipe()
         block_end, block = os.pipe()
@@ -117,7 +119,7 @@ class Sandbox:
 
     def _failed(self) -> SandboxError:
         self._holder.kill()
-        said = self._holder.communicate()[1].decode(errors="replace").strip()
+        said = self._holder.communicate()[1].decode(errors="replace").strip().rstrip(".")
         return SandboxError(f"bubblewrap cannot make a sandbox here: {said or 'it said nothing'}. {HELP}")
 
 
@@ -129,14 +131,26 @@ def is_root() -> bool:
     )
 
 
+@cache
+def _check_system() -> None:
+    if not sys.platform.startswith("linux"):
+        raise SandboxError(
+            f"Sandboxes need Linux, and this is {sys.platform}: grade in a container or a virtual machine. {HELP}"
+        )
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError) as error:
+        raise SandboxError(f"Expected Linux 5.3 or later, and a Python built for it: {error}. {HELP}") from error
+    if find_library("seccomp") is None:
+        raise SandboxError(f"libseccomp is not installed: `apt install libseccomp2`, or the like of your system. {HELP}")
+
+
 def find_bubblewrap() -> str:
     """Where bubblewrap is.
 
     Raises:
         SandboxError: If it is not there or too old.
     """
-    if not sys.platform.startswith("linux"):
-        raise SandboxError(f"Sandboxes need Linux, this is {sys.platform}: grade in the container of docs/sandbox.md. {HELP}")
     path = shutil.which("bwrap")
     if path is None:
         raise SandboxError(f"bubblewrap is not installed: `apt install bubblewrap`, or the like of your system. {HELP}")
@@ -211,5 +225,12 @@ def _hidden(shown: list[str]) -> Iterator[str]:
 
 def _map_users(process: int) -> None:
     """Let the sandbox know two users: the one that made it, and another that has nothing, for the kernel."""
-    for kind in ("uid_map", "gid_map"):
-        Path(f"/proc/{process}/{kind}").write_text(f"0 0 1\n{STUDENT} {NOBODY} 1\n")
+    try:
+        for kind in ("uid_map", "gid_map"):
+            Path(f"/proc/{process}/{kind}").write_text(f"0 0 1\n{STUDENT} {NOBODY} 1\n")
+    except OSError as error:
+        os.kill(process, signal.SIGKILL)
+        raise SandboxError(
+            f"Users cannot be mapped into a sandbox here, {error.strerror}: expected root to have the capabilities SETUID, "
+            f"SETGID and SETFCAP; an ordinary user needs none. {HELP}"
+        ) from error

@@ -30,6 +30,8 @@ class Watch(threading.Thread):
     def __init__(self, init: int, handle: int, kernel: int, limits: Limits) -> None:
         super().__init__(daemon=True)
         self._init, self._handle, self._kernel, self._limits = psutil.Process(init), handle, kernel, limits
+        self._grader = psutil.Process()
+        self._grader_memory = self._grader.memory_info().rss
         self._stopped = threading.Event()
         self._begun = time.monotonic()
         self._cell_seconds, self._cell_begun, self._cell_used, self.used = limits.cell_seconds, self._begun, 0.0, 0.0
@@ -103,6 +105,7 @@ class Watch(threading.Thread):
                 memory += process.memory_info().rss
                 processes += process.num_threads()
         self.used = max(self.used, seconds)
+        waiting = self._grader.memory_info().rss - self._grader_memory
         now, limits = time.monotonic(), self._limits
         if self.used - self._cell_used > self._cell_seconds or now - self._cell_begun > self._cell_seconds * limits.wall_factor:
             return f"was stopped after {self._cell_seconds:g} s: is there an endless loop?"
@@ -113,6 +116,8 @@ class Watch(threading.Thread):
         # What processes share is counted once, but that takes long: only if there is a doubt.
         if memory > limits.memory * MEGABYTE and _memory(family) > limits.memory * MEGABYTE:
             return f"was stopped: it used more than {limits.memory} MB of memory."
+        if waiting > limits.waiting * MEGABYTE:
+            return f"was stopped: more than {limits.waiting} MB of its output waited."
         return ""
 
 

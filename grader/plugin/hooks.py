@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from traitlets.log import get_logger
 from grader.coursedir import read_secret, record_path
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
+from grader.shown import CONTROL
 
 
 def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) -> None:
@@ -31,31 +33,33 @@ def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) ->
     if Grade(config=config).sandbox != NO_SANDBOX:  # type: ignore[no-untyped-call]
         require()
     folder = Path(notebooks[0]).parent
-    _make_harmless(folder)
     student = folder.parent.name
     record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
     url = config.CourseDirectory.get("db_url", "") or f"sqlite:///{Path.cwd() / 'gradebook.db'}"
-    with Gradebook(url) as gradebook:
-        try:
-            submission = gradebook.find_submission(assignment, student)
-        except MissingEntry:
-            return
-        for notebook in submission.notebooks:
+    with Gradebook(url) as gradebook, suppress(MissingEntry):
+        for notebook in gradebook.find_submission(assignment, student).notebooks:
             for grade in notebook.grades:
                 grade.auto_score = None
                 grade.needs_manual_grade = True
             for comment in notebook.comments:
                 comment.auto_comment = f"No {notebook.name}.ipynb could be graded in what was submitted last."
         gradebook.db.commit()
+    _make_harmless(folder)
 
 
 def _make_harmless(folder: Path) -> None:
-    """Put in place of each link what it was, so that no other file is copied for it, and set a broken date aside."""
+    """Put in place of each link what it was, so that no other file is copied for it, and set a broken date aside.
+
+    nbgrader logs the files that it copies, so their names lose what a terminal would obey.
+    """
     for path in folder.rglob("*"):
         if path.is_symlink():
-            target = path.readlink()
+            target = str(path.readlink())
             path.unlink()
-            path.write_text(f"This was a link to {target}. Links that are handed in are not followed.\n")
+            path.write_text(f"This was a link to {target!r}. Links that are handed in are not followed.\n")
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if CONTROL.search(path.name):
+            path.rename(path.with_name(CONTROL.sub("_", path.name)))
     timestamp = folder / "timestamp.txt"
     try:
         if timestamp.is_file():

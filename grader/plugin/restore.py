@@ -132,7 +132,8 @@ def _strength(name: str, cell: NotebookNode) -> int:
     """
     statements = [statement for statement in top_level(cell.source) if name in names_given(statement)]
     defines = any(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in statements) or bool(
-        parse(cell.source) is None and re.search(rf"^\s*(?:def|class)\s+{re.escape(name)}\b", cell.source, flags=re.MULTILINE)
+        parse(cell.source) is None
+        and re.search(rf"^[ \t]*(?:def|class)[ \t]+{re.escape(name)}\b", cell.source, flags=re.MULTILINE)
     )
     claimed = name in _claims(cell)
     if not (defines or statements or claimed):

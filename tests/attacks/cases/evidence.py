@@ -55,6 +55,18 @@ publish({"runs": [{"arrays": {"result": encode(np.ones(np.shape(r.args[0])))}, "
          "points": 3, "score": 3.0, "passed": {"values": True}, "verdict": "Right."})
 """
 NANS = 'publish({"runs": [{"arrays": {"result": encode(np.full(np.shape(run.args[0]), np.nan))}} for run in asked()]})'
+NESTED = """
+import time
+kernel = get_ipython().kernel
+pack = kernel.session.pack
+message = kernel.session.msg("display_data", {}, parent=kernel.get_parent())
+nested = b"[" * DEPTH + b"]" * DEPTH
+content = b'{"metadata": {}, "transient": {}, "data": {"%s": %s}}' % (EVIDENCE_MIME.encode(), nested)
+parts = [pack(message["header"]), pack(message["parent_header"]), pack({}), content]
+frames = [b"display", b"<IDS|MSG>", kernel.session.sign(parts), *parts]
+kernel.iopub_thread.schedule(lambda: kernel.iopub_thread.socket.send_multipart(frames))
+time.sleep(0.3)
+"""
 COMPARE = """
 class Liar(np.ndarray):
     def __array_finalize__(self, other): pass
@@ -86,5 +98,6 @@ ATTACKS = [
     _published("evidence-broadcast", COMPARE),
     _published("evidence-updated", UPDATE),
     before("evidence-elsewhere", ELSEWHERE),
+    *(_published(f"evidence-nested{depth}", NESTED.replace("DEPTH", str(depth))) for depth in (300, 900, 100_000)),
     within("evidence-infinite", "return logits / 0.0"),
 ]

