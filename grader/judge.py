@@ -124,11 +124,11 @@ def matches(check: Check, judged: Judged) -> list[str]:
 
 
 def _shows(check: Check, judged: Judged, switches: Mapping[str, Any]) -> bool:
-    """Whether every part that failed shows what the oracle with these switches gives."""
-    failed = [case for case in judged.cases if case.part in judged.failed]
-    return not any(case.accept for case in failed) and all(
+    """Whether every part shows what the oracle with these switches gives, those that passed included."""
+    return not any(case.accept and case.part in judged.failed for case in judged.cases) and all(
         case.part in judged.received and check.close(judged.received[case.part], check.expected(case, **switches))
-        for case in failed
+        for case in judged.cases
+        if not case.accept
     )
 
 

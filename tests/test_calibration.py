@@ -9,6 +9,7 @@ from course import syllabus
 from grader import bars, calibrate, checks
 from grader.bars import Bar, Row
 from grader.checks.attention import train_unscrambler
+from grader.checks.classifiers import CHANCE
 from grader.checks.mlp import train_classifier
 from grader.errors import CheckError
 from grader.variants import vary
@@ -170,4 +171,4 @@ def test_an_oracle_earns_all_and_every_blind_guess_fails_on_accuracy():
     case = next(c for c in train_classifier.cases(np.random.default_rng(3)) if c.part == "accuracy")
     rng = np.random.default_rng(0)
     guesses = [case.accept.measure({"fresh": rng.normal(size=(train_classifier.JUDGED, 10))}) for _ in range(20)]
-    assert max(guesses) < train_classifier.CHANCE
+    assert max(guesses) < CHANCE

@@ -108,7 +108,8 @@ def trivial(run, kind, shape):
         return np.full(shape, 1 / (shape[-1] if shape else 1))
     if kind == "identity":
         return np.broadcast_to(np.eye(*shape[-2:]), shape) if len(shape) > 1 else np.ones(shape)
-    inputs = [x for x in [*run.args, *run.kwargs.values()] if np.shape(x) == shape and np.asarray(x).dtype.kind in "biuf"]
+    numbers = [x for x in [*run.args, *run.kwargs.values()] if isinstance(x, int | float | np.ndarray)]
+    inputs = [x for x in numbers if np.shape(x) == shape and np.asarray(x).dtype.kind in "biuf"]
     return np.asarray(inputs[0]) if inputs else np.zeros(shape)
 
 

@@ -69,10 +69,10 @@ def test_fortran_order_lists_and_other_precisions_are_read():
     assert verdict(evidence(*map(npy, arrays))).points == 8
 
 
-def test_a_known_mistake_is_named_only_if_every_failed_part_shows_it():
+def test_a_known_mistake_is_named_only_if_every_part_shows_it():
     tripled = [npy(1.5 * array) for array in RIGHT_ARRAYS]
     assert verdict(evidence(*tripled)).sentence == TRIPLED.sentence
-    assert verdict(evidence(tripled[0], npy(RIGHT_ARRAYS[1]))).sentence == TRIPLED.sentence
+    assert verdict(evidence(tripled[0], npy(RIGHT_ARRAYS[1]))).sentence != TRIPLED.sentence
     assert verdict(evidence(tripled[0], npy(np.zeros((4, 5))))).sentence != TRIPLED.sentence
 
 

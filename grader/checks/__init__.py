@@ -74,8 +74,8 @@ class Mistake:
     Args:
         sentence: What a student who made it reads: names the symptom and the cause, never an expected value.
         edits: How to make it from the reference.
-        switches: Keyword arguments of the oracle that reproduce it: the mistake matches when every part that failed
-            shows what this oracle gives.
+        switches: Keyword arguments of the oracle that reproduce it: the mistake matches when every part shows
+            what this oracle gives, those that passed included.
         matches: A predicate in place of `switches`.
     """
 

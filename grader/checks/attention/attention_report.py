@@ -54,9 +54,10 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call, axis: int = 1, log: str = "e", sign: int = -1, mean: bool = False, rescale: bool = False, keys: int | None = None
+    run: Call, axis: int = 1, log: str = "e", sign: int = -1, mean: bool = False, rescale: bool = False, square: bool = False
 ) -> Arrays:
-    weights = np.asarray(run.args[0], dtype=float)[:, :keys]
+    weights = np.asarray(run.args[0], dtype=float)
+    weights = weights[:, : len(weights)] if square else weights
     rows = weights if axis == 1 else weights.T
     kept = rows / rows.sum(axis=1, keepdims=True) if rescale else rows
     terms = [[w * np.log(w) if w > 0 else 0.0 for w in row] for row in kept]
@@ -109,7 +110,7 @@ CHECK = Check(
                 (ENTROPIES, ENTROPIES.replace("weights", "weights[:, : len(weights)]")),
                 ("ops.argmax(weights, axis=-1)", "ops.argmax(weights[:, : len(weights)], axis=-1)"),
             ),
-            switches={"keys": WIDE[0]},
+            switches={"square": True},
         ),
         Mistake(
             "The entropies are in bits: asked for are nats, with the natural logarithm.",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart, shows
+from grader.checks.matching import apart, shows
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

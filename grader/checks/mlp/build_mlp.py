@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Arrays, Case, Check, Judged, Mistake, ModelCall
-from grader.checks.mlp._shared import apart, only
+from grader.checks import Array, Case, Check, Judged, Mistake, ModelCall
+from grader.checks.classifiers import differ
+from grader.checks.matching import apart, only
 
 PARAMETERS, TRAINABLE = "parameters", "trainable"
 
@@ -29,18 +30,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("number of parameters", fresh, weight=0.5, of=(PARAMETERS, TRAINABLE), property=True),
         Case("initial weights", fresh, weight=0.5, property=True, accept=differ, shapes=shapes),
     ]
-
-
-def differ(arrays: Arrays) -> bool:
-    """Whether a fresh model's logits come from units that differ: all hidden units or all classes equal cannot do that.
-
-    Equal units give the classes one pattern over the rows, more or less of it each: beside their means, logits of rank 1.
-    """
-    logits = np.asarray(arrays["logits"], dtype=float)
-    if not np.abs(logits).max() < 1e6:  # NaN too
-        return False
-    first, second, *_ = np.linalg.svd(logits - logits.mean(axis=0), compute_uv=False)
-    return bool(second > 1e-3 * first > 0)
 
 
 def oracle(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.mlp._shared import got, not_finite, only
+from grader.checks.matching import got, not_finite, only
 
 ONE = "batch of one row"
 

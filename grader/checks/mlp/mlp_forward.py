@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart
+from grader.checks.matching import apart
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.mlp._shared import apart, got
+from grader.checks.matching import apart, got
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

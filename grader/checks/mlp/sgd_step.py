@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.mlp._shared import apart, only, shows
+from grader.checks.matching import apart, only, shows
 
 KEPT = "inputs left as they are"
 Shapes = dict[str, tuple[int, ...]]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.mlp._shared import apart, got, not_finite
+from grader.checks.matching import apart, got, not_finite
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.mlp._shared import got, only
+from grader.checks.matching import got, only
 
 ONE = "batch of one row"
 WIDE = -1

@@ -16,15 +16,14 @@ import numpy as np
 from course import data
 from grader.bars import Bar
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.checks.mlp._shared import only
+from grader.checks.classifiers import CHANCE, answers, are_logits, no_logits
+from grader.checks.matching import only
 
 LEAST_ACCURACY = 0.52
 TRAIN = JUDGED = 4000
 PROBES = 20
 BLOBS = 600
 OTHER = "other sizes"
-CHANCE = 0.2
-"""Above what guessing one of ten classes ever reaches on 4,000 samples."""
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -76,16 +75,6 @@ def oracle(run: Call) -> Array:
 # --- what accuracy cannot show ---
 
 
-def sums_to_one(z: Array) -> bool:
-    return bool(np.allclose(z.sum(axis=1), 1, atol=1e-3))
-
-
-def are_logits(arrays: Arrays) -> bool:
-    """Whether the outputs can be any number: finite, and not all of one kind as after softmax, sigmoid or ReLU."""
-    z = arrays["fresh"]
-    return bool(np.isfinite(z).all()) and bool((z < 0).any()) and not sums_to_one(z)
-
-
 def bends(arrays: Arrays) -> bool:
     """Whether the model is not affine. An affine map obeys f(a + b) = f(a) + f(b) - f(0)."""
     a, b, both, zero = (np.asarray(arrays[name], dtype=float) for name in ("a", "b", "a + b", "0"))
@@ -98,26 +87,13 @@ def bends(arrays: Arrays) -> bool:
 # --- known mistakes ---
 
 
-def received(judged: Judged) -> tuple[Array, float] | None:
-    """The logits of the fresh samples and their accuracy, or `None` if there are none that are numbers."""
-    arrays = judged.received.get("accuracy", {})
-    bar = next(case.accept for case in judged.cases if case.part == "accuracy")
-    if "fresh" not in arrays or not np.isfinite(arrays["fresh"]).all() or not isinstance(bar, Bar):
-        return None
-    return np.asarray(arrays["fresh"], dtype=float), bar.measure(arrays)
-
-
 def symptom(judged: Judged) -> str:
     """The one thing that the evidence shows first; "" for none."""
-    if (found := received(judged)) is None or not judged.failed:
+    if (found := answers(judged)) is None or not judged.failed:
         return ""
     z, accuracy = found
-    if np.ptp(z, axis=0).max() < 1e-6 * max(1.0, np.abs(z).max()):
-        return "constant"
-    if (z >= 0).all():
-        if sums_to_one(z):
-            return "probabilities"
-        return "sigmoid" if z.max() <= 1 else "relu"
+    if squeezed := no_logits(z):
+        return squeezed
     if "non-linearity" in judged.failed:
         return "linear"
     if accuracy < CHANCE:

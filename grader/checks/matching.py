@@ -1,4 +1,4 @@
-"""Matchers and inputs that several checks of this unit use."""
+"""Matchers and inputs that several checks use."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +29,19 @@ def shows(part: str, oracle: Callable[..., Any], name: str = "result", **switche
         expected = np.asarray(value[name] if isinstance(value, Mapping) else value)
         received = got(judged, part, name)
         return received.shape == expected.shape and np.allclose(received, expected, atol=1e-5, rtol=1e-5)
+
+    return match
+
+
+def has_shape(part: str, oracle: Callable[..., Array], **switches: Any) -> Callable[[Judged], bool]:
+    """A matcher: this part has the wrong shape, that of what the oracle gives with these switches.
+
+    Evidence of a wrong shape is never decoded, so its shape is all that is known of it.
+    """
+
+    def match(judged: Judged) -> bool:
+        run = next(case.run for case in judged.cases if case.part == part)
+        return judged.errors.get(part, "").endswith(f"received {oracle(run, **switches).shape}.")
 
     return match
 
