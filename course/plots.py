@@ -278,19 +278,37 @@ def images(x: Any, y: Any, alt: str | None = None) -> None:
     """Show the first image of each class, `x` being `(samples, pixels)` of square images, or `(samples, height, width)`."""
     x = _array(x)
     side = round(x[0].size ** 0.5)
-    _samples(x.reshape(len(x), side, side), y, lambda axis, sample: axis.imshow(sample, cmap="cividis"), "images", alt)
+    _samples(x.reshape(len(x), side, side), y, _draw_image, "images", alt)
+
+
+def feature_maps(maps: Any, alt: str | None = None) -> None:
+    """Show what each filter answers for one image, `maps` being `(height, width, filters)`."""
+    maps = _array(maps)
+    height, width, filters = maps.shape
+    figure = _grid({f"filter {number}": maps[:, :, number] for number in range(filters)}, _draw_image)
+    strongest = ", ".join(f"filter {n}: {maps[:, :, n].max():.3g}" for n in range(filters))
+    _show(figure, alt or f"{filters} feature maps of {height} by {width}. Largest in each: {strongest}.")
+
+
+def _draw_image(axis: Axes, image: Any) -> None:
+    axis.imshow(image, cmap="cividis")
+
+
+def _grid(panels: Mapping[str, Any], draw: Callable[[Axes, Any], Any]) -> Figure:
+    columns = min(5, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(1.3 * columns, 1.25 * lines), layout="constrained")
+    for number, (title, panel) in enumerate(panels.items(), 1):
+        axis = figure.add_subplot(lines, columns, number)
+        draw(axis, panel)
+        axis.set(title=title, xticks=[], yticks=[])
+    return figure
 
 
 def _samples(x: Any, y: Any, draw: Callable[[Axes, Any], Any], kind: str, alt: str | None) -> None:
     x, y = _array(x), _array(y).astype(int)
     labels = np.unique(y)
-    columns = min(5, len(labels))
-    lines = -(-len(labels) // columns)
-    figure = Figure(figsize=(1.3 * columns, 1.25 * lines), layout="constrained")
-    for number, label in enumerate(labels, 1):
-        axis = figure.add_subplot(lines, columns, number)
-        draw(axis, x[y == label][0])
-        axis.set(title=f"class {label}", xticks=[], yticks=[])
+    figure = _grid({f"class {label}": x[y == label][0] for label in labels}, draw)
     if kind == "signals":
         figure.supxlabel("position", fontsize=8)
         figure.supylabel("value", fontsize=8)

@@ -37,6 +37,27 @@ _ATTENTION = (
     "torch.nn.attention.flex_attention.flex_attention",
 )
 
+_CONVOLUTION = (
+    "keras.ops.conv",
+    "keras.ops.correlate",
+    "keras.ops.depthwise_conv",
+    "keras.ops.separable_conv",
+    "keras.ops.image.extract_patches",
+    "keras.layers.Conv1D",
+    "keras.layers.Conv2D",
+    "keras.layers.DepthwiseConv2D",
+    "keras.layers.SeparableConv2D",
+    "numpy.convolve",
+    "scipy.ndimage.convolve",
+    "scipy.signal.convolve2d",
+    "scipy.signal.correlate2d",
+    "scipy.signal.fftconvolve",
+    "tensorflow.nn.conv2d",
+    "tensorflow.nn.convolution",
+    "jax.lax.conv_general_dilated",
+    "torch.nn.functional.unfold",
+)
+
 UNITS = (
     Unit(
         "mlp",
@@ -104,6 +125,32 @@ UNITS = (
             "mlp_backward": ("jax.value_and_grad", "tensorflow.GradientTape", "torch.autograd.backward"),
             "sgd_step": ("keras.optimizers.SGD",),
             "momentum_step": ("keras.optimizers.SGD",),
+        },
+    ),
+    Unit(
+        "cnn",
+        "Convolutional networks",
+        minutes=90,
+        points=40,
+        off_limits={
+            "conv2d_single": _CONVOLUTION,
+            "conv2d": _CONVOLUTION,
+            "max_pool2d": (
+                "keras.ops.max_pool",
+                "keras.layers.MaxPooling1D",
+                "keras.layers.MaxPooling2D",
+                "keras.layers.MaxPool2D",
+                "jax.lax.reduce_window",
+                "scipy.ndimage.maximum_filter",
+                "tensorflow.nn.max_pool2d",
+            ),
+            "global_average_pool": (
+                "keras.ops.average_pool",
+                "keras.layers.AveragePooling2D",
+                "keras.layers.AvgPool2D",
+                "keras.layers.GlobalAveragePooling2D",
+                "keras.layers.GlobalAvgPool2D",
+            ),
         },
     ),
     Unit(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from grader.bars import Bar
-from grader.checks import Array, Arrays, Judged
+from grader.checks import Array, Arrays, Judged, Mistake
 
 CHANCE = 0.2
 """Above what guessing one of ten classes ever reaches on 4,000 samples."""
@@ -51,3 +53,38 @@ def answers(judged: Judged) -> tuple[Array, float] | None:
     if "fresh" not in arrays or not np.isfinite(arrays["fresh"]).all() or not isinstance(bar, Bar):
         return None
     return np.asarray(arrays["fresh"], dtype=float), bar.measure(arrays)
+
+
+ACTIVATED = {
+    "softmax": (
+        "probabilities",
+        "Every row of the output sums to 1: these are probabilities, where logits are asked for. Does the last layer have a "
+        "softmax? With a loss that has `from_logits=True`, softmax is even applied twice.",
+    ),
+    "relu": (
+        "relu",
+        "No output is ever negative: a ReLU on the last layer cuts off the logits of the classes that are ruled out.",
+    ),
+    "sigmoid": (
+        "sigmoid",
+        "Every output lies between 0 and 1, yet rows do not sum to 1: a sigmoid on the last layer squeezes the logits.",
+    ),
+}
+"""By activation of a last layer that should have none: what `no_logits` calls it, and the sentence."""
+
+
+def activated_outputs(output: str, symptom: Callable[[Judged], str]) -> tuple[Mistake, ...]:
+    """The mistakes of a last layer that should give logits and does not.
+
+    Args:
+        output: The layer's source in the reference, such as `"layers.Dense(classes)"`.
+        symptom: What the evidence shows first, in the words of `no_logits`.
+    """
+
+    def shows(name: str) -> Callable[[Judged], bool]:
+        return lambda judged: symptom(judged) == name
+
+    return tuple(
+        Mistake(sentence, edits=((output, f'{output[:-1]}, activation="{activation}")'),), matches=shows(name))
+        for activation, (name, sentence) in ACTIVATED.items()
+    )

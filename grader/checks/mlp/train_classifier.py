@@ -16,7 +16,7 @@ import numpy as np
 from course import data
 from grader.bars import Bar
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.checks.classifiers import CHANCE, answers, are_logits, no_logits
+from grader.checks.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits
 from grader.checks.matching import only
 
 LEAST_ACCURACY = 0.52
@@ -127,27 +127,12 @@ CHECK = Check(
     cases,
     oracle,
     mistakes=(
-        Mistake(
-            "Every row of the output sums to 1: these are probabilities, where logits are asked for. Does the last layer have "
-            "a softmax? With a loss that has `from_logits=True`, softmax is even applied twice.",
-            edits=((OUTPUT, 'layers.Dense(classes, activation="softmax")'),),
-            matches=shows("probabilities"),
-        ),
+        *activated_outputs(OUTPUT, symptom),
         Mistake(
             "The whole network is one affine map: f(a + b) = f(a) + f(b) - f(0) holds for it. Dense layers without an "
             "activation between them are no more than one.",
             edits=LINEAR,
             matches=shows("linear"),
-        ),
-        Mistake(
-            "No output is ever negative: a ReLU on the last layer cuts off the logits of the classes that are ruled out.",
-            edits=((OUTPUT, 'layers.Dense(classes, activation="relu")'),),
-            matches=shows("relu"),
-        ),
-        Mistake(
-            "Every output lies between 0 and 1, yet rows do not sum to 1: a sigmoid on the last layer squeezes the logits.",
-            edits=((OUTPUT, 'layers.Dense(classes, activation="sigmoid")'),),
-            matches=shows("sigmoid"),
         ),
         Mistake(
             "Every sample gets the same logits: units that start from weights of zero get no gradient, or all the same one.",

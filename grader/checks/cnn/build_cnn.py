@@ -1,0 +1,201 @@
+"""A small convolutional classifier: its logits with given weights, its number of parameters, and its initial weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from grader.checks import Array, Case, Check, Judged, Mistake, ModelCall
+from grader.checks.classifiers import differ
+from grader.checks.cnn._reference import convolve
+from grader.checks.matching import apart, only
+
+PARAMETERS, TRAINABLE = "parameters", "trainable"
+COUNT = "number of parameters"
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    size, channels, filters, classes = sizes = 12, 2, 3, 5  # a weight is known by its shape
+    while True:
+        weights = (
+            apart(rng, (3, 3, channels, filters), low=0.1, high=0.6),
+            apart(rng, (filters,), low=0.2, high=0.6),
+            apart(rng, (3, 3, filters, 2 * filters), low=0.1, high=0.6),
+            apart(rng, (2 * filters,), low=0.2, high=0.6),
+            apart(rng, (2 * filters, classes), low=0.5, high=1.5),
+            apart(rng, (classes,), low=0.3, high=1.0),
+        )
+        x = (2 * rng.normal(size=(7, size, size, channels))).astype("float32")
+        given = ModelCall(sizes, inputs={"logits": x}, weights=tuple(weight.astype("float32") for weight in weights))
+        if oracle(given)["logits"].min() < -0.3:  # so that a ReLU shows
+            break
+    fresh = ModelCall(sizes, inputs={"logits": x})
+    return [
+        Case("logits", given, weight=3, of=("logits",)),
+        Case(COUNT, fresh, weight=0.5, of=(PARAMETERS, TRAINABLE), property=True),
+        Case("initial weights", fresh, weight=0.5, property=True, accept=differ, shapes={"logits": (7, classes)}),
+    ]
+
+
+def oracle(
+    run: Any,
+    activation: str = "relu",
+    pooling: str = "largest",
+    padding: str = "same",
+    head: str = "mean",
+    output: str = "linear",
+    wider: int = 2,
+    biases: bool = True,
+) -> dict[str, Array]:
+    size, channels, filters, classes = run.args
+    second = wider * filters
+    features = second * (size // 4) ** 2 if head == "flat" else second
+    count = 9 * channels * filters + 9 * filters * second + features * classes + biases * (filters + second + classes)
+    evidence = {PARAMETERS: np.asarray(count), TRAINABLE: np.asarray(count)}
+    if not run.weights:
+        return evidence
+    kernel1, bias1, kernel2, bias2, kernel, bias = (np.asarray(weight, dtype=float) for weight in run.weights)
+    bends: dict[str, Callable[[Array], Array]] = {
+        "relu": lambda z: np.maximum(z, 0),
+        "tanh": np.tanh,
+        "linear": lambda z: z,
+    }
+
+    def pool(images: Array) -> Array:
+        if pooling == "none":
+            return images
+        windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), axis=(1, 2))[:, ::2, ::2]
+        return np.asarray(windows.max(axis=(-1, -2)) if pooling == "largest" else windows.mean(axis=(-1, -2)))
+
+    x = np.asarray(run.inputs["logits"], dtype=float)
+    for weights, shift in ((kernel1, bias1), (kernel2, bias2)):
+        x = pool(bends[activation](convolve(x, weights, shift, padding=padding)))
+    z = (x.max(axis=(1, 2)) if head == "max" else x.mean(axis=(1, 2))) @ kernel + bias
+    if output == "softmax":
+        z = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+    return evidence | {"logits": np.asarray(np.maximum(z, 0) if output == "relu" else z)}
+
+
+def counts(**switches: Any) -> Callable[[Judged], bool]:
+    """A matcher: the number of parameters is that of the oracle with these switches."""
+
+    def match(judged: Judged) -> bool:
+        case = next(case for case in judged.cases if case.part == COUNT)
+        received = judged.received.get(COUNT, {}).get(PARAMETERS)
+        return COUNT in judged.failed and received is not None and bool(received == oracle(case.run, **switches)[PARAMETERS])
+
+    return match
+
+
+FIRST = 'x = layers.Conv2D(filters, 3, padding="same", activation="relu")(inputs)'
+SECOND = 'x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu")(x)'
+POOL1, POOL2 = f"{FIRST}\n    x = layers.MaxPooling2D(2)(x)", f"{SECOND}\n    x = layers.MaxPooling2D(2)(x)"
+AVERAGE, OUTPUT = "layers.GlobalAveragePooling2D()(x)", "layers.Dense(n_classes)(x)"
+
+
+def _both(old: str, new: str) -> tuple[tuple[str, str], ...]:
+    return (FIRST, FIRST.replace(old, new)), (SECOND, SECOND.replace(old, new))
+
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.",
+            edits=((OUTPUT, 'layers.Dense(n_classes, activation="softmax")(x)'),),
+            switches={"output": "softmax"},
+        ),
+        Mistake(
+            "No output is negative: logits need both signs, so the last layer has no ReLU.",
+            edits=((OUTPUT, 'layers.Dense(n_classes, activation="relu")(x)'),),
+            switches={"output": "relu"},
+        ),
+        Mistake(
+            "The convolutions have no activation: without one, two of them in a row are no more than one.",
+            edits=_both(', activation="relu"', ""),
+            switches={"activation": "linear"},
+        ),
+        Mistake(
+            "The convolutions have a tanh: this exercise asks for ReLU.",
+            edits=_both("relu", "tanh"),
+            switches={"activation": "tanh"},
+        ),
+        Mistake(
+            'The images shrink at each convolution: `padding="same"` keeps their size.',
+            edits=_both('padding="same", ', ""),
+            switches={"padding": "valid"},
+        ),
+        Mistake(
+            "The windows are averaged: this exercise asks for max pooling after the convolutions.",
+            edits=tuple((pool, pool.replace("Max", "Average")) for pool in (POOL1, POOL2)),
+            switches={"pooling": "mean"},
+        ),
+        Mistake(
+            "There is no pooling after the convolutions: each halves the image.",
+            edits=((POOL1, FIRST), (POOL2, SECOND)),
+            switches={"pooling": "none"},
+        ),
+        Mistake(
+            "The head keeps each channel's largest number: this exercise asks for its average.",
+            edits=((AVERAGE, "layers.GlobalMaxPooling2D()(x)"),),
+            switches={"head": "max"},
+        ),
+        Mistake(
+            "There are too many parameters: the head flattens, so the dense layer has a weight for every pixel.",
+            edits=((AVERAGE, "layers.Flatten()(x)"),),
+            matches=counts(head="flat"),
+        ),
+        Mistake(
+            "There are too few parameters: the second convolution has twice as many filters as the first.",
+            edits=((SECOND, SECOND.replace("2 * ", "")),),
+            matches=counts(wider=1),
+        ),
+        Mistake(
+            "There are too few parameters: the layers lack their biases.",
+            edits=(*_both("3, padding", "3, use_bias=False, padding"), (OUTPUT, "layers.Dense(n_classes, use_bias=False)(x)")),
+            matches=counts(biases=False),
+        ),
+        Mistake(
+            "The filters of a new model are all equal, and what starts equal learns the same: let Keras draw the weights.",
+            edits=_both("3, padding", '3, kernel_initializer="ones", padding'),
+            matches=lambda judged: only("initial weights")(judged) and "initial weights" in judged.received,
+        ),
+    ),
+    alternatives=(
+        """
+def build_cnn(image_size, channels, filters, n_classes):
+    model = keras.Sequential([layers.Input((image_size, image_size, channels))])
+    for width in (filters, 2 * filters):
+        model.add(layers.Conv2D(width, (3, 3), padding="same", kernel_initializer="he_normal"))
+        model.add(layers.ReLU())
+        model.add(layers.MaxPool2D())
+    model.add(layers.GlobalAveragePooling2D())
+    model.add(layers.Dense(n_classes))
+    return model
+""",
+        """
+def build_cnn(image_size, channels, filters, n_classes):
+    class Classifier(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.score = layers.Dense(n_classes)
+            self.second = layers.Conv2D(2 * filters, 3, padding="same")
+            self.first = layers.Conv2D(filters, 3, padding="same")
+
+        def call(self, x):
+            for convolution in (self.first, self.second):
+                x = ops.max_pool(ops.relu(convolution(x)), 2, strides=2)
+            return self.score(ops.mean(x, axis=(1, 2)))
+
+    return Classifier()
+""",
+        # The largest of a window is the same before ReLU and after it.
+        tuple(
+            (pool, pool.replace(', activation="relu"', "").replace("MaxPooling2D(2)(x)", "ReLU()(layers.MaxPooling2D(2)(x))"))
+            for pool in (POOL1, POOL2)
+        ),
+    ),
+    # Two convolutions and a dense layer in float32, on numbers near 10.
+    atol=1e-4,
+)

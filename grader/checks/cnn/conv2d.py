@@ -1,0 +1,114 @@
+"""Convolution with channels: every size distinct, then a kernel whose axes could be swapped unseen, and one of one pixel."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.matching import apart, has_shape, shows
+
+SQUARE = "square kernel, as many filters as channels"
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(images: tuple[int, ...], kernel: tuple[int, ...]) -> Call:
+        arrays = apart(rng, images), apart(rng, kernel, high=1.0), apart(rng, kernel[-1:], low=0.5)
+        return Call(tuple(array.astype("float32") for array in arrays))
+
+    return [
+        Case("values", run((2, 5, 6, 3), (3, 2, 3, 4)), weight=3),
+        Case(SQUARE, run((1, 5, 6, 3), (2, 2, 3, 3))),
+        Case("kernel of one pixel", run((2, 3, 4, 3), (1, 1, 3, 2))),
+    ]
+
+
+def oracle(run: Call, kernel: str = "as it is", bias: str = "once", channels: str = "all", size: str = "right") -> Array:
+    images, weights, shift = (np.asarray(value, dtype=float) for value in run.args)
+    if kernel == "turned around":
+        weights = weights[::-1, ::-1]
+    elif kernel == "sides swapped":
+        weights = np.swapaxes(weights, 0, 1)
+    elif kernel == "channels swapped":
+        weights = np.swapaxes(weights, 2, 3)
+    if channels == "first":
+        images, weights = images[..., :1], weights[:, :, :1]
+    windows = np.lib.stride_tricks.sliding_window_view(images, weights.shape[:2], axis=(1, 2))
+    output = np.einsum("brcihw,hwio->brco", windows, weights)
+    if channels == "mean":
+        output = output / images.shape[-1]
+    shift = shift * {"once": 1, "missing": 0, "per weight": np.prod(weights.shape[:2])}[bias]
+    return np.asarray(output[:, :-1, :-1] + shift if size == "one short" else output + shift)
+
+
+PRODUCT, SEEN = "ops.matmul(seen, kernel[i, j])", "images[:, i : i + height, j : j + width, :]"
+HEIGHT, WIDTH = "images.shape[1] - kernel_height", "images.shape[2] - kernel_width"
+ADD, FIRST = "output = output + ops.matmul(seen, kernel[i, j])", "output = bias"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The bias is missing: each filter adds one number of its own.",
+            edits=((FIRST, "output = 0.0"),),
+            switches={"bias": "missing"},
+        ),
+        Mistake(
+            "The bias is added for every weight of the window: each result gets it once.",
+            edits=((FIRST, "output = 0.0"), (ADD, f"{ADD} + bias")),
+            switches={"bias": "per weight"},
+        ),
+        Mistake(
+            "The kernel is turned around: that is convolution in mathematics. Here it is laid on the image as it is.",
+            edits=((PRODUCT, "ops.matmul(seen, kernel[kernel_height - 1 - i, kernel_width - 1 - j])"),),
+            switches={"kernel": "turned around"},
+        ),
+        Mistake(
+            "Height and width of the kernel are swapped: its first axis goes down, its second to the right.",
+            edits=((PRODUCT, "ops.matmul(seen, kernel[j, i])"),),
+            matches=shows(SQUARE, oracle, kernel="sides swapped"),
+        ),
+        Mistake(
+            "Channels and filters are swapped: the kernel's third axis meets the image's channels, and filters come last.",
+            edits=((PRODUCT, "ops.matmul(seen, ops.transpose(kernel[i, j]))"),),
+            matches=shows(SQUARE, oracle, kernel="channels swapped"),
+        ),
+        Mistake(
+            "Only the first channel of the image counts: sum over all of them.",
+            edits=((SEEN, SEEN.replace(", :]", ", :1]")), (PRODUCT, "ops.matmul(seen, kernel[i, j][:1])")),
+            switches={"channels": "first"},
+        ),
+        Mistake(
+            "The channels are averaged: sum over them.",
+            edits=((PRODUCT, f"{PRODUCT} / images.shape[-1]"),),
+            switches={"channels": "mean"},
+        ),
+        Mistake(
+            "The last row and the last column of places are missing: a kernel as large as the image still has one place.",
+            edits=((f"height = {HEIGHT} + 1", f"height = {HEIGHT}"), (f"width = {WIDTH} + 1", f"width = {WIDTH}")),
+            matches=has_shape("values", oracle, size="one short"),
+        ),
+    ),
+    alternatives=(
+        ((PRODUCT, 'ops.einsum("brci,io->brco", seen, kernel[i, j])'),),
+        """
+def conv2d(images, kernel, bias):
+    images, kernel, bias = (ops.convert_to_numpy(value) for value in (images, kernel, bias))
+    windows = np.lib.stride_tricks.sliding_window_view(images, kernel.shape[:2], axis=(1, 2))
+    return np.einsum("brcihw,hwio->brco", windows, kernel) + bias
+""",
+        """
+def conv2d(images, kernel, bias):
+    m, n, channels, filters = kernel.shape
+    batch, height, width, _ = images.shape
+    rows = []
+    for r in range(height - m + 1):
+        row = []
+        for c in range(width - n + 1):
+            window = ops.reshape(images[:, r : r + m, c : c + n, :], (batch, m * n * channels))
+            row.append(ops.matmul(window, ops.reshape(kernel, (m * n * channels, filters))) + bias)
+        rows.append(ops.stack(row, axis=1))
+    return ops.stack(rows, axis=1)
+""",
+    ),
+    # Sums of up to 18 products, each of at most 2.
+    atol=2e-5,
+)

@@ -1,0 +1,116 @@
+"""Counting places: each of stride, padding and dilation on its own, then all of them, with pixels left over."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def draw(low: int, high: int) -> int:
+        return int(rng.integers(low, high + 1))
+
+    def run(stride: int = 1, padding: int = 0, dilation: int = 1, kernel_size: int = 3) -> Call:
+        places = draw(9, 40)
+        # One pixel short of another place, so that every way of rounding shows.
+        size = stride * places - 1 + dilation * (kernel_size - 1) + 1 - 2 * padding
+        return Call((size, kernel_size), {"stride": stride, "padding": padding, "dilation": dilation})
+
+    kernel_size = draw(3, 8)
+    return [
+        Case("size and kernel", Call((kernel_size + draw(10, 40), kernel_size))),
+        Case("stride", run(stride=draw(2, 4), kernel_size=draw(2, 5))),
+        Case("padding", run(padding=draw(2, 4), kernel_size=draw(3, 7))),
+        Case("dilation", run(dilation=draw(3, 5), kernel_size=draw(3, 5))),
+        Case("all together", run(draw(2, 3), draw(3, 5), draw(2, 3), draw(4, 5))),
+    ]
+
+
+def oracle(run: Call, way: str = "") -> Array:
+    size, kernel_size = run.args
+    stride, padding, dilation = (
+        run.kwargs.get(name, first) for name, first in (("stride", 1), ("padding", 0), ("dilation", 1))
+    )
+    sides = 1 if way == "one side" else 2
+    reach = {"no dilation": kernel_size, "dilated weights": dilation * kernel_size}.get(way, (kernel_size - 1) * dilation + 1)
+    room = size + sides * padding - reach
+    if way == "no stride":
+        return np.asarray(room + 1)
+    if way == "rounded up":
+        return np.asarray(np.ceil(room / stride) + 1)
+    if way == "not rounded":
+        return np.asarray(room / stride + 1)
+    if way == "same":
+        return np.asarray(np.ceil(size / stride))
+    places = sum(1 for _ in range(0, room + 1, stride))
+    return np.asarray(places - 1 if way == "gaps" else places)
+
+
+RETURN = "return (size + 2 * padding - reach) // stride + 1"
+REACH = "reach = dilation * (kernel_size - 1) + 1"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "One place is missing everywhere: a kernel as large as the image still has one place.",
+            edits=((RETURN, RETURN[:-4]),),
+            switches={"way": "gaps"},
+        ),
+        Mistake(
+            "The padding counts once: it is added at both ends.",
+            edits=((RETURN, RETURN.replace("2 * ", "")),),
+            switches={"way": "one side"},
+        ),
+        Mistake(
+            "There is a place too many with a stride: one that does not fit any more is dropped, so round down.",
+            edits=((RETURN, "return -(-(size + 2 * padding - reach) // stride) + 1"),),
+            switches={"way": "rounded up"},
+        ),
+        Mistake(
+            "A number of places is whole: round the division down, `//` does.",
+            edits=((RETURN, RETURN.replace("//", "/")),),
+            switches={"way": "not rounded"},
+        ),
+        Mistake(
+            "The stride is ignored: with a stride of 2 there are about half as many places.",
+            edits=((RETURN, RETURN.replace(" // stride", "")),),
+            switches={"way": "no stride"},
+        ),
+        Mistake(
+            "The dilation is ignored: it spreads the kernel's weights, so that the kernel reaches further.",
+            edits=((REACH, "reach = kernel_size"),),
+            switches={"way": "no dilation"},
+        ),
+        Mistake(
+            "The dilated kernel is too long: it has one gap less than it has weights.",
+            edits=((REACH, "reach = dilation * kernel_size"),),
+            switches={"way": "dilated weights"},
+        ),
+        Mistake(
+            'This is the size for `padding="same"`, whatever the padding is: here its amount is given.',
+            edits=((RETURN, "return -(-size // stride)"),),
+            switches={"way": "same"},
+        ),
+    ),
+    alternatives=(
+        """
+def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
+    return len(range(0, size + 2 * padding - dilation * (kernel_size - 1), stride))
+""",
+        """
+def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
+    return np.floor((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1)
+""",
+        """
+def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
+    first, places = -padding, 0
+    while first + dilation * (kernel_size - 1) < size + padding:
+        first, places = first + stride, places + 1
+    return places
+""",
+    ),
+    # Whole numbers: nothing between right and wrong.
+    atol=0.1,
+    rtol=0.0,
+)

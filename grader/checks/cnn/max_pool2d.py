@@ -1,0 +1,114 @@
+"""Max pooling: windows side by side, windows that overlap, pixels left over, and images without a positive number."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.matching import apart, has_shape
+
+NEGATIVE = "negative numbers"
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(images: tuple[int, ...], pool_size: int, stride: int, sign: int = 0) -> Call:
+        x = apart(rng, images)
+        return Call(((sign * np.abs(x) if sign else x).astype("float32"), pool_size, stride))
+
+    return [
+        Case("windows side by side", run((2, 4, 6, 3), 2, 2)),
+        Case("windows that overlap", run((1, 5, 6, 2), 3, 1)),
+        Case("pixels left over", run((2, 8, 6, 3), 3, 2)),
+        Case(NEGATIVE, run((1, 4, 6, 2), 2, 2, sign=-1)),
+    ]
+
+
+def oracle(run: Call, keep: str = "largest", stride: str = "right", channels: str = "apart") -> Array:
+    images, (pool_size, step) = np.asarray(run.args[0], dtype=float), run.args[1:]
+    step = {"right": step, "pool size": pool_size, "one": 1}[stride]
+    windows = np.lib.stride_tricks.sliding_window_view(images, (pool_size, pool_size), axis=(1, 2))[:, ::step, ::step]
+    kept: Array = {
+        "largest": windows.max(axis=(-1, -2)),
+        "mean": windows.mean(axis=(-1, -2)),
+        "smallest": windows.min(axis=(-1, -2)),
+        "from zero": windows.max(axis=(-1, -2), initial=0),
+        "first": windows[..., 0, 0],
+    }[keep]
+    return np.broadcast_to(kept.max(axis=-1, keepdims=True), kept.shape) if channels == "together" else kept
+
+
+RETURN = "return ops.max(ops.stack(entries), axis=0)"
+ROWS = "rows = (images.shape[1] - pool_size) // stride + 1"
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "These are the averages of the windows: keep the largest number.",
+            edits=((RETURN, "return ops.mean(ops.stack(entries), axis=0)"),),
+            switches={"keep": "mean"},
+        ),
+        Mistake(
+            "These are the smallest numbers of the windows: keep the largest.",
+            edits=((RETURN, "return ops.min(ops.stack(entries), axis=0)"),),
+            switches={"keep": "smallest"},
+        ),
+        Mistake(
+            "Each window keeps its upper left number, whatever the others are: keep the largest.",
+            edits=((RETURN, "return entries[0]"),),
+            switches={"keep": "first"},
+        ),
+        Mistake(
+            "The windows always lie side by side: they move by `stride`, which may be less than their size.",
+            edits=((ROWS, f"stride = pool_size\n    {ROWS}"),),
+            matches=has_shape("windows that overlap", oracle, stride="pool size"),
+        ),
+        Mistake(
+            "The windows move by one pixel, whatever the stride is.",
+            edits=((ROWS, f"stride = 1\n    {ROWS}"),),
+            matches=has_shape("windows side by side", oracle, stride="one"),
+        ),
+        Mistake(
+            "All channels have the same numbers: each channel is pooled by itself.",
+            edits=(
+                (
+                    RETURN,
+                    "pooled = ops.max(ops.stack(entries), axis=0)\n"
+                    "    return 0 * pooled + ops.max(pooled, axis=-1, keepdims=True)",
+                ),
+            ),
+            switches={"channels": "together"},
+        ),
+        Mistake(
+            "A window of negative numbers gives 0: start from one of its numbers, not from zero.",
+            edits=((RETURN, "return ops.maximum(ops.max(ops.stack(entries), axis=0), 0.0)"),),
+            switches={"keep": "from zero"},
+        ),
+    ),
+    alternatives=(
+        """
+def max_pool2d(images, pool_size, stride):
+    images = ops.convert_to_numpy(images)
+    windows = np.lib.stride_tricks.sliding_window_view(images, (pool_size, pool_size), axis=(1, 2))
+    return windows[:, ::stride, ::stride].max(axis=(-1, -2))
+""",
+        """
+def max_pool2d(images, pool_size, stride):
+    rows = []
+    for top in range(0, images.shape[1] - pool_size + 1, stride):
+        row = []
+        for left in range(0, images.shape[2] - pool_size + 1, stride):
+            row.append(ops.max(images[:, top : top + pool_size, left : left + pool_size, :], axis=(1, 2)))
+        rows.append(ops.stack(row, axis=1))
+    return ops.stack(rows, axis=1)
+""",
+        """
+def max_pool2d(images, pool_size, stride):
+    height, width = images.shape[1] - pool_size + 1, images.shape[2] - pool_size + 1
+    best = images[:, :height, :width]
+    for i in range(pool_size):
+        for j in range(pool_size):
+            best = ops.maximum(best, images[:, i : i + height, j : j + width])
+    return best[:, ::stride, ::stride]
+""",
+    ),
+)
