@@ -27,8 +27,8 @@ from attacks.classroom import HONEST, LIMITS, REPOSITORY, UNIT, Classroom
 from attacks.ordinary_user import as_ordinary_user
 from grader.kernels.sandbox import find_bubblewrap, is_root
 
-ALONE = ("network", "processes", "resources", "saved", "writing")
-"""Families whose harm to a class could not be told apart."""
+ALONE = ("network", "processes", "resources", "saved", "tampering", "writing")
+"""Families whose harm to a class could not be told apart, or one of which stops plain nbgrader for the others."""
 SECONDS = 120
 """For a container, and a quarter as much for each submission in it."""
 HERE = (REPOSITORY / "nbgrader_config.py").read_text() + "\nc = get_config()\n" + LIMITS
