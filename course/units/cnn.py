@@ -498,7 +498,7 @@ plots.feature_maps(first(ops.array(three))[0])
 # ## 8. Signals
 #
 # A convolution can slide along time as well. MNIST-1D has signals of 40 positions in ten classes; in the unit on dense
-# networks, the best that they reached was an accuracy of about 0.65. Each signal is one of ten shapes, somewhere, stretched and
+# networks, those reached an accuracy of a little over 0.6. Each signal is one of ten shapes, somewhere, stretched and
 # noisy: made for something that looks for a shape everywhere.
 
 # %%
@@ -540,7 +540,8 @@ assert score >= 0.8, (
 anyhow = np.random.default_rng(1).permutation(40)
 lost = train_signal_classifier(s_train[:, anyhow], t_train, seed=0)
 hits = ops.convert_to_numpy(lost(s_test[:, anyhow])).argmax(axis=-1) == t_test
-results = {"yours": score, "yours, shuffled": np.mean(hits), "dense layers": 0.62, "linear": 0.33}
+plain = fit_and_score(dense_network(), s_train, t_train, s_test, t_test)
+results = {"yours": score, "yours, shuffled": np.mean(hits), "dense": plain}
 plots.bars(
     results, ylabel="accuracy", title="MNIST-1D", reference=0.1, reference_label="guessing"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,22 @@ from grader.checks import Array, Arrays, Judged, Mistake
 
 CHANCE = 0.2
 """Above what guessing one of ten classes ever reaches on 4,000 samples."""
+
+
+COUNT = "number of parameters"
+"""The part that compares a model's size."""
+PARAMETERS, TRAINABLE = "parameters", "trainable"
+
+
+def counts(oracle: Callable[..., Arrays], **switches: Any) -> Callable[[Judged], bool]:
+    """A matcher: the number of parameters is that of the oracle with these switches."""
+
+    def match(judged: Judged) -> bool:
+        run = next(case.run for case in judged.cases if case.part == COUNT)
+        received = judged.received.get(COUNT, {}).get(PARAMETERS)
+        return COUNT in judged.failed and received is not None and bool(received == oracle(run, **switches)[PARAMETERS])
+
+    return match
 
 
 def differ(arrays: Arrays) -> bool:

@@ -5,13 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, Judged, Mistake, ModelCall
-from grader.checks.classifiers import differ
+from grader.checks import Array, Case, Check, Mistake, ModelCall
+from grader.checks.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
 from grader.checks.cnn._reference import convolve
 from grader.checks.matching import apart, only
-
-PARAMETERS, TRAINABLE = "parameters", "trainable"
-COUNT = "number of parameters"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -76,17 +73,6 @@ def oracle(
     return evidence | {"logits": np.asarray(np.maximum(z, 0) if output == "relu" else z)}
 
 
-def counts(**switches: Any) -> Callable[[Judged], bool]:
-    """A matcher: the number of parameters is that of the oracle with these switches."""
-
-    def match(judged: Judged) -> bool:
-        case = next(case for case in judged.cases if case.part == COUNT)
-        received = judged.received.get(COUNT, {}).get(PARAMETERS)
-        return COUNT in judged.failed and received is not None and bool(received == oracle(case.run, **switches)[PARAMETERS])
-
-    return match
-
-
 FIRST = 'x = layers.Conv2D(filters, 3, padding="same", activation="relu")(inputs)'
 SECOND = 'x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu")(x)'
 POOL1, POOL2 = f"{FIRST}\n    x = layers.MaxPooling2D(2)(x)", f"{SECOND}\n    x = layers.MaxPooling2D(2)(x)"
@@ -144,17 +130,17 @@ CHECK = Check(
         Mistake(
             "There are too many parameters: the head flattens, so the dense layer has a weight for every pixel.",
             edits=((AVERAGE, "layers.Flatten()(x)"),),
-            matches=counts(head="flat"),
+            matches=counts(oracle, head="flat"),
         ),
         Mistake(
             "There are too few parameters: the second convolution has twice as many filters as the first.",
             edits=((SECOND, SECOND.replace("2 * ", "")),),
-            matches=counts(wider=1),
+            matches=counts(oracle, wider=1),
         ),
         Mistake(
             "There are too few parameters: the layers lack their biases.",
             edits=(*_both("3, padding", "3, use_bias=False, padding"), (OUTPUT, "layers.Dense(n_classes, use_bias=False)(x)")),
-            matches=counts(biases=False),
+            matches=counts(oracle, biases=False),
         ),
         Mistake(
             "The filters of a new model are all equal, and what starts equal learns the same: let Keras draw the weights.",

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from grader.checks import Array, Case, Check, Judged, Mistake, ModelCall
-from grader.checks.classifiers import differ
+from grader.checks.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
 from grader.checks.matching import apart, only
-
-PARAMETERS, TRAINABLE = "parameters", "trainable"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -27,7 +25,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     shapes = {"logits": (9, classes)}
     return [
         Case("logits", given, weight=3, of=("logits",)),
-        Case("number of parameters", fresh, weight=0.5, of=(PARAMETERS, TRAINABLE), property=True),
+        Case(COUNT, fresh, weight=0.5, of=(PARAMETERS, TRAINABLE), property=True),
         Case("initial weights", fresh, weight=0.5, property=True, accept=differ, shapes=shapes),
     ]
 
@@ -54,21 +52,9 @@ def oracle(
     return evidence
 
 
-def counts(**switches: Any) -> Callable[[Judged], bool]:
-    """A matcher: the number of parameters is that of the oracle with these switches."""
-
-    def match(judged: Judged) -> bool:
-        part = "number of parameters"
-        case = next(case for case in judged.cases if case.part == part)
-        received = judged.received.get(part, {}).get(PARAMETERS)
-        return part in judged.failed and received is not None and bool(received == oracle(case.run, **switches)[PARAMETERS])
-
-    return match
-
-
 def frozen(judged: Judged) -> bool:
     """All parameters are there, but not all are trained."""
-    part = "number of parameters"
+    part = COUNT
     run: Any = next(case.run for case in judged.cases if case.part == part)
     count, received = oracle(run)[PARAMETERS], judged.received.get(part, {})
     return bool(received.get(PARAMETERS) == count and received.get(TRAINABLE, count) < count)
@@ -114,17 +100,17 @@ CHECK = Check(
         Mistake(
             "There are too many parameters: the model has a second hidden layer.",
             edits=((f"{HIDDEN}(inputs)", f'{HIDDEN}(layers.Dense(n_hidden, activation="relu")(inputs))'),),
-            matches=counts(layers=2),
+            matches=counts(oracle, layers=2),
         ),
         Mistake(
             "There are too few parameters: the hidden layer is missing, or the output does not come from it.",
             edits=((f"{OUTPUT}(hidden)", f"{OUTPUT}(inputs)"),),
-            matches=counts(layers=0),
+            matches=counts(oracle, layers=0),
         ),
         Mistake(
             "There are too few parameters: the dense layers lack their biases.",
             edits=((HIDDEN, HIDDEN[:-1] + ", use_bias=False)"), (OUTPUT, OUTPUT[:-1] + ", use_bias=False)")),
-            matches=counts(biases=False),
+            matches=counts(oracle, biases=False),
         ),
         Mistake(
             "Large numbers are cut off in the hidden layer: ReLU has no upper limit.",
