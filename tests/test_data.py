@@ -10,6 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from course import data
+from course.data import pictures, signals
 
 REAL = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -49,8 +50,8 @@ def test_clean_curves_that_start_at_once_are_told_apart_by_their_class_means():
 
 
 def test_smooth_noise_keeps_a_constant_and_mixes_neighbours_only():
-    np.testing.assert_allclose(data._smooth(np.full((2, 40), 3.0), 1.4), 3.0)
-    impulse = data._smooth(np.eye(40)[20:21], 1.4)
+    np.testing.assert_allclose(signals._smooth(np.full((2, 40), 3.0), 1.4), 3.0)
+    impulse = signals._smooth(np.eye(40)[20:21], 1.4)
     assert impulse.argmax() == 20
     assert (impulse[0, :15] == 0).all()
 
@@ -136,7 +137,7 @@ def test_fashion_mnist_is_taken_when_the_hashes_agree(monkeypatch, tmp_path):
     files = {name: idx(array) for name, array in SMALL.items()}
     serve(monkeypatch, tmp_path, files)
     hashes = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(data, "FASHION_MNIST_MD5", hashes)
+    monkeypatch.setattr(pictures, "FASHION_MNIST_MD5", hashes)
     (x, y), (x_test, y_test) = data.images("fashion_mnist")
     np.testing.assert_allclose(x, SMALL["train-images-idx3-ubyte.gz"] / 255, rtol=1e-6)
     assert (y.tolist(), x_test.max(), y_test.tolist()) == ([1, 2, 0], 1.0, [9])
@@ -165,18 +166,45 @@ def test_a_file_that_is_no_idx_file_is_refused(tmp_path, content, complaint):
     file = tmp_path / "x.gz"
     file.write_bytes(gzip.compress(content))
     with pytest.raises(ValueError, match=complaint):
-        data.read_idx(file)
+        pictures.read_idx(file)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real MNIST test files are not here")
 def test_real_mnist_test_files_are_read():
-    pixels = data.read_idx(REAL / "t10k-images-idx3-ubyte.gz")
-    labels = data.read_idx(REAL / "t10k-labels-idx1-ubyte.gz")
+    pixels = pictures.read_idx(REAL / "t10k-images-idx3-ubyte.gz")
+    labels = pictures.read_idx(REAL / "t10k-labels-idx1-ubyte.gz")
     assert (pixels.shape, labels.shape) == ((10000, 28, 28), (10000,))
     assert np.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert data._scaled(pixels).max() == 1
+    assert pictures._scaled(pixels).max() == 1
     # Digits differ more between classes than within: nearest mean is far better than chance, so pixels and labels agree.
     means = np.stack([pixels[:5000][labels[:5000] == digit].mean(axis=0) for digit in range(10)]).reshape(10, -1)
     rows = pixels[5000:].reshape(5000, -1).astype(float)
     distance = (means**2).sum(axis=1) - 2 * rows @ means.T
     assert (distance.argmin(axis=1) == labels[5000:]).mean() > 0.75
+
+
+# --- series ---
+
+
+def test_sunspots_are_the_published_ones():
+    years, numbers = data.sunspots()
+    assert (len(years), years[0], years[-1]) == (309, 1700, 2008)
+    assert (numbers[0], numbers[-1], numbers.max()) == (5, np.float32(2.9), np.float32(190.2))
+    # Yule's model on these very numbers, as statsmodels fits it: c = 14.9071, weights 1.3918 and -0.6903.
+    lags = np.stack([np.ones(307), numbers[1:-1], numbers[:-2]], axis=1)
+    np.testing.assert_allclose(np.linalg.lstsq(lags, numbers[2:])[0], [14.9071, 1.3918, -0.6903], atol=1e-4)
+
+
+def test_cycles_have_the_scale_and_the_best_forecast_that_they_say():
+    x, best = data.cycles(4000, 30, np.random.default_rng(0), period=9, damping=0.9)
+    assert (x.shape, x.dtype, best.shape, best.dtype) == ((4000, 30), np.float32, (4000, 30), np.float32)
+    assert abs(x.mean()) < 0.05
+    assert abs(x.std() - 1) < 0.02
+    assert np.isnan(best[:, :2]).all()
+    # Least squares on many samples finds nothing better, and what is left is noise that the past does not explain.
+    left = (x - best)[:, 2:]
+    lags = np.stack([x[:, 1:-1].ravel(), x[:, :-2].ravel()], axis=1)
+    weights = np.linalg.lstsq(lags, x[:, 2:].ravel())[0]
+    np.testing.assert_allclose(weights, [1.8 * np.cos(2 * np.pi / 9), -0.81], atol=0.01)
+    assert abs(np.corrcoef(left.ravel(), lags[:, 0])[0, 1]) < 0.01
+    assert abs(np.corrcoef(left[:, 1:].ravel(), left[:, :-1].ravel())[0, 1]) < 0.01

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from course import data
+from course.data.signals import LENGTH
 from grader.bars import Bar
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.checks.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits
@@ -27,7 +28,7 @@ OTHER = "other sizes"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    names, order = rng.permutation(10), rng.permutation(data.LENGTH)
+    names, order = rng.permutation(10), rng.permutation(LENGTH)
 
     def draw(samples: int) -> tuple[Array, Array]:
         digits = rng.permutation(np.arange(samples) % 10)

@@ -1,0 +1,13 @@
+"""Data sets: small ones that are made here or lie in scikit-learn, and real downloads that are checked by their hashes.
+
+Loaders return `(x_train, y_train), (x_test, y_test)`, as those of Keras do; generators take a seed or a NumPy generator.
+Nothing here needs a network except the sources that say so.
+"""
+
+from course.data.pictures import digits, images
+from course.data.sequences import scrambled
+from course.data.series import cycles, sunspots
+from course.data.signals import mnist1d, mnist1d_curves
+from course.data.split import DownloadError
+
+__all__ = ["DownloadError", "cycles", "digits", "images", "mnist1d", "mnist1d_curves", "scrambled", "sunspots"]
