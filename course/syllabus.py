@@ -37,6 +37,20 @@ _ATTENTION = (
     "torch.nn.attention.flex_attention.flex_attention",
 )
 
+_AUTODIFF = ("jax.value_and_grad", "tensorflow.GradientTape", "torch.autograd.backward")
+
+_RECURRENT = (
+    "keras.layers.RNN",
+    "keras.layers.SimpleRNN",
+    "keras.layers.SimpleRNNCell",
+    "keras.layers.LSTM",
+    "keras.layers.LSTMCell",
+    "keras.layers.GRU",
+    "keras.layers.GRUCell",
+    "torch.nn.RNNCell",
+    "torch.nn.LSTM",
+)
+
 _CONVOLUTION = (
     "keras.ops.conv",
     "keras.ops.correlate",
@@ -122,7 +136,7 @@ UNITS = (
                 "torch.nn.functional.nll_loss",
             ),
             "mlp_forward": ("keras.layers.Dense", "keras.layers.EinsumDense"),
-            "mlp_backward": ("jax.value_and_grad", "tensorflow.GradientTape", "torch.autograd.backward"),
+            "mlp_backward": _AUTODIFF,
             "sgd_step": ("keras.optimizers.SGD",),
             "momentum_step": ("keras.optimizers.SGD",),
         },
@@ -151,6 +165,20 @@ UNITS = (
                 "keras.layers.GlobalAveragePooling2D",
                 "keras.layers.GlobalAvgPool2D",
             ),
+        },
+    ),
+    Unit(
+        "rnn",
+        "Recurrent networks",
+        minutes=90,
+        points=40,
+        off_limits={
+            "rnn_step": _RECURRENT,
+            "rnn_forward": _RECURRENT,
+            "bptt": _AUTODIFF,
+            "state_sensitivities": _AUTODIFF,
+            "lstm_step": _RECURRENT,
+            "gru_step": _RECURRENT,
         },
     ),
     Unit(

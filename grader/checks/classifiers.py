@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from grader.bars import Bar
-from grader.checks import Array, Arrays, Judged, Mistake
+from grader.checks import Array, Arrays, Edits, Judged, Mistake
 
 CHANCE = 0.2
 """Above what guessing one of ten classes ever reaches on 4,000 samples."""
@@ -72,6 +72,23 @@ def answers(judged: Judged) -> tuple[Array, float] | None:
     return np.asarray(arrays["fresh"], dtype=float), bar.measure(arrays)
 
 
+def symptom(judged: Judged, too_low: Callable[[float], str] = lambda accuracy: "undertrained") -> str:
+    """The one thing that the evidence of a trained classifier shows first; "" for none.
+
+    Args:
+        judged: What was judged.
+        too_low: What an accuracy under the bar, but better than guessing, is called.
+    """
+    if (found := answers(judged)) is None or not judged.failed:
+        return ""
+    z, accuracy = found
+    if squeezed := no_logits(z):
+        return squeezed
+    if accuracy < CHANCE:
+        return "untrained"
+    return too_low(accuracy) if "accuracy" in judged.failed else ""
+
+
 ACTIVATED = {
     "softmax": (
         "probabilities",
@@ -104,4 +121,13 @@ def activated_outputs(output: str, symptom: Callable[[Judged], str]) -> tuple[Mi
     return tuple(
         Mistake(sentence, edits=((output, f'{output[:-1]}, activation="{activation}")'),), matches=shows(name))
         for activation, (name, sentence) in ACTIVATED.items()
+    )
+
+
+def untrained(edits: Edits, symptom: Callable[[Judged], str]) -> Mistake:
+    """The mistake of a model that was never fitted, made by these edits."""
+    return Mistake(
+        "The model does no better than guessing: has it been fitted, and does the loss know that it gets logits?",
+        edits=edits,
+        matches=lambda judged: symptom(judged) == "untrained",
     )

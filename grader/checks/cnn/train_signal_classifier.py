@@ -15,8 +15,8 @@ import numpy as np
 
 from course import data
 from grader.bars import Bar
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.checks.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits
+from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.checks.classifiers import activated_outputs, are_logits, untrained
 from grader.checks.matching import only
 
 LEAST_ACCURACY = 0.8
@@ -70,17 +70,7 @@ def oracle(run: Call) -> Array:
 
 
 def symptom(judged: Judged) -> str:
-    """The one thing that the evidence shows first; "" for none."""
-    if (found := answers(judged)) is None or not judged.failed:
-        return ""
-    z, accuracy = found
-    if squeezed := no_logits(z):
-        return squeezed
-    if accuracy < CHANCE:
-        return "untrained"
-    if "accuracy" not in judged.failed:
-        return ""
-    return "no neighbours" if accuracy > WITHOUT_NEIGHBOURS else "undertrained"
+    return classifiers.symptom(judged, lambda accuracy: "no neighbours" if accuracy > WITHOUT_NEIGHBOURS else "undertrained")
 
 
 def shows(name: str) -> Callable[[Judged], bool]:
@@ -128,11 +118,7 @@ CHECK = Check(
             edits=CHANNELS,
             matches=shows("no neighbours"),
         ),
-        Mistake(
-            "The model does no better than guessing: has it been fitted, and does the loss know that it gets logits?",
-            edits=UNTRAINED,
-            matches=shows("untrained"),
-        ),
+        untrained(UNTRAINED, symptom),
         Mistake(
             "The model has learned something, but too little: train longer, with a larger learning rate or more filters.",
             edits=ONE_EPOCH,

@@ -17,7 +17,7 @@ from course import data
 from course.data.signals import LENGTH
 from grader.bars import Bar
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.checks.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits
+from grader.checks.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits, untrained
 from grader.checks.matching import only
 
 LEAST_ACCURACY = 0.52
@@ -140,11 +140,7 @@ CHECK = Check(
             edits=ZERO,
             matches=shows("constant"),
         ),
-        Mistake(
-            "The model does no better than guessing: has it been fitted, and does the loss know that it gets logits?",
-            edits=UNTRAINED,
-            matches=shows("untrained"),
-        ),
+        untrained(UNTRAINED, symptom),
         Mistake(
             "The model has learned something, but too little: train longer, with a larger learning rate or more hidden units.",
             edits=(("epochs=20", "epochs=1"), ("Adam(0.01)", "Adam(0.001)")),

@@ -1,0 +1,115 @@
+"""Counting recurrent layers: each cell in both conventions, with numbers of inputs and units that are drawn."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(cell: str, framework: str | None = None) -> Call:
+        sizes = int(rng.integers(5, 40)), int(rng.integers(41, 90))
+        return Call((cell, *sizes), {"framework": framework} if framework else {})
+
+    return [
+        *(Case(name, run(cell)) for cell, name in (("rnn", "simple layer"), ("lstm", "LSTM"), ("gru", "GRU"))),
+        *(Case(f"{name} of PyTorch", run(cell, "torch")) for cell, name in (("rnn", "simple layer"), ("lstm", "LSTM"))),
+        Case("GRU of PyTorch", run("gru", "torch")),
+    ]
+
+
+def oracle(
+    run: Call,
+    biases: str = "right",
+    lstm: int = 4,
+    gru: int = 3,
+    gates: bool = True,
+    recurrent: str = "right",
+    reads: str = "all",
+) -> Array:
+    cell, inputs, units = run.args
+    torch = run.kwargs.get("framework") == "torch"
+    blocks = {"rnn": 1, "lstm": lstm, "gru": gru}[cell] if gates else 1
+    number = {
+        "right": 2 if torch or cell == "gru" else 1,
+        "one": 1,
+        "missing": 0,
+        "two in PyTorch": 2 if torch else 1,
+        "GRU": 2 if cell == "gru" else 1,
+    }[biases]
+    size = {"right": units * units, "missing": 0, "diagonal": units}[recurrent]
+    return np.asarray(blocks * (inputs * units + size + number * units))
+
+
+COUNT = "return blocks * ((inputs + units) * units + biases * units)"
+BIASES = 'biases = 2 if framework == "torch" or cell == "gru" else 1'
+BLOCKS = '{"rnn": 1, "gru": 3, "lstm": 4}[cell]'
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "PyTorch is counted like Keras: it has two biases everywhere, one for the input's sum and one for the state's.",
+            edits=((BIASES, 'biases = 2 if cell == "gru" else 1'),),
+            switches={"biases": "GRU"},
+        ),
+        Mistake(
+            "The GRU of Keras lacks its second bias: the state's sum has one of its own, because the reset gate multiplies it.",
+            edits=((BIASES, 'biases = 2 if framework == "torch" else 1'),),
+            switches={"biases": "two in PyTorch"},
+        ),
+        Mistake(
+            "There is one bias per block in this count, whatever the cell and the framework: see the docstring.",
+            edits=((BIASES, "biases = 1"),),
+            switches={"biases": "one"},
+        ),
+        Mistake(
+            "The biases are missing: each gate, and the candidate, has one or two per unit.",
+            edits=((COUNT, "return blocks * (inputs + units) * units"),),
+            switches={"biases": "missing"},
+        ),
+        Mistake(
+            "The recurrent kernels are missing: each unit reads the whole old state, units × units weights per block.",
+            edits=((COUNT, "return blocks * (inputs * units + biases * units)"),),
+            switches={"recurrent": "missing"},
+        ),
+        Mistake(
+            "A unit reads only its own old state in this count: it reads all of them, units × units weights per block.",
+            edits=((COUNT, "return blocks * (inputs * units + units + biases * units)"),),
+            switches={"recurrent": "diagonal"},
+        ),
+        Mistake(
+            "The candidates are missing: they have weights like a gate, so an LSTM has four blocks and a GRU three.",
+            edits=((BLOCKS, '{"rnn": 1, "gru": 2, "lstm": 3}[cell]'),),
+            switches={"lstm": 3, "gru": 2},
+        ),
+        Mistake(
+            "All cells count the same here: each gate, and the candidate, has weights of its own.",
+            edits=((BLOCKS, "1"),),
+            switches={"gates": False},
+        ),
+    ),
+    alternatives=(
+        """
+def count_recurrent_params(cell, inputs, units, framework="keras"):
+    layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](units)
+    layer.build((None, None, inputs))
+    missing = 0 if framework == "keras" or cell == "gru" else layer.cell.bias.shape[0]
+    return layer.count_params() + missing
+""",
+        """
+def count_recurrent_params(cell, inputs, units, framework="keras"):
+    one = inputs * units + units**2 + units
+    if framework == "torch":
+        one = one + units
+    if cell == "lstm":
+        return 4.0 * one
+    if cell == "gru":
+        return 3.0 * (one + units * (framework == "keras"))
+    return float(one)
+""",
+    ),
+    # Whole numbers: nothing between right and wrong.
+    atol=0.1,
+    rtol=0.0,
+)

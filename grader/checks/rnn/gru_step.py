@@ -1,0 +1,136 @@
+"""One step of a GRU as Keras defines it: sizes that differ, gates near their ends, and a single sequence."""
+
+import numpy as np
+
+from grader.checks import Array, Call, Case, Check, Mistake
+from grader.checks.matching import apart
+from grader.checks.rnn._reference import sigmoid
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    def run(batch: int, inputs: int, units: int, size: float = 0.9) -> Call:
+        arrays = (
+            apart(rng, (batch, inputs)),
+            apart(rng, (batch, units), low=0.3, high=0.9),
+            apart(rng, (inputs, 3 * units), high=size),
+            apart(rng, (units, 3 * units), low=0.3, high=size),
+            apart(rng, (2, 3 * units), low=0.3, high=0.9),
+        )
+        return Call(tuple(array.astype("float32") for array in arrays))
+
+    return [
+        Case("values", run(4, 2, 3), weight=3),
+        Case("large weights", run(3, 2, 4, size=2.0)),
+        Case("batch of one", run(1, 3, 2)),
+    ]
+
+
+def oracle(run: Call, order: str = "urc", keeps: str = "update", reset: str = "after", biases: str = "both") -> Array:
+    x, state, kernel, recurrent_kernel, shifts = (np.asarray(value, dtype=float) for value in run.args)
+    if biases != "both":
+        shifts = shifts * {"input": np.array([[1.0], [0.0]]), "none": np.zeros((2, 1))}[biases]
+    seen = dict(zip(order, np.split(x @ kernel + shifts[0], 3, axis=-1), strict=True))
+    kept = dict(zip(order, np.split(state @ recurrent_kernel + shifts[1], 3, axis=-1), strict=True))
+    update, reset_gate = sigmoid(seen["u"] + kept["u"]), sigmoid(seen["r"] + kept["r"])
+    if reset == "before":
+        block = order.index("c") * state.shape[-1] + np.arange(state.shape[-1])
+        inner = seen["c"] + (reset_gate * state) @ recurrent_kernel[:, block] + shifts[1, block]
+    else:
+        inner = {
+            "after": seen["c"] + reset_gate * kept["c"],
+            "whole": reset_gate * (seen["c"] + kept["c"]),
+            "missing": seen["c"] + kept["c"],
+        }[reset]
+    candidate = np.tanh(inner)
+    return np.asarray(
+        update * state + (1 - update) * candidate if keeps == "update" else (1 - update) * state + update * candidate
+    )
+
+
+CANDIDATE = "candidate = ops.tanh(x_candidate + ops.sigmoid(x_reset + s_reset) * s_candidate)"
+RETURN = "return update * state + (1 - update) * candidate"
+INPUT, STATE = "ops.matmul(x, kernel) + bias[0]", "ops.matmul(state, recurrent_kernel) + bias[1]"
+NAMES = ("x_update, x_reset, x_candidate", "s_update, s_reset, s_candidate")
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        Mistake(
+            "The update gate works the wrong way round: here it says how much of the old state stays.",
+            edits=((RETURN, "return (1 - update) * state + update * candidate"),),
+            switches={"keeps": "the rest"},
+        ),
+        Mistake(
+            "Update and reset gate are swapped: Keras has the update gate first, PyTorch the reset gate.",
+            edits=((NAMES[0], "x_reset, x_update, x_candidate"), (NAMES[1], "s_reset, s_update, s_candidate")),
+            switches={"order": "ruc"},
+        ),
+        Mistake(
+            "The reset gate multiplies the state before the product: in this variant it multiplies the state's sum.",
+            edits=(
+                (
+                    CANDIDATE,
+                    "units = state.shape[-1]\n"
+                    "    s_candidate = ops.matmul(ops.sigmoid(x_reset + s_reset) * state, recurrent_kernel[:, 2 * units :])\n"
+                    "    candidate = ops.tanh(x_candidate + s_candidate + bias[1, 2 * units :])",
+                ),
+            ),
+            switches={"reset": "before"},
+        ),
+        Mistake(
+            "The reset gate multiplies the input's sum, too: it can only shut out the old state.",
+            edits=((CANDIDATE, "candidate = ops.tanh(ops.sigmoid(x_reset + s_reset) * (x_candidate + s_candidate))"),),
+            switches={"reset": "whole"},
+        ),
+        Mistake(
+            "The reset gate is missing: it multiplies the state's sum in the candidate.",
+            edits=((CANDIDATE, "candidate = ops.tanh(x_candidate + s_candidate)"),),
+            switches={"reset": "missing"},
+        ),
+        Mistake(
+            "The second row of biases is missing: it belongs to the state's sum.",
+            edits=((STATE, "ops.matmul(state, recurrent_kernel)"),),
+            switches={"biases": "input"},
+        ),
+        Mistake(
+            "The biases are missing in both sums.",
+            edits=((INPUT, "ops.matmul(x, kernel)"), (STATE, "ops.matmul(state, recurrent_kernel)")),
+            switches={"biases": "none"},
+        ),
+    ),
+    alternatives=(
+        """
+def gru_step(x, state, kernel, recurrent_kernel, bias):
+    units = state.shape[-1]
+    seen = ops.reshape(x @ kernel + bias[0], (-1, 3, units))
+    kept = ops.reshape(state @ recurrent_kernel + bias[1], (-1, 3, units))
+    gates = ops.sigmoid(seen[:, :2] + kept[:, :2])
+    candidate = ops.tanh(seen[:, 2] + gates[:, 1] * kept[:, 2])
+    return candidate + gates[:, 0] * (state - candidate)
+""",
+        """
+def gru_step(x, state, kernel, recurrent_kernel, bias):
+    units = state.shape[-1]
+
+    def block(number):
+        columns = slice(number * units, (number + 1) * units)
+        return x @ kernel[:, columns] + bias[0, columns], state @ recurrent_kernel[:, columns] + bias[1, columns]
+
+    z = ops.sigmoid(sum(block(0)))
+    r = ops.sigmoid(sum(block(1)))
+    seen, kept = block(2)
+    return (1 - z) * ops.tanh(seen + r * kept) + z * state
+""",
+        """
+def gru_step(x, state, kernel, recurrent_kernel, bias):
+    x, state, kernel, recurrent_kernel, bias = (
+        ops.convert_to_numpy(a).astype("float64") for a in (x, state, kernel, recurrent_kernel, bias)
+    )
+    xz, xr, xc = np.split(x @ kernel + bias[0], 3, axis=1)
+    hz, hr, hc = np.split(state @ recurrent_kernel + bias[1], 3, axis=1)
+    z, r = (1 / (1 + np.exp(-total)) for total in (xz + hz, xr + hr))
+    return (z * state + (1 - z) * np.tanh(xc + r * hc)).tolist()
+""",
+    ),
+)
