@@ -135,10 +135,9 @@ assert np.allclose(outputs[0, 2], [-0.7762, 0.2492], atol=1e-3), (
 once = np.zeros((1, 20, 1), dtype="float32")
 once[0, 0] = 1
 left = {}
+one, zero = ops.ones((1, 1)), ops.zeros((1,))
 for size in (0.5, 0.9, 1.1):
-    weights = [np.full(shape, size, "float32") for shape in ((1, 1), (1, 1))]
-    weights[0][:] = 1
-    _, states = rnn_forward(once, *weights, np.zeros(1, "float32"), np.ones((1, 1), "float32"), np.zeros(1, "float32"))
+    _, states = rnn_forward(ops.array(once), one, size * one, zero, one, zero)
     left[f"W = {size}"] = ops.convert_to_numpy(states)[0, :, 0]
 plots.curves(left, xlabel="step", ylabel="state")
 
@@ -286,11 +285,11 @@ plots.curves(fading, xlabel="step", ylabel="norm of ∂s_t / ∂s_0", log=True)
 half, one = ops.full((1, 4), 0.5), ops.ones((1, 1))
 hidden, cell = (float(a[0, 0]) for a in lstm_step(one, 0.5 * one, one, half, half, ops.zeros((4,))))
 assert abs(cell - 1.1405) > 1e-3, "the cell is 1.1405: does the candidate go through a sigmoid?"
-assert abs(hidden - 0.7543) > 1e-3, "the hidden state is 0.7543: the cell goes through tanh before it is shown."
+assert abs(hidden - 0.7543) > 1e-3, "hidden is 0.7543: the cell goes through tanh before it is shown."
 assert abs(cell - 1.1106) < 1e-3, f"the cell is {cell:.4f}, expected 1.1106 as above."
 assert abs(hidden - 0.5462) < 1e-3, f"the hidden state is {hidden:.4f}, expected 0.5462 as above."
-blocks = ops.array([0.1, 0.9, 0.5, 0.3])  # i, f, g, o
-hidden, cell = (float(a[0, 0]) for a in lstm_step(one, 0.5 * one, one, blocks[None], blocks[None], ops.zeros((4,))))
+blocks = ops.array([[0.1, 0.9, 0.5, 0.3]])  # i, f, g, o
+cell = float(lstm_step(one, 0.5 * one, one, blocks, blocks, ops.zeros((4,)))[1][0, 0])
 assert abs(cell - 1.0418) > 1e-3, "input gate and forget gate are swapped."
 assert abs(cell - 1.0209) > 1e-3, "candidate and output gate are swapped: the order is i, f, g, o."
 assert abs(cell - 1.1355) < 1e-3, f"with weights that differ the cell is {cell:.4f}, expected 1.1355."
@@ -369,8 +368,9 @@ assert abs(new - 0.8785) < 1e-3, f"with weights that differ the new state is {ne
 # %% exercise="count_recurrent_params"
 
 # %% check="count_recurrent_params" points=2
-for cell, layer, expected in (("rnn", layers.SimpleRNN, 24_704), ("lstm", layers.LSTM, 98_816), ("gru", layers.GRU, 74_496)):
-    built = layer(128)
+counts = {"rnn": 24_704, "lstm": 98_816, "gru": 74_496}
+for cell, expected in counts.items():
+    built = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](128)
     built.build((None, None, 64))
     assert built.count_params() == expected, "this version of Keras counts in another way."
     counted = count_recurrent_params(cell, 64, 128)
@@ -559,7 +559,9 @@ def error(forecast):
 
 naive, possible, yours = error(fresh[:, 1:-1]), error(best_fresh[:, 2:]), error(forecasts[:, 1:, 0])
 gain = (naive - yours) / (naive - possible)
-assert gain < 1.02, f"error {yours:.3f}, better than the best possible {possible:.3f}: does a layer see the next value?"
+assert gain < 1.02, (
+    f"error {yours:.3f}, better than the best possible {possible:.3f}: does a layer see the next value?"
+)
 assert gain > 0.9, (
     f"error {yours:.3f}; the naive forecast has {naive:.3f}, the best possible one {possible:.3f}. "
     "Is the target the value of the next step? Does the layer remember, and the last one not bend?"
