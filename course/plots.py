@@ -266,6 +266,20 @@ def vectors(arrows: Mapping[str, Any], title: str = "", xlabel: str = "x1", ylab
     _show(figure, alt or f"{_titled('Arrows from the origin', title)}{told}.")
 
 
+def points(groups: Mapping[str, Any], title: str = "", xlabel: str = "x1", ylabel: str = "x2", alt: str | None = None) -> None:
+    """Show groups of points of the plane, each `(points, 2)`, with a colour and a marker for each group."""
+    figure, (axis,) = _figure(1, 4.2, 3.0)
+    told = []
+    for number, (label, values) in enumerate(groups.items()):
+        xy = _array(values)
+        axis.scatter(*xy.T, s=14, c=COLOURS[number % 7], marker=MARKERS[number % 10], label=label, linewidths=0, alpha=0.7)
+        told.append(f"{label}: {len(xy)} points around ({xy[:, 0].mean():.3g}, {xy[:, 1].mean():.3g})")
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axis.grid(alpha=0.25)
+    axis.legend(fontsize=8)
+    _show(figure, alt or f"{_titled('Points in the plane', title)}{'; '.join(told)}.")
+
+
 # --- samples ---
 
 

@@ -79,14 +79,43 @@ class ModelCall(Call):
 
     Args:
         inputs: What the model is called on, in inference mode.
-        weights: Values that replace the weights of the same shape; shapes must be distinct and fit one to one.
+        weights: Values that replace the weights of the same shape, all of them; each shape that the model has must be there.
+        places: For some inputs, `(row, position)` pairs, `(n, 2)`: of the output, `(rows, positions, ...)`, only these.
     """
 
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: tuple[np.ndarray, ...] = ()
+    places: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-RUNS: dict[str, type[Call]] = {run.__name__: run for run in (Call, LayerCall, ModelCall)}
+@dataclass(frozen=True)
+class Randomness:
+    """Stands for an argument: a NumPy generator, `np.random.default_rng(seed)`."""
+
+    seed: int
+
+    def make(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Stands for an argument: the course's pre-trained encoder, for a vocabulary whose words have other ids.
+
+    Args:
+        order: The id of each word, for `course.data.Grammar(order)`.
+    """
+
+    order: np.ndarray
+
+    def make(self) -> Any:
+        from course import pretrained
+
+        return pretrained.encoder(self.order)
+
+
+CODED: dict[str, type[Any]] = {kind.__name__: kind for kind in (Call, LayerCall, ModelCall, Randomness, Encoder)}
+"""What a request holds beside plain values."""
 BATCH = 1000
 """Rows per forward pass of a model, so that judged samples need little memory."""
 
@@ -108,7 +137,7 @@ def encode(value: Any) -> Any:
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(value), allow_pickle=False)
         return {"$npy": base64.b64encode(buffer.getvalue()).decode("ascii")}
-    if isinstance(value, Call):
+    if type(value).__name__ in CODED:
         fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"$run": type(value).__name__, "fields": fields}
     if isinstance(value, tuple):
@@ -129,7 +158,7 @@ def decode(value: Any) -> Any:
     if "$npy" in value:
         return np.load(io.BytesIO(base64.b64decode(value["$npy"])), allow_pickle=False)
     if "$run" in value:
-        return RUNS[value["$run"]](**decode(value["fields"]))
+        return CODED[value["$run"]](**decode(value["fields"]))
     if "$tuple" in value:
         return tuple(decode(item) for item in value["$tuple"])
     return {key: decode(item) for key, item in value.items()}
@@ -211,8 +240,8 @@ def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
     if run.weights:
         by_shape = {value.shape: value for value in run.weights}
         shapes = [tuple(variable.shape) for variable in model.weights]
-        if sorted(shapes) != sorted(by_shape):
-            raise ProbeError(f"expected weights of the shapes {sorted(by_shape)}, received {sorted(shapes)}.")
+        if set(shapes) != set(by_shape):
+            raise ProbeError(f"expected weights of the shapes {sorted(by_shape)}, received {sorted(set(shapes))}.")
         for variable in model.weights:
             variable.assign(by_shape[tuple(variable.shape)])
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_weights)
@@ -225,6 +254,8 @@ def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
         for key in batches[0]:
             label = f"{name}.{key}" if run.returns else name
             evidence[label] = np.concatenate([batch[key] for batch in batches])
+            if name in run.places:
+                evidence[label] = evidence[label][tuple(run.places[name].T)]
     return evidence
 
 
@@ -274,12 +305,18 @@ def _describe(value: Any) -> str:
 
 
 def _keep(value: Any) -> Any:
+    if isinstance(value, Randomness | Encoder):
+        return value.make()
+    if isinstance(value, list | tuple):
+        return type(value)(_keep(item) for item in value)
     return value
 
 
 def _to_tensors(value: Any) -> Any:
     import keras
 
+    if isinstance(value, Randomness | Encoder):
+        return value.make()
     if isinstance(value, np.ndarray):
         return keras.ops.convert_to_tensor(value)
     if isinstance(value, list | tuple):

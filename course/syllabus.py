@@ -201,6 +201,7 @@ UNITS = (
             "positional_encoding": ("keras_hub.layers.SinePositionEncoding",),
         },
     ),
+    Unit("bert", "Mini-BERT", minutes=90, points=40),
 )
 
 

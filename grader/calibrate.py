@@ -87,7 +87,7 @@ def calibrate(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(unit, total=sum(count for *_, count in plan))
         for exercise, variant, source, count in plan:
-            answer = _answer(text, exercise, source)
+            answer = answer_of(text, exercise, source)
             values: dict[str, list[float]] = {}
             for seed in range(count):
                 progress.update(task, description=f"{exercise} · {variant}")
@@ -122,7 +122,8 @@ def measure(unit: str, exercise: str, answer: Any, seed: int) -> dict[str, float
     return {part: float(bar.measure(judged.received[part])) for part, bar in bars(judged.cases).items()}
 
 
-def _answer(text: UnitText, exercise: str, source: str) -> Any:
+def answer_of(text: UnitText, exercise: str, source: str) -> Any:
+    """The callable that a cell with this source defines, below the unit's set-up cell."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()):  # the set-up cell reports backend and device
         exec(text.setup, namespace)

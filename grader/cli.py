@@ -128,3 +128,13 @@ def calibrate(
     with _clear_errors():
         for unit in units or [unit.id for unit in syllabus.UNITS]:
             calibrate.calibrate(unit, seeds or bars.SEEDS[keras.backend.backend()], course=course, console=console)
+
+
+@app.command()
+def pretrain(course: Course = HERE) -> None:
+    """Train the encoder that the course ships anew, after a change of the grammar or of `train_mini_bert`."""
+    from grader import pretrain
+
+    with _clear_errors(), console.status("training, some minutes"):
+        file = pretrain.pretrain(course=course)
+    console.print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")

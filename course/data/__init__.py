@@ -9,5 +9,17 @@ from course.data.sequences import scrambled
 from course.data.series import cycles, sunspots
 from course.data.signals import mnist1d, mnist1d_curves
 from course.data.split import DownloadError
+from course.data.text import MASK, Grammar, sentences
 
-__all__ = ["DownloadError", "cycles", "digits", "images", "mnist1d", "mnist1d_curves", "scrambled", "sunspots"]
+__all__ = [
+    "DownloadError",
+    "Grammar",
+    "cycles",
+    "digits",
+    "images",
+    "mnist1d",
+    "mnist1d_curves",
+    "scrambled",
+    "sentences",
+    "sunspots",
+]

@@ -72,19 +72,20 @@ def answers(judged: Judged) -> tuple[Array, float] | None:
     return np.asarray(arrays["fresh"], dtype=float), bar.measure(arrays)
 
 
-def symptom(judged: Judged, too_low: Callable[[float], str] = lambda accuracy: "undertrained") -> str:
+def symptom(judged: Judged, too_low: Callable[[float], str] = lambda accuracy: "undertrained", chance: float = CHANCE) -> str:
     """The one thing that the evidence of a trained classifier shows first; "" for none.
 
     Args:
         judged: What was judged.
         too_low: What an accuracy under the bar, but better than guessing, is called.
+        chance: Above what guessing ever reaches.
     """
     if (found := answers(judged)) is None or not judged.failed:
         return ""
     z, accuracy = found
     if squeezed := no_logits(z):
         return squeezed
-    if accuracy < CHANCE:
+    if accuracy < chance:
         return "untrained"
     return too_low(accuracy) if "accuracy" in judged.failed else ""
 

@@ -36,13 +36,14 @@ def oracle(
     back = np.ones(len(bias))
     for t in range(len(xs), 0, -1):
         after = states[t]
-        delta = back * {"right": 1 - after**2, "missing": 1.0, "not squared": 1 - after}[slope]
+        slopes: dict[str, Array] = {"right": 1 - after**2, "missing": np.ones(len(bias)), "not squared": 1 - after}
+        delta = back * slopes[slope]
         total = total + np.outer(states[t if state == "after" else t - 1], delta)
         if steps == "last":
             break
         weights = {"right": recurrent_kernel, "transposed": recurrent_kernel.T, "missing": np.eye(len(bias))}[recurrent]
         back = weights @ delta + (1 if loss == "every state" else 0)
-    return total.T if outer == "transposed" else total
+    return np.asarray(total.T if outer == "transposed" else total)
 
 
 SLOPE, GRAD, BACK = (

@@ -32,13 +32,15 @@ def oracle(run: Call, recurrent: str = "its own", bend: str = "tanh of the sum",
     }
     seen, kept = x @ kernel, state @ weights[recurrent]
     shift = shift if bias == "added" else 0 * shift
-    return {
-        "tanh of the sum": lambda: np.tanh(seen + kept + shift),
-        "sigmoid": lambda: sigmoid(seen + kept + shift),
-        "none": lambda: seen + kept + shift,
-        "tanh of the input": lambda: np.tanh(seen + shift) + kept,
-        "tanh before the bias": lambda: np.tanh(seen + kept) + shift,
-    }[bend]()
+    total = seen + kept + shift
+    bends: dict[str, Array] = {
+        "tanh of the sum": np.tanh(total),
+        "sigmoid": sigmoid(total),
+        "none": total,
+        "tanh of the input": np.tanh(seen + shift) + kept,
+        "tanh before the bias": np.tanh(seen + kept) + shift,
+    }
+    return bends[bend]
 
 
 RETURN = "return ops.tanh(ops.matmul(x, kernel) + ops.matmul(state, recurrent_kernel) + bias)"

@@ -7,6 +7,8 @@ whole series, so a model that looks at later steps knows the answers. It does be
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from course import data
@@ -64,8 +66,8 @@ def forecasts(judged: Judged) -> tuple[Array, Array] | None:
     if case.part not in judged.failed or "fresh" not in judged.received.get(case.part, {}):
         return None
     received = np.asarray(judged.received[case.part]["fresh"], dtype=float)[:, :, 0]
-    assert isinstance(case.run, ModelCall)
-    return (received, case.run.inputs["fresh"][:, :, 0].astype(float)) if np.isfinite(received).all() else None
+    seen = cast(ModelCall, case.run).inputs["fresh"][:, :, 0].astype(float)
+    return (received, seen) if np.isfinite(received).all() else None
 
 
 def naive(judged: Judged) -> bool:

@@ -1,0 +1,131 @@
+"""A classifier fine-tuned on few labels, from an encoder of the course whose words are renumbered for this submission.
+
+Whether a sentence is in a good or a bad mood shows in three of its words. There are sixty such words, so few labels name only
+some of them. A network that starts from scratch knows nothing of the others; the encoder knows which words keep company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from course.data import Grammar
+from course.probe import Encoder
+from grader.bars import Bar
+from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.checks.classifiers import activated_outputs, are_logits, untrained
+from grader.checks.matching import only
+
+LEAST_ACCURACY = 0.86
+CHANCE = 0.62
+"""An untrained head on a trained encoder may be right for some words by chance."""
+LABELLED, JUDGED = 24, 4000
+TOPICS = 4
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    words = len(Grammar().words)
+    order = 4 + rng.permutation(words - 4)
+    grammar = Grammar(order.tolist())
+    names = rng.permutation(2)
+
+    def draw(samples: int) -> tuple[Array, Array]:
+        """As many sentences of each mood."""
+        good = np.flatnonzero(grammar.moods(np.arange(len(grammar.kinds))))
+        bad = np.setdiff1d(np.arange(len(grammar.kinds)), good)
+        kinds = rng.permutation(np.concatenate([rng.choice(some, size=samples // 2) for some in (good, bad)]))
+        return grammar.of_kinds(kinds, rng), names[grammar.moods(kinds)]
+
+    (x, y), (fresh, labels) = draw(LABELLED), draw(JUDGED)
+    run = ModelCall((Encoder(order), x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
+
+    # Four classes that a single word tells.
+    kinds = np.arange(160) % len(grammar.kinds)
+    topics = kinds // (len(grammar.kinds) // TOPICS)
+    rows = grammar.of_kinds(kinds, rng)
+    other = ModelCall((Encoder(order), rows[:120], topics[:120], 0), numpy=True, inputs={"fresh": rows})
+
+    def accuracy(arrays: Arrays) -> float:
+        return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
+
+    def fine(arrays: Arrays) -> bool:
+        return float((np.argmax(arrays["fresh"], axis=1) == topics).mean()) > 0.7
+
+    shape = {"fresh": (JUDGED, 2)}
+    return [
+        Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
+        Case("logits", run, weight=1, accept=are_logits, shapes=shape, property=True),
+        Case("other classes", other, weight=1, accept=fine, shapes={"fresh": (len(rows), TOPICS)}, property=True),
+    ]
+
+
+def oracle(run: Call) -> Array:
+    raise NotImplementedError("every case is judged by what the trained model does.")
+
+
+def symptom(judged: Judged) -> str:
+    return classifiers.symptom(judged, chance=CHANCE)
+
+
+def shows(name: str) -> Callable[[Judged], bool]:
+    return lambda judged: symptom(judged) == name
+
+
+STATES, OUTPUT = "states = encoder.output  # (batch, length, dim)", "layers.Dense(int(np.max(y)) + 1)"
+FIT = "    model.fit(x, y, batch_size=8, epochs=30, verbose=0)\n"
+SCRATCH: Edits = (
+    (STATES, f"encoder = keras.models.clone_model(encoder)  # new weights\n    {STATES}"),
+    ("keras.optimizers.Adam(0.001)", "keras.optimizers.Adam(0.003)"),
+)
+UNTRAINED: Edits = ((FIT, ""),)
+
+BASELINES = {"from scratch": SCRATCH, "untrained": UNTRAINED}
+
+CHECK = Check(
+    cases,
+    oracle,
+    mistakes=(
+        *activated_outputs(OUTPUT, symptom),
+        Mistake(
+            "The classifier is hardly better than one that starts from scratch: does it use the encoder's weights, and is the "
+            "learning rate small enough that they are not lost?",
+            edits=SCRATCH,
+            matches=shows("undertrained"),
+        ),
+        untrained(UNTRAINED, symptom),
+        Mistake(
+            "With more than two classes it goes wrong: find out from `y` how many there are.",
+            edits=((OUTPUT, "layers.Dense(2)"),),
+            matches=only("other classes"),
+        ),
+    ),
+    alternatives=(
+        # First the new layer alone, then everything.
+        """
+def train_fine_tuned(encoder, x, y, seed):
+    keras.utils.set_random_seed(seed)
+
+    class Classifier(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.encoder = encoder
+            self.score = layers.Dense(len(np.unique(y)))
+
+        def call(self, ids):
+            # Log-probabilities are logits as well.
+            return ops.log_softmax(self.score(ops.mean(self.encoder(ids), axis=1)))
+
+    model = Classifier()
+    for trainable, rate, epochs in ((False, 0.02, 20), (True, 0.0007, 25)):
+        encoder.trainable = trainable
+        model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x, y, batch_size=8, epochs=epochs, verbose=0)
+    return model
+""",
+        (
+            ("layers.GlobalAveragePooling1D()(states)", "layers.Lambda(lambda s: ops.mean(s, axis=1))(states)"),
+            ("keras.optimizers.Adam(0.001)", "keras.optimizers.AdamW(0.001)"),
+        ),
+    ),
+)
