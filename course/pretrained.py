@@ -25,13 +25,16 @@ def encoder(order: Sequence[int] | None = None) -> keras.Model:
     Returns:
         Keras model from ids `(batch, 11)` to one vector per token, `(batch, 11, 32)`.
     """
-    model = keras.saving.load_model(ENCODER, compile=False)
+    inner = keras.saving.load_model(ENCODER, compile=False)
     number = {word: k for k, word in enumerate(Grammar().words)}
-    table = next(layer for layer in model.layers if getattr(layer, "input_dim", 0) == len(number))
+    table = next(layer for layer in inner.layers if getattr(layer, "input_dim", 0) == len(number))
     (rows,) = table.get_weights()
     # Who renumbers the words has to move their rows, and nothing else.
     table.set_weights([rows[[number[word] for word in Grammar(order).words]]])
-    return model
+    # As one layer: the names of those inside must not clash with those of layers that are added.
+    inner.name = "pretrained_layers"
+    ids = keras.Input(inner.input_shape[1:], dtype="int32", name="pretrained_ids")
+    return keras.Model(ids, inner(ids), name="pretrained")
 
 
 class CheckpointError(ValueError):

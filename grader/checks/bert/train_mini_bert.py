@@ -20,6 +20,8 @@ from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mista
 LEAST_GAIN = 0.85
 MOST_GAIN = 1.03
 """Further above the optimum than chance ever carries a model that does not know the hidden words."""
+FAR_OFF = -1.0
+"""Under this, a model does not even know which words are frequent."""
 SENTENCES, FRESH, CHANGED, JUDGED = 6000, 3000, 60, 4000
 WORDS = 4
 """The first id of a word."""
@@ -36,8 +38,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     fresh = labels.copy()
     fresh[tuple(hidden.T)] = MASK
     answers = labels[tuple(hidden.T)]
-    best = np.log(grammar.best_prediction(fresh)[tuple(hidden.T)])
-    frequent = np.log(grammar.tables.mean(axis=0)[hidden[:, 1]])
+    best = log(grammar.best_prediction(fresh)[tuple(hidden.T)])
+    frequent = log(grammar.tables.mean(axis=0)[hidden[:, 1]])
 
     # The first, a middle and the last word in turn: who hides one sees whether what stands far off matters.
     base = labels[:CHANGED].copy()
@@ -74,6 +76,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 def oracle(run: Call) -> Array:
     raise NotImplementedError("every case is judged by what the trained model does.")
+
+
+def log(shares: Array) -> Array:
+    """Logarithms, finite also for words that cannot be there."""
+    return np.asarray(np.log(np.maximum(shares, 1e-300)))
 
 
 # --- what the gain cannot show ---
@@ -130,7 +137,7 @@ def symptom(judged: Judged) -> str:
     copied = (base.argmax(axis=-1) == visible)[:, 2:-1].mean()
     if (z.argmax(axis=1) == MASK).mean() > 0.9:
         return "guesses [MASK]"
-    if gain < 0:
+    if gain < FAR_OFF:
         return "copies" if copied > 0.9 else "untrained"
     return "undertrained"
 
