@@ -34,8 +34,9 @@ build: .venv/course  ## Make the source notebooks and the releases.
 calibrate: .venv/dev  ## Train many times and write the table that the accuracy bars rest on (an hour).
 	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend grader calibrate || exit 1; done
 
-bench: .venv/dev sandbox  ## Time grading against the plain way, and attack both.
-	for benchmark in startup grading hostile; do python tests/benchmarks/$$benchmark.py || exit 1; done
+bench: .venv/dev sandbox  ## Time grading and models against the plain way, and attack both.
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .[bench]
+	for benchmark in startup grading models hostile; do python tests/benchmarks/$$benchmark.py || exit 1; done
 
 sandbox:  ## Install bubblewrap where that is possible; elsewhere grading says what to do.
 	@command -v bwrap >/dev/null \

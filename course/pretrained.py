@@ -52,9 +52,9 @@ def load_bert(folder: str | Path, embeddings: Callable[..., Any], block: Callabl
         block: The class `EncoderBlock` of the unit `bert`.
 
     Returns:
-        `(model, tokenizer)`. The model takes a dict of integers, all `(batch, length)`: `"ids"`, `"segment_ids"`, and `"mask"`, 1
-        for tokens and 0 for padding. It gives a list of hidden states, each `(batch, length, dim)`: those of the embeddings,
-        then those after each block. The tokenizer is one of `tokenizers`: `tokenizer.encode(text).ids`.
+        `(model, tokenizer)`. The model takes a dict of integers, all `(batch, length)`: `"ids"`, `"segment_ids"`, and `"mask"`,
+        1 for tokens and 0 for padding. It gives a list of hidden states, each `(batch, length, dim)`: those of the
+        embeddings, then those after each block. The tokenizer is one of `tokenizers`: `tokenizer.encode(text).ids`.
 
     Raises:
         CheckpointError: If a file or a weight is missing, or the model is of another kind.

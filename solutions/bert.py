@@ -194,6 +194,7 @@ class EncoderBlock(layers.Layer):
             raise ValueError(
                 f"Expected sizes of at least 1, dim a multiple of num_heads. Received: {dim=}, {num_heads=}, {ff_dim=}."
             )
+        self.supports_masking = True
         self.dim, self.num_heads, self.ff_dim = dim, num_heads, ff_dim
         policy = {"dtype": self.dtype_policy}
         self.attention = layers.MultiHeadAttention(num_heads, dim // num_heads, name="attention", **policy)

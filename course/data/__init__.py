@@ -12,6 +12,7 @@ from course.data.split import DownloadError
 from course.data.text import MASK, Grammar, sentences
 
 __all__ = [
+    "MASK",
     "DownloadError",
     "Grammar",
     "cycles",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,8 @@ NOISE = 0.1
 """How often a word of the other mood stands in one of the three places that show the mood."""
 LENGTH = 11
 """Tokens of a row: `[CLS]` and ten words."""
+MOOD_PLACES = (1, 3, 9)
+"""Where in a row the words stand that show the mood."""
 
 
 def _draw(words: Sequence[str]) -> dict[str, float]:
@@ -129,6 +132,24 @@ class Grammar:
         drawn = rng.random((len(kinds), LENGTH, 1))
         ids: np.ndarray = (drawn >= highest[kinds]).sum(axis=-1)
         return np.minimum(ids, len(self.words) - 1).astype("int32")
+
+    def without(self, ids: np.ndarray) -> Grammar:
+        """The same grammar without those words that show a mood and occur in these rows.
+
+        Raises:
+            ValueError: If no such word of a list is left.
+        """
+        rest = copy.copy(self)
+        rest.tables = self.tables.copy()
+        for place in MOOD_PLACES:
+            rest.tables[:, place, np.unique(ids[:, place])] = 0
+        left = rest.tables.sum(axis=-1, keepdims=True)
+        if (left == 0).any():
+            raise ValueError(
+                "Expected rows that leave some words of every list. Received rows in which all words of a list occur."
+            )
+        rest.tables /= left
+        return rest
 
     def moods(self, kinds: np.ndarray) -> np.ndarray:
         """1 for the kinds in a good mood, else 0."""

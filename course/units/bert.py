@@ -55,7 +55,7 @@ riddle = np.array([sentences[0]])
 riddle[0, 8] = data.MASK
 best = grammar.best_prediction(riddle)[0, 8]
 print(grammar.tell(riddle[0]))
-plots.bars({words[k]: best[k] for k in np.argsort(-best)[:5]}, ylabel="probability", title="The best guess")
+plots.bars({words[k]: best[k] for k in np.argsort(-best)[:3]}, ylabel="probability", title="The best guess")
 
 # %% [markdown]
 # ## 2. What goes in
@@ -94,7 +94,7 @@ assert x.shape == (1, 2, 2), f"one row of two tokens: expected the shape (1, 2, 
 assert not np.allclose(x[0, 0], [2, 4]), "the first token is (2, 4): is the sum normalised?"
 assert np.allclose(x[0], [[-1, 1], [1, -1]], atol=1e-3), f"expected (-1, 1) and (1, -1), received {x[0]}."
 x = ops.convert_to_numpy(layer(np.array([[0, 1]]), np.array([[0, 1]])))
-assert np.allclose(x[0], [[-1, 1], [-1, 1]], atol=1e-3), f"with the second token in segment 1: received {x[0]}."
+assert np.allclose(x[0], [[-1, 1], [-1, 1]], atol=1e-3), f"second token in segment 1: received {x[0]}."
 
 # %% [markdown]
 # ## 3. Hiding words
@@ -205,7 +205,8 @@ assert abs(is_next.mean() - 0.5) < 0.075, f"{is_next.mean():.0%} of the pairs ar
 
 # %%
 kinds = np.repeat(np.arange(32).reshape(4, 2, 2, 2).transpose(0, 2, 1, 3).reshape(8, 4), 50, axis=0)  # topic, tense
-texts = np.stack([grammar.of_kinds(np.random.default_rng(k).choice(row, 6), np.random.default_rng(k)) for k, row in enumerate(kinds)])
+rng = np.random.default_rng(0)
+texts = np.stack([grammar.of_kinds(rng.choice(row, 6), rng) for row in kinds])
 first, second, is_next = nsp_pairs(texts, np.random.default_rng(0))
 
 def topic_and_tense(rows):
@@ -328,7 +329,7 @@ assert z.shape == (1, 10, 92), f"expected the shape (1, 10, 92), received {z.sha
 n = model.count_params()
 assert n == 112_604, (
     f"expected 112604 parameters, received {n}. 640 are missing: the positions. 128: a normalisation. "
-    "Three times as many in the attention: `key_dim` is the size of one head, dim // num_heads."
+    "If there are far too many: `key_dim` is the size of one head, dim // num_heads."
 )
 changed = ops.convert_to_numpy(model(np.array([[1, 7, 3, 9, 5, 4, 8, 6, 2, 50]])))
 assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see the last: is there a causal mask?"
@@ -336,8 +337,8 @@ assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see th
 # %% [markdown]
 # ## 8. Pre-training
 #
-# Now everything together. A model that only knows how frequent each word is in each place has a loss of about 2.3 nats on hidden words of this grammar; the best
-# possible has about 1.47. A tenth of a nat above that is a good result for a mini-BERT after seconds.
+# Now everything together. A model that only knows how frequent each word is in each place has a loss of about 2.0 nats on hidden words of this grammar; the best
+# possible one has about 1.5. A twentieth of a nat above that is a good result for a mini-BERT after some seconds.
 #
 # ### `train_mini_bert`
 #
@@ -371,8 +372,8 @@ yours = loss_of(guesses)
 gain = (frequencies - yours) / (frequencies - possible)
 assert gain < 1.05, f"{yours:.3f} nats, better than the best possible {possible:.3f}: the hidden words leak."
 assert gain > 0.85, (
-    f"{yours:.3f} nats; the words' frequencies have {frequencies:.3f}, the best possible is {possible:.3f}. Does the loss "
-    "count the chosen tokens only? Are the labels unmasked? Is it trained long enough, with a rate that is large at first?"
+    f"{yours:.3f} nats; the words' frequencies have {frequencies:.3f}, the best possible is {possible:.3f}. "
+    "Does the loss count the chosen tokens only? Are the labels unmasked? Is it trained long enough?"
 )
 
 # %% [markdown]
@@ -380,11 +381,10 @@ assert gain > 0.85, (
 
 # %%
 z = ops.convert_to_numpy(ops.softmax(trained(riddle)))[0, 8]
-for k in np.argsort(-best)[:6]:
+for k in np.argsort(-best)[:3]:
     print(f"{words[k]:10} best {best[k]:.3f}   yours {z[k]:.3f}")
-plots.bars(
-    {"frequencies": frequencies, "yours": yours, "possible": possible}, ylabel="nats", title="Loss on hidden words"
-)
+losses = {"frequencies": frequencies, "yours": yours, "possible": possible}
+plots.bars(losses, ylabel="nats", title="Loss on hidden words")
 
 # %% [markdown]
 # ## 9. One word, two meanings
@@ -420,17 +420,27 @@ def distance(a, b):
 
 river, money = (states[about[with_bank] == topic] for topic in ("river", "money"))
 within, across = (distance(river, river) + distance(money, money)) / 2, distance(river, money)
-print(f"mean distance of two states of “bank”: {within:.2f} within a topic, {across:.2f} across; in a table 0 and 0")
+print(f"mean distance of two states of “bank”: {within:.2f} within a topic, {across:.2f} across topics")
 assert across > 1.5 * within, "the two meanings should lie apart."
 
 # %% [markdown]
-# Nobody has told the encoder that there are topics. It found them, because they help to guess.
+# In a table of words, both distances would be 0. Nobody has told the encoder that there are topics. It found them, because they help to guess.
 #
 # ## 10. Almost no labels
 #
 # Is a sentence in a good or in a bad mood? Sixty words show it, three in each sentence, and each of them misleads in one case of ten. Now suppose that
-# somebody has labelled **24** sentences. Those name only some of the sixty words. Whoever starts from scratch knows nothing about the others. The encoder
-# does not know what a mood is, either; but it knows which words keep company.
+# somebody has labelled **24** sentences. Those name only some of the sixty words. What about a sentence that has none but the others? Whoever starts from
+# scratch has to guess. The encoder does not know what a mood is, either; but it knows which words keep company.
+
+# %%
+labelled, label_kinds = grammar.sample(24, np.random.default_rng(5))
+moods = grammar.moods(label_kinds)
+others = grammar.without(labelled)  # the same language without the words that show a mood in these 24 sentences
+new, new_kinds = others.sample(3000, np.random.default_rng(6))
+new_moods = grammar.moods(new_kinds)
+for row, mood in zip(labelled[:2], moods):
+    print(("good" if mood else "bad ") + "  ", grammar.tell(row))
+print("?     ", grammar.tell(new[0]))
 
 # %% [markdown]
 # ### `train_fine_tuned`
@@ -441,26 +451,24 @@ assert across > 1.5 * within, "the two meanings should lie apart."
 # <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer. Train all of it, with a rate of 0.001 or
 # less: large steps throw away what the encoder knows.</details>
 #
-# *Checked:* an accuracy of at least 0.86 on new sentences from 24 labels, that the output is logits, and other numbers of classes. Grading
+# *Checked:* an accuracy of at least 0.72 on such sentences, from 24 labels; that the output is logits; and other numbers of classes. Grading
 # renumbers words and classes for every submission.
 
 # %% exercise="train_fine_tuned"
 
 # %% check="train_fine_tuned" points=4
-moods = grammar.moods(kinds)
-few = np.concatenate([np.flatnonzero(moods == mood)[:12] for mood in (0, 1)])
-tuned = train_fine_tuned(pretrained.encoder(), many[few], moods[few], seed=0)
-
-def score(model):
-    """Accuracy on 3,000 other sentences."""
-    return np.mean(ops.convert_to_numpy(model(many[1000:])).argmax(axis=-1) == moods[1000:])
-
-z = ops.convert_to_numpy(tuned(many[:50]))
+tuned = train_fine_tuned(pretrained.encoder(), labelled, moods, seed=0)
+z = ops.convert_to_numpy(tuned(new[:50]))
 assert z.shape == (50, 2), f"50 sentences and two classes: expected (50, 2), received {z.shape}."
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
-assert score(tuned) >= 0.86, (
-    f"accuracy {score(tuned):.2f}, expected at least 0.86; from scratch it is about 0.80. Are the encoder's weights "
-    "in use, and is the rate small enough to keep them?"
+
+def score(model):
+    """Accuracy on sentences whose words no label has named."""
+    return np.mean(ops.convert_to_numpy(model(new)).argmax(axis=-1) == new_moods)
+
+assert score(tuned) >= 0.72, (
+    f"accuracy {score(tuned):.2f}, expected at least 0.72; from scratch it is about 0.5. "
+    "Are the encoder's weights in use, and is the rate small enough to keep them?"
 )
 
 # %% [markdown]
@@ -474,7 +482,7 @@ def fit_on_few(encoder, rate, epochs):
     model = keras.Model(encoder.input, head)
     objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), objective)
-    model.fit(many[few], moods[few], batch_size=8, epochs=epochs, verbose=0)
+    model.fit(labelled, moods, batch_size=8, epochs=epochs, verbose=0)
     return model
 
 training.set_seed(0)
@@ -482,19 +490,19 @@ frozen = pretrained.encoder()
 frozen.trainable = False
 scratch = keras.models.clone_model(frozen)  # the same layers, new weights
 scratch.trainable = True
-good = grammar.kind_given(many[1000:]) @ grammar.moods(np.arange(32))
+good = others.kind_given(new) @ grammar.moods(np.arange(32))
 plots.bars(
     {
         "scratch": score(fit_on_few(scratch, 0.003, 40)),
         "frozen": score(fit_on_few(frozen, 0.02, 60)),
         "tuned": score(tuned),
-        "possible": np.mean((good > 0.5) == moods[1000:]),
+        "possible": np.mean((good > 0.5) == new_moods),
     },
     ylabel="accuracy", title="24 labels", reference=0.5, reference_label="guessing",
 )
 
 # %% [markdown]
-# Pre-training is not magic: with a thousand labels, all three are equally good here. It pays where labels are rare and text is not.
+# Pre-training is not magic: with more labels, the three come closer and closer. It pays where labels are rare and text is not.
 #
 # ## 11. Answers in a text
 #

@@ -162,6 +162,7 @@ BASELINES = {
     "causal mask": CAUSAL,
     "no positions": NO_PLACES,
     "nothing masked": UNMASKED,
+    "loss over all tokens": ((FIT, FIT.replace('sample_weight=chosen.astype("float32"), ', "")),),
     "untrained": UNTRAINED,
     "one epoch": ONE_EPOCH,
 }
@@ -196,8 +197,8 @@ CHECK = Check(
             matches=shows("untrained"),
         ),
         Mistake(
-            "The model knows how frequent the words are, and too little of how they belong together: train longer, with a rate "
-            "that is large at first and falls.",
+            "The model knows too little of how words belong together: train longer, with a rate that is large at first and "
+            "falls, and let the loss count the chosen tokens only.",
             edits=ONE_EPOCH,
             matches=shows("undertrained"),
         ),
