@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from course import data
-from course.data import pictures, signals
+from course.data import pictures, signals, text
 
 REAL = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -208,3 +208,97 @@ def test_cycles_have_the_scale_and_the_best_forecast_that_they_say():
     np.testing.assert_allclose(weights, [1.8 * np.cos(2 * np.pi / 9), -0.81], atol=0.01)
     assert abs(np.corrcoef(left.ravel(), lags[:, 0])[0, 1]) < 0.01
     assert abs(np.corrcoef(left[:, 1:].ravel(), left[:, :-1].ravel())[0, 1]) < 0.01
+
+
+# --- sentences ---
+
+GRAMMAR = data.Grammar()
+
+
+def test_sentences_are_as_frequent_as_the_tables_say():
+    ids, kinds = GRAMMAR.sample(40_000, np.random.default_rng(0))
+    assert (ids.shape, ids.dtype, kinds.shape) == ((40_000, text.LENGTH), np.int32, (40_000,))
+    shares = np.stack([np.bincount(column, minlength=len(GRAMMAR.words)) for column in ids.T]) / len(ids)
+    expected = GRAMMAR.tables.mean(axis=0)
+    # Six standard deviations of a share among 40,000.
+    np.testing.assert_array_less(np.abs(shares - expected), 6 * np.sqrt(expected * (1 - expected) / len(ids)) + 1e-9)
+    np.testing.assert_allclose(GRAMMAR.tables.sum(axis=-1), 1)
+
+
+def test_best_prediction_is_what_counting_finds():
+    """All sentences that agree with a row in what is shown: how often each word stands where one is hidden."""
+    ids, _ = GRAMMAR.sample(400_000, np.random.default_rng(1))
+    row = ids[:1].copy()
+    row[0, [1, 3, 4, 5, 9]] = text.MASK  # shown are the article, the place and the time
+    agree = (ids[:, [2, 6, 8, 10]] == row[0, [2, 6, 8, 10]]).all(axis=1)
+    found = ids[agree, 4]
+    assert len(found) > 400
+    shares = np.bincount(found, minlength=len(GRAMMAR.words)) / len(found)
+    np.testing.assert_allclose(shares, GRAMMAR.best_prediction(row)[0, 4], atol=6 * 0.5 / np.sqrt(len(found)))
+
+
+def test_bank_belongs_to_two_topics():
+    row = GRAMMAR.sample(1, np.random.default_rng(0))[0]
+    row[:, 1:] = text.MASK
+    row[0, 8] = GRAMMAR.words.index("bank")
+    topics = GRAMMAR.kind_given(row).reshape(4, 8).sum(axis=1)
+    np.testing.assert_allclose(topics, [0.5, 0.5, 0, 0])
+
+
+def test_another_order_renumbers_the_words_and_nothing_else():
+    order = text.WORDS + np.random.default_rng(0).permutation(len(GRAMMAR.words) - text.WORDS)
+    other = data.Grammar(order)
+    assert sorted(other.words) == sorted(GRAMMAR.words)
+    assert other.words[:4] == list(text.SPECIAL)
+    assert other.words != GRAMMAR.words
+    ids, kinds = GRAMMAR.sample(50, np.random.default_rng(3))
+    others, same_kinds = other.sample(50, np.random.default_rng(3))
+    assert (kinds == same_kinds).all()
+    number = {word: k for k, word in enumerate(other.words)}
+    renumbered = np.vectorize(lambda k: number[GRAMMAR.words[k]])(ids)
+    np.testing.assert_allclose(other.kind_given(renumbered), GRAMMAR.kind_given(ids), atol=1e-12)
+    assert all(other.tell(row).startswith("[CLS] ") for row in others)
+
+
+def test_halves_share_no_word_that_shows_a_mood_and_all_others():
+    halves = GRAMMAR.halves(np.random.default_rng(0))
+    first, second = (half.sample(3000, np.random.default_rng(1))[0] for half in halves)
+    for place in range(text.LENGTH):
+        one, other = set(first[:, place]), set(second[:, place])
+        assert (one.isdisjoint(other) and len(one) == len(other) == 10) if place in text.MOOD_PLACES else one == other
+    for half in halves:
+        np.testing.assert_allclose(half.tables.sum(axis=-1), 1)
+
+
+def test_sentences_repeat_with_their_seed():
+    (first, words), (again, _), (other, _) = (data.sentences(samples=9, seed=seed) for seed in (1, 1, 2))
+    assert words == GRAMMAR.words
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_shakespeare_without_a_network_says_what_to_do(monkeypatch):
+    def urlretrieve(*args, **kwargs):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", urlretrieve)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: "/nonexistent")
+    with pytest.raises(data.DownloadError, match=r'sentences\("grammar"\) needs no network'):
+        data.sentences("shakespeare")
+    with pytest.raises(ValueError, match="'milton'"):
+        data.sentences("milton")
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real files at hand")
+def test_real_shakespeare(monkeypatch, tmp_path):
+    content = (REAL / "tinyshakespeare.txt").read_bytes()
+    serve(monkeypatch, tmp_path, {"input.txt": content})
+    ids, words = data.sentences("shakespeare", samples=500, seed=0)
+    assert ids.shape == (500, 16)
+    assert len(words) == 1005
+    assert (ids[:, 0] == text.CLS).all()
+    assert ids.max() < len(words)
+    assert {",", "the", "thou", "[UNK]"} <= set(words)
+    serve(monkeypatch, tmp_path / "again", {"input.txt": content + b" "})
+    with pytest.raises(data.DownloadError, match="hash"):
+        data.sentences("shakespeare")

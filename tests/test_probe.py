@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from course import probe
-from course.probe import Call, LayerCall, ModelCall
+from course.probe import Call, Encoder, LayerCall, ModelCall, Randomness
 
 pytestmark = pytest.mark.all_backends
 
@@ -150,3 +150,38 @@ def test_small_calls_run_on_the_cpu_and_models_where_there_is_most_power(monkeyp
     assert asked == ["cpu:0"]
     collect(build, ModelCall((4,), inputs={"x": X}))
     assert asked == ["cpu:0"]
+
+
+# --- arguments that are made in the kernel ---
+
+
+def test_a_generator_is_made_of_its_seed():
+    run = Call((Randomness(3), 4), numpy=True)
+    np.testing.assert_array_equal(collect(lambda rng, n: rng.random(n), run)["result"], np.random.default_rng(3).random(4))
+
+
+def test_an_encoder_is_made_for_the_order_of_the_words():
+    from course import data, pretrained
+
+    order = 4 + np.random.default_rng(0).permutation(len(data.Grammar().words) - 4)
+    ids, _ = data.Grammar(order).sample(3, np.random.default_rng(1))
+    evidence = collect(lambda encoder: encoder, ModelCall((Encoder(order),), numpy=True, inputs={"x": ids}))
+    expected = ops.convert_to_numpy(pretrained.encoder(order)(ids))
+    np.testing.assert_allclose(evidence["x"], expected, atol=1e-5)
+
+
+def test_of_a_models_outputs_only_the_places_that_were_asked_for():
+    places = np.array([[0, 2], [1, 0]])
+    run = ModelCall(inputs={"x": X, "y": X}, places={"x": places})
+    inputs = layers.Input((3,))
+    evidence = collect(lambda: keras.Model(inputs, ops.expand_dims(inputs, -1) * 2), run)
+    np.testing.assert_array_equal(evidence["x"], [[4.0], [6.0]])
+    assert evidence["y"].shape == (2, 3, 1)
+
+
+def test_weights_of_one_shape_get_the_same_values():
+    kernel, bias = np.array([[1.0, 2.0], [3.0, 4.0]], "float32"), np.array([5.0, 6.0], "float32")
+    run = ModelCall(inputs={"x": np.ones((1, 2), "float32")}, weights=(kernel, bias))
+    evidence = collect(lambda: keras.Sequential([layers.Input((2,)), layers.Dense(2), layers.Dense(2)]), run)
+    once = np.ones((1, 2)) @ kernel + bias
+    np.testing.assert_allclose(evidence["x"], once @ kernel + bias)

@@ -17,6 +17,8 @@ from course.data.split import DownloadError
 PAD, CLS, SEP, MASK = range(4)
 """Ids that are no words: what fills up short rows, begins a row, ends a sentence, and hides a token."""
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
+WORDS = len(SPECIAL)
+"""The first id of a word."""
 
 # --- a grammar ---
 
@@ -133,23 +135,20 @@ class Grammar:
         ids: np.ndarray = (drawn >= highest[kinds]).sum(axis=-1)
         return np.minimum(ids, len(self.words) - 1).astype("int32")
 
-    def without(self, ids: np.ndarray) -> Grammar:
-        """The same grammar without those words that show a mood and occur in these rows.
-
-        Raises:
-            ValueError: If no such word of a list is left.
-        """
-        rest = copy.copy(self)
-        rest.tables = self.tables.copy()
-        for place in MOOD_PLACES:
-            rest.tables[:, place, np.unique(ids[:, place])] = 0
-        left = rest.tables.sum(axis=-1, keepdims=True)
-        if (left == 0).any():
-            raise ValueError(
-                "Expected rows that leave some words of every list. Received rows in which all words of a list occur."
-            )
-        rest.tables /= left
-        return rest
+    def halves(self, rng: np.random.Generator) -> tuple[Grammar, Grammar]:
+        """The same grammar twice, each with another half of the words that show a mood: the ids of the words stay."""
+        shares = np.zeros((2, *self.tables.shape))
+        shares[:] = self.tables
+        for mood in (True, False):
+            kind = np.flatnonzero(self.moods(np.arange(len(self.kinds))) == mood)[0]
+            for place in MOOD_PLACES:
+                # The words of a list are the likelier ones in its own mood.
+                words = np.flatnonzero(self.tables[kind, place] > self.tables[:, place].mean(axis=0))
+                for half, gone in enumerate(np.split(rng.permutation(words), 2)):
+                    shares[half][:, place, gone] = 0
+        first, second = copy.copy(self), copy.copy(self)
+        first.tables, second.tables = shares / shares.sum(axis=-1, keepdims=True)
+        return first, second
 
     def moods(self, kinds: np.ndarray) -> np.ndarray:
         """1 for the kinds in a good mood, else 0."""

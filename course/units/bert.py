@@ -429,15 +429,14 @@ assert across > 1.5 * within, "the two meanings should lie apart."
 # ## 10. Almost no labels
 #
 # Is a sentence in a good or in a bad mood? Sixty words show it, three in each sentence, and each of them misleads in one case of ten. Now suppose that
-# somebody has labelled **24** sentences. Those name only some of the sixty words. What about a sentence that has none but the others? Whoever starts from
+# somebody has labelled **24** sentences, and that these name only thirty of the sixty words. What about sentences with the other thirty? Whoever starts from
 # scratch has to guess. The encoder does not know what a mood is, either; but it knows which words keep company.
 
 # %%
-labelled, label_kinds = grammar.sample(24, np.random.default_rng(5))
-moods = grammar.moods(label_kinds)
-others = grammar.without(labelled)  # the same language without the words that show a mood in these 24 sentences
+named, others = grammar.halves(np.random.default_rng(4))  # each has another half of the words that show a mood
+labelled, label_kinds = named.sample(24, np.random.default_rng(5))
 new, new_kinds = others.sample(3000, np.random.default_rng(6))
-new_moods = grammar.moods(new_kinds)
+moods, new_moods = grammar.moods(label_kinds), grammar.moods(new_kinds)
 for row, mood in zip(labelled[:2], moods):
     print(("good" if mood else "bad ") + "  ", grammar.tell(row))
 print("?     ", grammar.tell(new[0]))
@@ -451,7 +450,7 @@ print("?     ", grammar.tell(new[0]))
 # <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer. Train all of it, with a rate of 0.001 or
 # less: large steps throw away what the encoder knows.</details>
 #
-# *Checked:* an accuracy of at least 0.72 on such sentences, from 24 labels; that the output is logits; and other numbers of classes. Grading
+# *Checked:* an accuracy of at least 0.75 on such sentences, from 24 labels; that the output is logits; and other numbers of classes. Grading
 # renumbers words and classes for every submission.
 
 # %% exercise="train_fine_tuned"
@@ -466,8 +465,8 @@ def score(model):
     """Accuracy on sentences whose words no label has named."""
     return np.mean(ops.convert_to_numpy(model(new)).argmax(axis=-1) == new_moods)
 
-assert score(tuned) >= 0.72, (
-    f"accuracy {score(tuned):.2f}, expected at least 0.72; from scratch it is about 0.5. "
+assert score(tuned) >= 0.75, (
+    f"accuracy {score(tuned):.2f}, expected at least 0.75; from scratch it is about 0.5. "
     "Are the encoder's weights in use, and is the rate small enough to keep them?"
 )
 

@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from course.data.text import MASK
+from course.data.text import MASK, WORDS
 from course.probe import Randomness
 from grader.checks import Array, Arrays, Call, Case, Check, Judged, Mistake
 
-WORDS = 4
-"""The first id of a word."""
 SAMPLES, LENGTH = 3000, 20
 RATE, HIDDEN, RANDOM = 0.15, 0.8, 0.1
 

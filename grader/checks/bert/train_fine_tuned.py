@@ -1,8 +1,8 @@
 """A classifier fine-tuned on few labels, from an encoder of the course whose words are renumbered for this submission.
 
-Whether a sentence is in a good or a bad mood shows in three of its words. There are sixty such words, so few labels name only
-some of them, and the sentences that are judged have none but the others. A network that starts from scratch knows nothing
-of those; the encoder knows which words keep company.
+Whether a sentence is in a good or a bad mood shows in three of its words. The labelled sentences have one half of all such words,
+those that are judged the other half. A network that starts from scratch knows nothing of that; the encoder knows which words
+keep company.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Callable
 import numpy as np
 
 from course.data import Grammar
+from course.data.text import WORDS
 from course.probe import Encoder
 from grader.bars import Bar
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
 from grader.checks.classifiers import activated_outputs, are_logits, untrained
 from grader.checks.matching import only
 
-LEAST_ACCURACY = 0.72
+LEAST_ACCURACY = 0.75
 LABELLED, JUDGED = 24, 4000
 TOPICS = 4
 OTHER = "other classes"
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    words = len(Grammar().words)
-    order = 4 + rng.permutation(words - 4)
+    order = WORDS + rng.permutation(len(Grammar().words) - WORDS)
     grammar = Grammar(order.tolist())
     names = rng.permutation(2)
 
@@ -37,8 +37,9 @@ def cases(rng: np.random.Generator) -> list[Case]:
         kinds = rng.permutation(np.concatenate([rng.choice(some, size=samples // 2) for some in (good, bad)]))
         return language.of_kinds(kinds, rng), names[grammar.moods(kinds)]
 
-    x, y = draw(grammar, LABELLED)
-    fresh, labels = draw(grammar.without(x), JUDGED)
+    named, unnamed = grammar.halves(rng)
+    x, y = draw(named, LABELLED)
+    fresh, labels = draw(unnamed, JUDGED)
     run = ModelCall((Encoder(order), x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
 
     # Four classes that a single word tells.

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 
 from course.data import Grammar
-from course.data.text import LENGTH, MASK
+from course.data.text import LENGTH, MASK, WORDS
 from grader.bars import Bar, bars
 from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
 
@@ -23,8 +23,6 @@ MOST_GAIN = 1.03
 FAR_OFF = -1.0
 """Under this, a model does not even know which words are frequent."""
 SENTENCES, FRESH, CHANGED, JUDGED = 6000, 3000, 60, 4000
-WORDS = 4
-"""The first id of a word."""
 RATE = 0.15
 GAIN, SIDES, PLACES = "gain over the words' frequencies", "looks at both sides", "knows the places"
 
