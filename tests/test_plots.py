@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from course import plots
+from course.plots import picture
 
 RNG = np.random.default_rng(0)
 SQUARE = RNG.random((4, 5))
@@ -39,7 +40,7 @@ CALLS = {
 @pytest.fixture
 def shown(monkeypatch):
     pictures = []
-    monkeypatch.setattr(plots, "display", pictures.append)
+    monkeypatch.setattr(picture, "display", pictures.append)
     return pictures
 
 

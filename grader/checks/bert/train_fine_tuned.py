@@ -1,8 +1,8 @@
 """A classifier fine-tuned on few labels, from an encoder of the course whose words are renumbered for this submission.
 
-Whether a sentence is in a good or a bad mood shows in three of its words. The labelled sentences have one half of all such words,
-those that are judged the other half. A network that starts from scratch knows nothing of that; the encoder knows which words
-keep company.
+Whether a sentence is in a good or a bad mood shows in three of its words. The labelled sentences have one half of all such
+words, those that are judged the other half. A network that starts from scratch knows nothing of that; the encoder knows
+which words keep company.
 """
 
 from __future__ import annotations

@@ -1,0 +1,64 @@
+"""What all pictures share: colours, a figure, and a PNG with a text alternative."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#999999", "#882255")
+"""Okabe and Ito's colours, which readers of every kind of colour vision tell apart, and two more for ten classes."""
+STYLES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+DPI = 150
+WIDTH = 100
+"""Screen pixels per inch: fewer than `DPI`, so that the picture is sharp on dense screens."""
+
+
+class Picture:
+    """A PNG with a text alternative, which a notebook shows and a terminal reads out."""
+
+    def __init__(self, png: bytes, alt: str, width: int) -> None:
+        self.png, self.alt, self.width = png, alt, width
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        return self.png, {"alt": self.alt, "width": self.width}
+
+
+def figure_of(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width * count, height), layout="constrained")
+    axes = [figure.add_subplot(1, count, number) for number in range(1, count + 1)]
+    for axis in axes:
+        axis.tick_params(labelsize=8)
+    return figure, axes
+
+
+def titled(kind: str, title: str) -> str:
+    return f"{kind} {title}: " if title else f"{kind}: "
+
+
+def array(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "shape"):
+        import keras
+
+        return np.asarray(keras.ops.convert_to_numpy(value))
+    return np.asarray(value)
+
+
+def show(figure: Figure, alt: str) -> None:
+    for axis in figure.axes:
+        axis.title.set_fontsize(10 if len(figure.axes) < 5 else 8)
+        axis.xaxis.label.set_fontsize(9)
+        axis.yaxis.label.set_fontsize(9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    display(Picture(buffer.getvalue(), " ".join(alt.split()), round(figure.get_figwidth() * WIDTH)))
