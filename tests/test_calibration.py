@@ -171,3 +171,15 @@ def test_an_oracle_earns_all_and_every_blind_guess_fails_on_accuracy():
     rng = np.random.default_rng(0)
     guesses = [case.accept.measure({"fresh": rng.normal(size=(train_classifier.JUDGED, 10))}) for _ in range(20)]
     assert max(guesses) < CHANCE
+
+
+@pytest.mark.slow
+def test_pretraining_writes_an_encoder(tmp_path):
+    import keras
+
+    from grader.pretrain import pretrain
+
+    file = pretrain(samples=128, file=tmp_path / "encoder.keras")
+    encoder = keras.saving.load_model(file)
+    assert encoder.output_shape == (None, 11, 32)
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder.keras"]

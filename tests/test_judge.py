@@ -215,3 +215,22 @@ def test_encode_and_decode_are_inverse():
     assert again["a"] == value["a"]
     assert again["b"].dtype == "int32" and (again["b"] == value["b"]).all()
     assert again["c"] == value["c"]
+
+
+def test_a_language_model_that_knows_the_hidden_words_is_too_good():
+    from course.data import MASK, Grammar
+    from grader.checks.bert import train_mini_bert
+
+    grammar = Grammar()
+    rng = np.random.default_rng(0)
+    labels, _ = grammar.sample(2000, rng)
+    hidden = np.argwhere((rng.random(labels.shape) < 0.15) & (labels >= 4))
+    answers, fresh = labels[tuple(hidden.T)], labels.copy()
+    fresh[tuple(hidden.T)] = MASK
+    best = train_mini_bert.log(grammar.best_prediction(fresh)[tuple(hidden.T)])
+    frequent = train_mini_bert.log(grammar.tables.mean(axis=0)[hidden[:, 1]])
+    assert train_mini_bert.gain_of(frequent, answers, best, frequent) == pytest.approx(0)
+    assert train_mini_bert.gain_of(best, answers, best, frequent) == pytest.approx(1)
+    # A model that mixes a tenth of what it cannot know into the best possible prediction is over the bound already.
+    leak = np.log(0.9 * np.exp(best) + 0.1 * np.eye(len(grammar.words))[answers])
+    assert train_mini_bert.gain_of(leak, answers, best, frequent) > train_mini_bert.MOST_GAIN

@@ -39,7 +39,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     best = log(grammar.best_prediction(fresh)[tuple(hidden.T)])
     frequent = log(grammar.tables.mean(axis=0)[hidden[:, 1]])
 
-    # The first, a middle and the last word in turn: who hides one sees whether what stands far off matters.
+    # The first and the last word are hidden: does what stands far off make a difference for them?
     base = labels[:CHANGED].copy()
     base[:, 1], base[:, -1] = MASK, MASK
     swapped = np.concatenate([base[:, :1], np.roll(base[:, 1:], 1, axis=1)], axis=1)
@@ -48,13 +48,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     inputs = {"fresh": fresh, "base": base, "right": right, "left": left, "swapped": swapped}
     run = ModelCall((sentences, vocabulary, int(rng.integers(2**31))), numpy=True, inputs=inputs, places={"fresh": hidden})
 
-    def mean_log(logs: Array) -> float:
-        return float(np.take_along_axis(logs, answers[:, None], axis=1).mean())
-
     def gain(arrays: Arrays) -> float:
-        z = arrays["fresh"].astype(float)
-        logs = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
-        return (mean_log(logs) - mean_log(frequent)) / (mean_log(best) - mean_log(frequent))
+        return gain_of(arrays["fresh"], answers, best, frequent)
 
     def possible(arrays: Arrays) -> bool:
         return gain(arrays) <= MOST_GAIN
@@ -74,6 +69,25 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 def oracle(run: Call) -> Array:
     raise NotImplementedError("every case is judged by what the trained model does.")
+
+
+def gain_of(logits: Array, answers: Array, best: Array, frequent: Array) -> float:
+    """How much of what separates two predictions has been gained: 0 for `frequent`, 1 for `best`.
+
+    More than 1 is for those who know the answers.
+
+    Args:
+        logits: The model's, `(n, words)`.
+        answers: The hidden words, `(n,)`.
+        best: Logarithms of the best possible probabilities, `(n, words)`.
+        frequent: Logarithms of how frequent each word is in that place, `(n, words)`.
+    """
+    z = logits.astype(float)
+    logs = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+    reached, possible, naive = (
+        float(np.take_along_axis(values, answers[:, None], axis=1).mean()) for values in (logs, best, frequent)
+    )
+    return (reached - naive) / (possible - naive)
 
 
 def log(shares: Array) -> Array:
