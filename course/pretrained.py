@@ -16,7 +16,7 @@ ENCODER = Path(__file__).with_name("encoder.keras")
 """Made by `grader pretrain`: the reference of `train_mini_bert`, trained on 60,000 sentences, without its last layer."""
 
 
-def encoder(order: Sequence[int] | None = None) -> keras.Model:
+def load_encoder(order: Sequence[int] | None = None) -> keras.Model:
     """The course's pre-trained encoder, for sentences of `course.data.Grammar(order)`.
 
     Args:

@@ -111,7 +111,7 @@ class Encoder:
     def make(self) -> Any:
         from course import pretrained
 
-        return pretrained.encoder(self.order)
+        return pretrained.load_encoder(self.order)
 
 
 CODED: dict[str, type[Any]] = {kind.__name__: kind for kind in (Call, LayerCall, ModelCall, Randomness, Encoder)}
@@ -357,10 +357,10 @@ def _watched(names: Sequence[str]) -> Iterator[None]:
 
     However the answer came by it, and from whatever library: the last part of the name counts.
     """
-    if not names:  # training would take longer
+    banned = {name.rpartition(".")[2]: name for name in names if not name.startswith("course.")}
+    if not banned:  # training would take longer, and the course's own modules are in the source's search
         yield
         return
-    banned = {name.rpartition(".")[2]: name for name in names}
     called: set[str] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:

@@ -201,7 +201,16 @@ UNITS = (
             "positional_encoding": ("keras_hub.layers.SinePositionEncoding",),
         },
     ),
-    Unit("bert", "Mini-BERT", minutes=90, points=40),
+    Unit(
+        "bert",
+        "Mini-BERT",
+        minutes=90,
+        points=40,
+        off_limits={
+            "train_mini_bert": ("course.data.Grammar",),
+            "train_fine_tuned": ("course.data.Grammar", "course.pretrained.load_encoder"),
+        },
+    ),
 )
 
 

@@ -167,13 +167,13 @@ def test_renumbered_encoder_gives_the_same_states():
     number = {word: k for k, word in enumerate(renumbered.words)}
     others = np.vectorize(lambda k: number[plain.words[k]])(ids)
     assert (others != ids)[:, 1:].any()
-    states = array(pretrained.encoder()(ids))
+    states = array(pretrained.load_encoder()(ids))
     assert states.shape == (5, 11, 32)
-    np.testing.assert_allclose(array(pretrained.encoder(order)(others)), states, atol=1e-4)
+    np.testing.assert_allclose(array(pretrained.load_encoder(order)(others)), states, atol=1e-4)
 
 
 def test_encoder_takes_new_layers_whatever_their_names():
-    encoder = pretrained.encoder()
+    encoder = pretrained.load_encoder()
     for name in ("dense", "embedding", "add"):
         head = layers.Dense(2, name=name)(encoder.output)
         keras.Model(encoder.input, head)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from course import probe
+from course import probe, syllabus
 from grader.off_limits import doubts, find
 
 
@@ -145,3 +145,11 @@ def test_an_answer_of_that_name_may_run():
 
     evidence = probe.collect(softmax, [probe.Call((np.array([1.0, 2.0]),))], BANNED)
     assert "error" not in evidence["runs"][0]
+
+
+def test_the_grammar_is_off_limits_where_a_model_should_learn_it():
+    names = syllabus.unit("bert").off_limits["train_mini_bert"]
+    looks = "from course import data\ndef train_mini_bert(sentences, vocab_size, seed):\n    return data.Grammar().tables\n"
+    assert find("train_mini_bert", [looks], names) == "data.Grammar"
+    own = "def train_fine_tuned(encoder, x, y, seed):\n    model.encoder = encoder\n    return model.encoder\n"
+    assert find("train_fine_tuned", [own], syllabus.unit("bert").off_limits["train_fine_tuned"]) == ""

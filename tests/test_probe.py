@@ -166,7 +166,7 @@ def test_an_encoder_is_made_for_the_order_of_the_words():
     order = 4 + np.random.default_rng(0).permutation(len(data.Grammar().words) - 4)
     ids, _ = data.Grammar(order).sample(3, np.random.default_rng(1))
     evidence = collect(lambda encoder: encoder, ModelCall((Encoder(order),), numpy=True, inputs={"x": ids}))
-    expected = ops.convert_to_numpy(pretrained.encoder(order)(ids))
+    expected = ops.convert_to_numpy(pretrained.load_encoder(order)(ids))
     np.testing.assert_allclose(evidence["x"], expected, atol=1e-5)
 
 

@@ -16,7 +16,8 @@
 # and an answer that is right in some of them earns part of the points.
 #
 # Your answers can use what the set-up cell imports, but nothing that is defined in the cells headed “look at it”. No exercise
-# needs an earlier one; you may call an earlier answer of yours, as long as that one is right.
+# needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Answers must not look into the grammar
+# (`data.Grammar`), or load the encoder anew: that would be looking up the solution.
 #
 # ## Set-up
 
@@ -393,10 +394,10 @@ plots.bars(losses, ylabel="nats", title="Loss on hidden words")
 # call such vectors contextual are wrong.) The states of an encoder are different: each has looked at the whole sentence. The picture shows the state of
 # “bank” in many sentences, projected on the plane in which they lie furthest apart. *Predict: how many clouds?*
 #
-# The encoder here is `pretrained.encoder()`, which comes with the course: built like yours, and trained on ten times as many sentences.
+# The encoder here is `pretrained.load_encoder()`, which comes with the course: built like yours, and trained on ten times as many sentences.
 
 # %%
-encoder = pretrained.encoder()
+encoder = pretrained.load_encoder()
 many, kinds = grammar.sample(4000, np.random.default_rng(3))
 place, bank = 8, words.index("bank")
 about = np.array([kind[0] for kind in grammar.kinds])[kinds]
@@ -456,7 +457,7 @@ print("?     ", grammar.tell(new[0]))
 # %% exercise="train_fine_tuned"
 
 # %% check="train_fine_tuned" points=4
-tuned = train_fine_tuned(pretrained.encoder(), labelled, moods, seed=0)
+tuned = train_fine_tuned(pretrained.load_encoder(), labelled, moods, seed=0)
 z = ops.convert_to_numpy(tuned(new[:50]))
 assert z.shape == (50, 2), f"50 sentences and two classes: expected (50, 2), received {z.shape}."
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
@@ -485,7 +486,7 @@ def fit_on_few(encoder, rate, epochs):
     return model
 
 training.set_seed(0)
-frozen = pretrained.encoder()
+frozen = pretrained.load_encoder()
 frozen.trainable = False
 scratch = keras.models.clone_model(frozen)  # the same layers, new weights
 scratch.trainable = True
