@@ -56,7 +56,8 @@ riddle = np.array([sentences[0]])
 riddle[0, 8] = data.MASK
 best = grammar.best_prediction(riddle)[0, 8]
 print(grammar.tell(riddle[0]))
-plots.bars({words[k]: best[k] for k in np.argsort(-best)[:3]}, ylabel="probability", title="The best guess")
+likely = {words[k]: best[k] for k in np.argsort(-best)[:3]}
+plots.bars(likely, ylabel="probability", title="The best guess")
 
 # %% [markdown]
 # ## 2. What goes in
@@ -163,8 +164,8 @@ def logits_for(losses):
 
 labels = np.zeros((1, 3), "int32")
 loss = float(mlm_loss(logits_for([2.0, 0.1, 1.0]), ops.array(labels), ops.array([[True, False, True]])))
-assert abs(loss - 3.1 / 3) > 1e-3, "the loss is 1.03: it is averaged over all tokens, also those not chosen."
-assert abs(loss - 1.5) < 1e-3, f"losses of 2.0 and 1.0 were chosen: expected their mean 1.5, received {loss:.4f}."
+assert abs(loss - 3.1 / 3) > 1e-3, "1.03: averaged over all tokens, also those not chosen."
+assert abs(loss - 1.5) < 1e-3, f"expected the mean of 2.0 and 1.0, received {loss:.4f}."
 loss = float(mlm_loss(logits_for([2.0, 0.1, 1.0]), ops.array(labels), ops.array([[False] * 3])))
 assert loss == 0, f"no token was chosen: expected 0, received {loss}."
 
@@ -205,7 +206,8 @@ assert abs(is_next.mean() - 0.5) < 0.075, f"{is_next.mean():.0%} of the pairs ar
 # **Look at it.** The rule, on pairs of yours. *Will it be right for exactly 93.75 %?*
 
 # %%
-kinds = np.repeat(np.arange(32).reshape(4, 2, 2, 2).transpose(0, 2, 1, 3).reshape(8, 4), 50, axis=0)  # topic, tense
+kinds = np.arange(32).reshape(4, 2, 2, 2).transpose(0, 2, 1, 3).reshape(8, 4)  # topic and tense; number and mood
+kinds = np.repeat(kinds, 50, axis=0)  # 50 documents of each
 rng = np.random.default_rng(0)
 texts = np.stack([grammar.of_kinds(rng.choice(row, 6), rng) for row in kinds])
 first, second, is_next = nsp_pairs(texts, np.random.default_rng(0))
@@ -245,21 +247,22 @@ print(f"{len(rule)} pairs, the rule is right for {np.mean(rule == is_next):.2%}"
 
 # %% check="EncoderBlock" points=5
 training.set_seed(0)
-block, x = EncoderBlock(dim=6, num_heads=2, ff_dim=5), np.random.default_rng(0).normal(size=(1, 4, 6)).astype("float32")
+block = EncoderBlock(dim=6, num_heads=2, ff_dim=5)
+x = np.random.default_rng(0).normal(size=(1, 4, 6)).astype("float32")
 z = ops.convert_to_numpy(block(x))
 assert z.shape == (1, 4, 6), f"expected the shape (1, 4, 6), received {z.shape}."
 assert np.allclose(z.mean(axis=-1), 0, atol=1e-3) and np.allclose(z.std(axis=-1), 1, atol=1e-3), (
-    "with fresh weights, what comes out should have mean 0 and standard deviation 1: is the last sum normalised?"
+    "with fresh weights, the result has mean 0 and standard deviation 1: is the last sum normalised?"
 )
 mask = np.array([[True, True, True, False]])
 other = x.copy()
 other[0, 3] = 9  # what stands in the padding
 seen, padded = (ops.convert_to_numpy(block(rows, mask=mask))[0, :3] for rows in (x, other))
-assert np.allclose(seen, padded, atol=1e-4), "what stands in the padding makes a difference for the tokens."
+assert np.allclose(seen, padded, atol=1e-4), "padding makes a difference for the tokens."
 for part in (block.attention.output_dense, block.output_dense):
     part.set_weights([np.zeros(w.shape) for w in part.get_weights()])
 alone = ops.convert_to_numpy(block(z))
-assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input should come out: does it go round?"
+assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input should come out unchanged."
 
 # %% [markdown]
 # ## 6. Counting BERT
@@ -290,10 +293,10 @@ assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input sh
 
 # %% check="count_bert_params" points=3
 base = count_bert_params(30522, 512, dim=768, ff_dim=3072, num_layers=12)
-assert base != 109_378_560, "109378560 is the sum of the wrong table: where are the biases and the normalisations?"
+assert base != 109_378_560, "109378560 is the wrong table: where are the biases?"
 assert base == 109_482_240, f"BERT base has 109482240 parameters, not {base}."
 large = count_bert_params(30522, 512, dim=1024, ff_dim=4096, num_layers=24)
-assert large == 335_141_888, f"BERT large has 335141888 parameters (“340M”, says the paper), not {large}."
+assert large == 335_141_888, f"BERT large has 335141888 (the paper says 340M), not {large}."
 
 # %% [markdown]
 # **Look at it.** Where are they? *Predict: is more than half in the attention?*
@@ -305,7 +308,8 @@ parts = {
     "dense layers": 12 * (2 * 768 * 3072 + 3072 + 768),
     "rest": 12 * 4 * 768 + 768 * 769,
 }
-plots.bars({name: number / 1e6 for name, number in parts.items()}, ylabel="millions", title="Parameters of BERT base")
+millions = {name: number / 1e6 for name, number in parts.items()}
+plots.bars(millions, ylabel="millions", title="Parameters of BERT base")
 
 # %% [markdown]
 # ## 7. Your own
@@ -333,7 +337,7 @@ assert n == 112_604, (
     "If there are far too many: `key_dim` is the size of one head, dim // num_heads."
 )
 changed = ops.convert_to_numpy(model(np.array([[1, 7, 3, 9, 5, 4, 8, 6, 2, 50]])))
-assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see the last: is there a causal mask?"
+assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see the last one."
 
 # %% [markdown]
 # ## 8. Pre-training
@@ -360,7 +364,7 @@ trained = train_mini_bert(sentences, len(words), seed=0)
 fresh, _ = grammar.sample(1000, np.random.default_rng(7))
 hidden = (np.random.default_rng(8).random(fresh.shape) < 0.15) & (fresh >= 4)
 guesses = ops.convert_to_numpy(ops.log_softmax(trained(np.where(hidden, data.MASK, fresh))))
-assert guesses.shape == (1000, 11, len(words)), f"expected (1000, 11, {len(words)}), received {guesses.shape}."
+assert guesses.shape == (1000, 11, len(words)), f"received the shape {guesses.shape}."
 
 def loss_of(logs):
     """Cross-entropy of the hidden words, in nats."""
@@ -371,9 +375,9 @@ with np.errstate(divide="ignore"):
     frequencies = loss_of(np.log(np.broadcast_to(grammar.tables.mean(axis=0), guesses.shape)))
 yours = loss_of(guesses)
 gain = (frequencies - yours) / (frequencies - possible)
-assert gain < 1.05, f"{yours:.3f} nats, better than the best possible {possible:.3f}: the hidden words leak."
+assert gain < 1.05, f"{yours:.3f} nats, but {possible:.3f} is the best possible: words leak."
 assert gain > 0.85, (
-    f"{yours:.3f} nats; the words' frequencies have {frequencies:.3f}, the best possible is {possible:.3f}. "
+    f"{yours:.3f} nats; the frequencies have {frequencies:.3f}, and {possible:.3f} is possible. "
     "Does the loss count the chosen tokens only? Are the labels unmasked? Is it trained long enough?"
 )
 
@@ -410,9 +414,8 @@ def states_of(rows):
 states = states_of(many[with_bank])
 centred = states - states.mean(axis=0)
 plane = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-plots.points(
-    {topic: plane[about[with_bank] == topic] for topic in ("river", "money")}, title="The state of “bank”"
-)
+groups = {topic: plane[about[with_bank] == topic] for topic in ("river", "money")}
+plots.points(groups, title="The state of “bank”")
 
 # %%
 def distance(a, b):
@@ -421,7 +424,7 @@ def distance(a, b):
 
 river, money = (states[about[with_bank] == topic] for topic in ("river", "money"))
 within, across = (distance(river, river) + distance(money, money)) / 2, distance(river, money)
-print(f"mean distance of two states of “bank”: {within:.2f} within a topic, {across:.2f} across topics")
+print(f"mean distance of two states: {within:.2f} within a topic, {across:.2f} across topics")
 assert across > 1.5 * within, "the two meanings should lie apart."
 
 # %% [markdown]
@@ -434,7 +437,7 @@ assert across > 1.5 * within, "the two meanings should lie apart."
 # scratch has to guess. The encoder does not know what a mood is, either; but it knows which words keep company.
 
 # %%
-named, others = grammar.halves(np.random.default_rng(4))  # each has another half of the words that show a mood
+named, others = grammar.halves(np.random.default_rng(4))  # each with half of the words for moods
 labelled, label_kinds = named.sample(24, np.random.default_rng(5))
 new, new_kinds = others.sample(3000, np.random.default_rng(6))
 moods, new_moods = grammar.moods(label_kinds), grammar.moods(new_kinds)
@@ -522,10 +525,12 @@ plots.bars(
 # %% exercise="best_span"
 
 # %% check="best_span" points=3
-span = tuple(int(k) for k in best_span(np.array([0.0, 1.0, 5.0]), np.array([4.0, 2.0, 0.0]), max_length=2))
+span = best_span(np.array([0.0, 1.0, 5.0]), np.array([4.0, 2.0, 0.0]), max_length=2)
+span = tuple(int(k) for k in span)
 assert span != (2, 0), "(2, 0) ends before it begins: start and end belong together."
 assert span == (2, 2), f"expected (2, 2) as above, received {span}."
-span = tuple(int(k) for k in best_span(np.array([5.0, 0.0, 2.0]), np.array([0.0, 1.0, 5.0]), max_length=2))
+span = best_span(np.array([5.0, 0.0, 2.0]), np.array([0.0, 1.0, 5.0]), max_length=2)
+span = tuple(int(k) for k in span)
 assert span != (0, 2), "(0, 2) has three tokens, and two are allowed."
 assert span == (2, 2), f"with two tokens at most, (2, 2) with a sum of 7 is the best, received {span}."
 
@@ -540,7 +545,7 @@ folder = None  # such as "all-MiniLM-L6-v2"
 
 if folder:
     bert, tokenizer = pretrained.load_bert(folder, BertEmbeddings, EncoderBlock)
-    pair = ["He went to the bank to deposit money.", "The river bank was green.", "She paid in some cash."]
+    pair = ["She went to the bank for money.", "The river bank was green.", "He paid in some cash."]
     tokenizer.enable_padding()
     rows = tokenizer.encode_batch(pair)
     real = bert({

@@ -85,7 +85,7 @@ plots.curves({"sunspots": spots[100:200]}, xlabel="year", ylabel="spots", xs=yea
 U, W = ops.array([[0.5, -0.3]]), ops.array([[0.1, -0.2], [0.4, 0.3]])
 state, none = ops.array([[0.4621, -0.2913]]), ops.zeros((2,))
 new = ops.convert_to_numpy(rnn_step(ops.array([[0.0]]), state, U, W, none))
-assert new.shape == (1, 2), f"one sequence and two units: expected the shape (1, 2), received {new.shape}."
+assert new.shape == (1, 2), f"expected the shape (1, 2), received {new.shape}."
 assert not np.allclose(new, [[0.1045, 0.0975]], atol=1e-3), "is the recurrent kernel transposed?"
 assert np.allclose(new, [[-0.0702, -0.1779]], atol=1e-3), f"expected step 2 of the table, received {new}."
 biased = ops.convert_to_numpy(rnn_step(ops.array([[0.0]]), 0 * state, U, W, ops.array([1.0, -1.0])))
@@ -115,7 +115,7 @@ assert np.allclose(biased, [[0.7616, -0.7616]], atol=1e-3), (
 V = ops.array([[1.0, 0.5], [-1.0, 2.0]])
 xs = ops.array([[[1.0], [0.0], [-1.0]]])
 outputs, states = (ops.convert_to_numpy(a) for a in rnn_forward(xs, U, W, none, V, none))
-assert states.shape == (1, 3, 2), f"three steps and two units: expected (1, 3, 2), received {states.shape}."
+assert states.shape == (1, 3, 2), f"expected the shape (1, 3, 2), received {states.shape}."
 assert np.allclose(states[0, 0], [0.4621, -0.2913], atol=1e-3), f"the state after step 1 is {states[0, 0]}."
 assert np.allclose(states[0, 2], [-0.5213, 0.2549], atol=1e-3), (
     f"the state after step 3 is {states[0, 2]}, expected (-0.5213, 0.2549): is the new state handed on?"
@@ -195,8 +195,8 @@ for place in [(0, 1), (1, 0), (2, 2)]:
     nudge[place] = 1e-5
     measured = (loss(weights + nudge) - loss(weights - nudge)) / 2e-5
     assert np.isclose(grad[place], measured, atol=1e-5), (
-        f"the derivative by weight {place} is {grad[place]:.5f}, but if that weight changes a little, the loss "
-        f"changes {measured:.5f} times as much. Does every step add its share, with the state before it?"
+        f"the derivative by weight {place} is {grad[place]:.5f}, but measured {measured:.5f}. "
+        "Does every step add its share, with the state before it?"
     )
 
 # %% [markdown]
@@ -223,9 +223,10 @@ for place in [(0, 1), (1, 0), (2, 2)]:
 half = np.full((1, 1), 0.5)
 norms = np.asarray(state_sensitivities(np.zeros((3, 1)), half, half, np.zeros(1)))
 assert norms.shape == (3,), f"three steps: expected three numbers, received the shape {norms.shape}."
-assert np.allclose(norms, [0.5, 0.25, 0.125]), f"expected 0.5, 0.25, 0.125, one factor a step; not {norms}."
+assert np.allclose(norms, [0.5, 0.25, 0.125]), f"expected 0.5, 0.25, 0.125, not {norms}."
 recurrent = np.array([[0.1, -0.2], [0.4, 0.3]])
-norms = np.asarray(state_sensitivities(np.array([[1.0]]), np.array([[0.5, -0.3]]), recurrent, np.zeros(2)))
+kernel = np.array([[0.5, -0.3]])
+norms = np.asarray(state_sensitivities(np.array([[1.0]]), kernel, recurrent, np.zeros(2)))
 assert np.isclose(norms[0], 0.4626, atol=1e-3), (
     f"after the first step of section 1 the norm is {norms[0]:.4f}, expected 0.4626. "
     "Do the slopes belong to the units of the new state? Is it the root of the sum of squares?"
@@ -302,9 +303,10 @@ assert abs(cell - 1.1355) < 1e-3, f"with weights that differ the cell is {cell:.
 def remembered(forget_bias, steps=30):
     """What is left of a cell that starts at 1, step by step."""
     bias = ops.array([-9.0, forget_bias, 0.0, 0.0])  # the input gate is shut
-    hidden, cell, left = ops.zeros((1, 1)), ops.ones((1, 1)), []
+    nothing, none = ops.zeros((1, 1)), ops.zeros((1, 4))
+    hidden, cell, left = nothing, ops.ones((1, 1)), []
     for _ in range(steps):
-        hidden, cell = lstm_step(ops.zeros((1, 1)), hidden, cell, ops.zeros((1, 4)), ops.zeros((1, 4)), bias)
+        hidden, cell = lstm_step(nothing, hidden, cell, none, none, bias)
         left.append(float(cell[0, 0]))
     return left
 
@@ -345,7 +347,7 @@ new = float(gru_step(one, one, half, half, ops.zeros((2, 3)))[0, 0])
 assert abs(new - 0.9191) < 1e-3, f"the new state is {new:.4f}, expected 0.9191 as above."
 blocks = ops.array([[0.1, 0.9, 0.5]])  # update, reset, candidate
 new = float(gru_step(one, one, blocks, blocks, ops.zeros((2, 3)))[0, 0])
-assert abs(new - 0.9503) > 1e-3, "update gate and reset gate are swapped: the update gate's block comes first."
+assert abs(new - 0.9503) > 1e-3, "update and reset gate are swapped: update comes first."
 assert abs(new - 0.8785) < 1e-3, f"with weights that differ the new state is {new:.4f}, expected 0.8785."
 
 # %% [markdown]
@@ -376,7 +378,7 @@ for cell, expected in counts.items():
     counted = count_recurrent_params(cell, 64, 128)
     assert counted == expected, f"Keras has {expected} parameters in its {cell} layer, not {counted}."
 counted = count_recurrent_params("lstm", 64, 128, framework="torch")
-assert counted == 99_328, f"PyTorch has 99328 parameters in its LSTM, not {counted}: two biases everywhere."
+assert counted == 99_328, f"PyTorch has 99328, not {counted}: two biases everywhere."
 
 # %% [markdown]
 # ## 7. One or many, in and out
@@ -407,9 +409,9 @@ assert counted == 99_328, f"PyTorch has 99328 parameters in its LSTM, not {count
 
 # %% check="build_recurrent" points=3
 sequences, single = ops.ones((2, 7, 3)), ops.ones((2, 3))
-for pattern, x, shape in (
-    ("many to one", sequences, (2, 4)), ("many to many", sequences, (2, 7, 4)), ("one to many", single, (2, 6, 4)),
-):
+shapes = {"many to one": (2, 4), "many to many": (2, 7, 4), "one to many": (2, 6, 4)}
+for pattern, shape in shapes.items():
+    x = single if pattern == "one to many" else sequences
     y = build_recurrent(pattern, features=3, units=5, outputs=4, steps=6)(x)
     assert tuple(y.shape) == shape, f"{pattern}: expected the shape {shape}, received {tuple(y.shape)}."
 
