@@ -2,8 +2,8 @@
 PYTHON ?= python3
 DEMO := build/demo
 UNITS := mlp cnn rnn attention bert
-# A process for each of two cores, with one thread each.
-PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
+# A process for each of two cores, with one thread each; tests that share a graded class stay together.
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadgroup
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,7 +18,7 @@ demo: .venv/course sandbox  ## Build, release, and grade a class of known studen
 	grader scores --course $(DEMO) $(UNITS)
 
 test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
-	KERAS_BACKEND=tensorflow $(PYTEST) --dist loadfile  # a file's fixtures are made once: the demo class is graded once
+	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 
@@ -31,7 +31,7 @@ check: .venv/dev  ## Style, types, and that the committed notebooks are what the
 build: .venv/course  ## Make the source notebooks and the releases.
 	grader build
 
-calibrate: .venv/dev  ## Train many times and write the table that the accuracy bars rest on (an hour).
+calibrate: .venv/dev  ## Train many times and write the table that the accuracy bars rest on (some hours).
 	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend grader calibrate || exit 1; done
 
 bench: .venv/dev sandbox  ## Time grading and models against the plain way, and attack both.
