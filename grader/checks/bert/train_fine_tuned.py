@@ -19,8 +19,8 @@ from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mista
 from grader.checks.classifiers import activated_outputs, are_logits, untrained
 from grader.checks.matching import only
 
-LEAST_ACCURACY = 0.75
-LABELLED, JUDGED = 24, 4000
+LEAST_ACCURACY = 0.8
+LABELLED, JUDGED = 40, 4000
 TOPICS = 4
 OTHER = "other classes"
 
@@ -46,7 +46,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     kinds = np.arange(160) % len(grammar.kinds)
     topics = kinds // (len(grammar.kinds) // TOPICS)
     rows = grammar.of_kinds(kinds, rng)
-    other = ModelCall((Encoder(order), rows[:120], topics[:120], 0), numpy=True, inputs={"fresh": rows})
+    other = ModelCall((Encoder(order), rows[:80], topics[:80], 0), numpy=True, inputs={"fresh": rows})
 
     def accuracy(arrays: Arrays) -> float:
         return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
