@@ -304,14 +304,13 @@ def build_sequence_classifier(features: int, units: int, n_classes: int) -> kera
     Reference:
         Gers, Schmidhuber and Cummins, 2000, Learning to Forget: Continual Prediction with LSTM.
     """
-    return keras.Sequential(
-        [
-            layers.Input((None, features)),
-            layers.Masking(),  # tells the layers after it which steps are all zero
-            layers.LSTM(units),
-            layers.Dense(n_classes),
-        ]
-    )
+    stack = [
+        layers.Input((None, features)),
+        layers.Masking(),  # tells the layers after it which steps are all zero
+        layers.LSTM(units),
+        layers.Dense(n_classes),
+    ]
+    return keras.Sequential(stack)
 
 
 def train_sequence_classifier(x, y, seed):

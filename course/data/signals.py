@@ -47,9 +47,9 @@ def mnist1d(train: int = 4000, test: int = 1000, seed: int = 0) -> Split:
     Reference:
         In the spirit of MNIST-1D: Greydanus and Kobak, 2020, Scaling down deep learning. arXiv:2011.14439
     """
-    rng = np.random.default_rng(seed)
-    y_train, y_test = (rng.permutation(np.arange(samples) % len(DIGITS)) for samples in (train, test))
-    return (mnist1d_curves(y_train, rng), y_train), (mnist1d_curves(y_test, rng), y_test)
+    drawn = np.random.default_rng(seed)
+    y_train, y_test = (drawn.permutation(np.arange(samples) % len(DIGITS)) for samples in (train, test))
+    return (mnist1d_curves(y_train, drawn), y_train), (mnist1d_curves(y_test, drawn), y_test)
 
 
 def mnist1d_curves(

@@ -421,7 +421,7 @@ pair = np.random.default_rng(0).normal(size=(2, 8, 8, 4)).astype("float32")
 left = {"two convolutions": [], "residual block": []}
 plain = residual = ops.array(pair)
 for _ in range(12):
-    for _ in range(2):
+    for half in range(2):
         plain = layers.Conv2D(4, 3, padding="same", activation="relu")(plain)
     residual = ResidualBlock(4)(residual)
     for name, images in zip(left, (plain, residual)):

@@ -63,7 +63,7 @@ def oracle(
     return evidence
 
 
-MASK, RECURRENT, OUTPUT = "            layers.Masking(),", "layers.LSTM(units),", "layers.Dense(n_classes),"
+MASK, RECURRENT, OUTPUT = "layers.Masking(),", "layers.LSTM(units),", "layers.Dense(n_classes),"
 
 CHECK = Check(
     cases,
@@ -71,7 +71,7 @@ CHECK = Check(
     mistakes=(
         Mistake(
             "The padding is read like the rest of the sequence, and the state goes on changing: tell the LSTM to skip it.",
-            edits=((MASK, "#"),),
+            edits=((MASK, ""),),
             switches={"mask": "none"},
         ),
         Mistake(
