@@ -65,7 +65,7 @@ class BertEmbeddings(layers.Layer):
         return (*input_shape, self.dim)
 
     def get_config(self):
-        sizes = {name: getattr(self, name) for name in ("vocab_size", "max_length", "dim", "segments")}
+        sizes = {"vocab_size": self.vocab_size, "max_length": self.max_length, "dim": self.dim, "segments": self.segments}
         return {**super().get_config(), **sizes}
 
 
