@@ -348,7 +348,8 @@ def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:
     """Models train where there is most power; the rest is small, and NumPy cannot read PyTorch's tensors on a GPU."""
     import keras
 
-    return contextlib.nullcontext() if isinstance(run, ModelCall) else keras.device("cpu:0")
+    # Not "cpu:0": for PyTorch that is another device than "cpu", and layers with random numbers cannot be built across both.
+    return contextlib.nullcontext() if isinstance(run, ModelCall) else keras.device("cpu")
 
 
 @contextlib.contextmanager

@@ -92,9 +92,10 @@ CHECK = Check(
     alternatives=(
         """
 def count_recurrent_params(cell, inputs, units, framework="keras"):
-    width = {"rnn": units, "gru": 3 * units, "lstm": 4 * units}[cell]
-    biases = 1 + (framework == "torch" or cell == "gru")
-    return sum(int(np.prod(shape)) for shape in [(inputs, width), (units, width), (biases, width)])
+    layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](units)
+    layer.build((None, None, inputs))
+    missing = 0 if framework == "keras" or cell == "gru" else layer.cell.bias.shape[0]
+    return layer.count_params() + missing
 """,
         """
 def count_recurrent_params(cell, inputs, units, framework="keras"):
