@@ -600,7 +600,7 @@ plots.curves(
 # - In back-propagation through time every step adds its share. What comes from far away is a product of many factors: it vanishes or
 #   explodes.
 # - A gate is a number between 0 and 1 for each unit. A cell that is only multiplied by a gate near 1 lasts, and so does its gradient.
-# - LSTM: $i, f, g, o$ in Keras and PyTorch; only the candidate goes through tanh. $4(n(m+n)+n)$ parameters.
+# - LSTM: $i, f, g, o$ in Keras and PyTorch; of these four, only the candidate goes through tanh. $4(n(m+n)+n)$ parameters.
 # - Padding must be masked, or it is read.
 # - A forecast is compared with the naive one, and with the best possible one where it is known. Better than possible means a leak.
 #
