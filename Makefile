@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check build calibrate bench clean sandbox
+.PHONY: demo test distances check build calibrate bench clean sandbox
 
 demo: .venv/course sandbox  ## Build, release, and grade a class of known students with plain nbgrader.
 	rm -rf $(DEMO)
@@ -21,6 +21,9 @@ test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solu
 	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
+
+distances: .venv/dev  ## How far right and wrong answers stay from each tolerance, over 1,000 draws instead of 100.
+	for backend in tensorflow jax torch; do DRAWS=1000 KERAS_BACKEND=$$backend $(PYTEST) -k distance tests/test_checks.py || exit 1; done
 
 check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
 	ruff check .

@@ -59,7 +59,7 @@ def submissions(unit: UnitText, release: NotebookNode) -> Iterator[tuple[str, st
         wrong = {
             name: vary(reference[name], check.mistakes[k].edits) for name, check in found.items() if k < len(check.mistakes)
         }
-        yield f"mistakes-{k + 1}", _fill(release, reference | wrong)
+        yield f"mistakes-{k + 1}", _fill(release, wrong)
     for k in range(max(len(check.alternatives) for check in found.values())):
         other = {
             name: vary(reference[name], check.alternatives[k]) for name, check in found.items() if k < len(check.alternatives)
