@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,36 @@ def demo_class(
     with _clear_errors():
         demo.make_course(course, destination)
         typer.echo(destination)
+
+
+@app.command()
+def autograde(
+    unit: str,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; as many as there are cores by default.")] = None,
+    student: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    scheduler: Annotated[str, typer.Option(help="Execute on the Dask cluster of this scheduler, tls://host:port.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Execute again what has not changed, too.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="One line per submission.")] = False,
+    course: Course = HERE,
+) -> None:
+    """Grade a class in parallel: the same scores, comments and files as `nbgrader autograde`."""
+    from grader import classroom
+    from grader.workers import Cluster, Processes
+
+    with _clear_errors(), chdir(course):  # nbgrader works in the course directory
+        room = classroom.Classroom.open(Path.cwd(), unit)
+        students = room.students(student or ())
+        crew = Cluster(scheduler) if scheduler else Processes(workers or os.cpu_count() or 1)
+        try:
+            summary = classroom.autograde(room, students, crew, force, console, verbose)
+        except KeyboardInterrupt:
+            typer.secho(
+                "grader: stopped. What was executed is kept: the same command goes on from here.", fg="yellow", err=True
+            )
+            raise typer.Exit(130) from None
+        console.print(report.summary(room.course, unit, summary))
+        if summary.failed:
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
 from traitlets.config import Config
@@ -22,7 +21,7 @@ from grader.errors import CourseError
 from grader.judge import Verdict
 
 SECRET_FILE = ".course-secret"
-RECORDS = "evidence"
+RECORDS = "verdicts"
 
 
 def make_secret(course: Path) -> Path:
@@ -79,14 +78,12 @@ class Record:
 
     Args:
         digest: Hash of the sanitised notebook.
-        evidence: By exercise, what its check cell published.
         verdicts: By exercise.
         points: By exercise, its maximum.
         sandboxed: Whether its code ran in a sandbox.
     """
 
     digest: str
-    evidence: Mapping[str, Any]
     verdicts: Mapping[str, Verdict]
     points: Mapping[str, float]
     sandboxed: bool
@@ -98,12 +95,19 @@ def record_path(course: Path, unit: str, student: str) -> Path:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record whole or not at all."""
+    """Write a record, whole or not at all."""
+    write_whole(path, json.dumps(asdict(record)))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that holds all of the text or, if that fails, what it held before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".record-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(record), file)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a name that is there after a power cut may have nothing behind it
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -123,4 +127,4 @@ def read_record(course: Path, unit: str, student: str) -> Record:
     except FileNotFoundError as error:
         raise CourseError(f"{path} is missing: {student!r} has not been graded for {unit!r} here.") from error
     verdicts = {name: Verdict(**verdict) for name, verdict in data["verdicts"].items()}
-    return Record(data["digest"], data["evidence"], verdicts, data["points"], data.get("sandboxed", False))
+    return Record(data["digest"], verdicts, data["points"], data.get("sandboxed", False))

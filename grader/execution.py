@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nbclient import NotebookClient
@@ -39,6 +39,7 @@ IOPUB_SECONDS = 30
 """For the last outputs of a cell to arrive."""
 GRACE_SECONDS = 10
 """After which a cell is given up whose sandbox should have been ended by then."""
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,26 @@ class Evidence:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Execution:
+    """What running a notebook gave.
+
+    Args:
+        evidence: By `grade_id` of the check cell.
+        repeats: Whether another run would give the same: not if a cell was stopped or killed its kernel.
+        seconds: CPU seconds; without a sandbox seconds by the clock.
+        memory: Megabytes that its processes held at most; 0 without a sandbox.
+    """
+
+    evidence: Mapping[str, Evidence]
+    repeats: bool
+    seconds: float
+    memory: float
+
+
 def execute(
-    notebook: NotebookNode, requests: Mapping[str, Request], kernels: Kernels, submission: Path | None = None
-) -> dict[str, Evidence]:
+    notebook: NotebookNode, requests: Mapping[str, Request], kernels: Kernels, files: Mapping[str, bytes] = NO_FILES
+) -> Execution:
     """Run a sanitised notebook's cells in order, in place.
 
     Args:
@@ -67,21 +85,18 @@ def execute(
             only if a student's code needs a name from them.
         requests: By `grade_id` of the check cell.
         kernels: Makes the kernels.
-        submission: Folder whose files the kernel finds in its working directory, or None.
-
-    Returns:
-        The evidence, by `grade_id`.
+        files: What the kernel finds in its working directory, by path.
 
     Raises:
         ExecutionError: If the set-up cell fails, which runs before anything of a student's.
         SandboxError: If no sandbox can be made here.
     """
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        found = _Execution(notebook, requests, kernels, Path(folder), submission).run()
+        execution = _Runner(notebook, requests, kernels, Path(folder), files).run()
     # What dead kernels left pending is logged when it is collected, with a traceback that is parsed: now, and not in the
     # middle of another `ast.parse`, which that would break.
     gc.collect()
-    return found
+    return execution
 
 
 class _Client(NotebookClient):
@@ -126,14 +141,14 @@ class _Client(NotebookClient):
         return shown
 
 
-class _Execution:
+class _Runner:
     def __init__(
         self,
         notebook: NotebookNode,
         requests: Mapping[str, Request],
         kernels: Kernels,
         folder: Path,
-        submission: Path | None,
+        files: Mapping[str, bytes],
     ) -> None:
         self.notebook, self.requests, self.kernels = notebook, requests, kernels
         self.limits = kernels.limits
@@ -143,15 +158,16 @@ class _Execution:
         self.files = folder / "files"
         self.files.mkdir()
         self.files.chmod(0o755)
-        if submission is not None:
-            _copy_files(submission, self.files, self.limits.disk * MEGABYTE)
+        for name, content in files.items():
+            _write_readable(self.files, name, content)
         self.seconds, self.room = self.limits.notebook_seconds, self.limits.notebook_output
         """What is left for the kernels to come."""
+        self.memory, self.repeats = 0.0, True
         self.evidence: dict[str, Evidence] = {}
         self.trouble = ""
         """Why the last answer's cell did not define what it should."""
 
-    def run(self) -> dict[str, Evidence]:
+    def run(self) -> Execution:
         looks = looks_needed(self.notebook.cells)
         todo = [
             (index, cell)
@@ -166,7 +182,7 @@ class _Execution:
         reason = "too many cells above killed the kernel." if self.seconds > 0 else "the notebook's time was up before it."
         for _, cell in todo:
             self._leave(cell, reason)
-        return self.evidence
+        return Execution(self.evidence, self.repeats, self.limits.notebook_seconds - self.seconds, self.memory)
 
     def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> None:
         """Run what is to do, removing it from the list, until the kernel dies or all is done."""
@@ -190,6 +206,7 @@ class _Execution:
                 client.watch.notebook_seconds = self.seconds
             self._run_cells(client, todo, completed)
             self.seconds -= client.watch.used if client.watch else time.monotonic() - started
+            self.memory = max(self.memory, client.watch.memory / MEGABYTE if client.watch else 0)
             self.room = client.room
 
     def _run_cells(
@@ -200,11 +217,13 @@ class _Execution:
             try:
                 client.execute_cell(NotebookNode(cell), index)
             except Exception:  # it ran before; what it does now, on its own, is lost with this kernel
+                self.repeats = False
                 return
         while todo:
             index, cell = todo.pop(0)
             if reason := self._run_cell(client, index, cell):
                 self._leave(cell, reason)
+                self.repeats = False
                 return
             if grade_id(cell) not in self.requests:
                 completed.append((index, cell))
@@ -258,18 +277,13 @@ class _Execution:
             self.trouble = ""
 
 
-def _copy_files(source: Path, destination: Path, size: int) -> None:
-    """Copy what was handed in beside the notebook, up to a size: plain files alone, since links lead out of the folder."""
-    for path in sorted(source.rglob("*")):
-        copy = destination / path.relative_to(source)
-        if path.is_symlink() or not copy.parent.is_dir():
-            continue
-        if path.is_dir():
-            copy.mkdir(exist_ok=True)
-            copy.chmod(0o755)
-        elif path.is_file() and path.suffix != ".ipynb" and (size := size - path.stat().st_size) > 0:
-            shutil.copyfile(path, copy)
-            copy.chmod(0o644)
+def _write_readable(folder: Path, name: str, content: bytes) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o644)
+    for parent in path.relative_to(folder).parents:
+        (folder / parent).chmod(0o755)
 
 
 def _only(published: Sequence[Any]) -> Evidence:

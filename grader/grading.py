@@ -1,11 +1,10 @@
-"""A sanitised notebook and the course's secret give a verdict for every exercise in it."""
+"""A sanitised notebook and the course's secret give questions; what an execution answered gives verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from nbformat import NotebookNode
 
@@ -13,10 +12,10 @@ from course import syllabus
 from grader import checks
 from grader.cells import SETUP, check_id, checked_exercise, grade_id
 from grader.checks import Case, Check
-from grader.errors import SandboxError
-from grader.execution import Evidence, Request, execute
+from grader.coursedir import digest_of
+from grader.execution import Evidence, Request
+from grader.executions import Outcome
 from grader.judge import Verdict, judge, rng_for, runs_of, zero
-from grader.kernels.settings import Kernels
 from grader.off_limits import doubts, find
 
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
@@ -32,62 +31,73 @@ def cases_for(secret: bytes, unit: str, exercise: str, digest: str) -> tuple[Che
     return check, list(check.cases(rng_for(secret, unit, exercise, digest)))
 
 
-def grade_notebook(
-    notebook: NotebookNode,
-    unit: str,
-    secret: bytes,
-    digest: str,
-    kernels: Kernels,
-    unreadable: str = "",
-    submission: Path | None = None,
-) -> dict[str, tuple[Any, Verdict]]:
-    """Execute a notebook in place and judge its check cells.
+@dataclass(frozen=True)
+class Questions:
+    """What is asked of one submission.
+
+    Args:
+        points: By exercise, its maximum.
+        asked: By exercise, its check and the cases drawn for this submission.
+        broken: By exercise, the verdict where its check failed: a bug of ours costs nobody the other exercises.
+    """
+
+    points: Mapping[str, float]
+    asked: Mapping[str, tuple[Check, list[Case]]]
+    broken: Mapping[str, Verdict]
+
+    def requests(self, unit: str) -> dict[str, Request]:
+        """What the probe has to do, by `grade_id` of the check cell."""
+        off_limits = syllabus.unit(unit).off_limits
+        return {check_id(name): Request(runs_of(cases), off_limits.get(name, ())) for name, (_, cases) in self.asked.items()}
+
+
+def questions_for(notebook: NotebookNode, unit: str, secret: bytes) -> Questions:
+    """Draw the inputs of every exercise in a sanitised notebook."""
+    points = {name: float(cell.metadata.nbgrader.points) for cell in notebook.cells if (name := checked_exercise(cell))}
+    asked: dict[str, tuple[Check, list[Case]]] = {}
+    broken: dict[str, Verdict] = {}
+    digest = digest_of(notebook)
+    for exercise in points:
+        try:
+            asked[exercise] = cases_for(secret, unit, exercise, digest)
+        except Exception as error:
+            broken[exercise] = _not_judged(f"its check failed ({type(error).__name__}: {error})")
+    return Questions(points, asked, broken)
+
+
+def verdicts(
+    notebook: NotebookNode, unit: str, questions: Questions, outcome: Outcome, files: Collection[str], unreadable: str = ""
+) -> dict[str, Verdict]:
+    """Judge what an execution gave.
 
     Args:
         notebook: Sanitised.
         unit: The unit's id.
-        secret: The course's secret.
-        digest: Hash of the notebook; inputs are drawn from it.
-        kernels: Makes the kernels.
-        unreadable: Why there is nothing to execute, or "".
-        submission: Folder with what was handed in beside the notebook, or None.
+        questions: What was asked.
+        outcome: What came of it.
+        files: Paths of what was handed in beside the notebook.
+        unreadable: Why there was nothing to execute, or "".
 
     Returns:
-        By exercise: the evidence and the verdict. Every check cell has one.
-
-    Raises:
-        SandboxError: If no sandbox can be made here.
+        By exercise; every check cell has one.
     """
-    points = {name: float(cell.metadata.nbgrader.points) for cell in notebook.cells if (name := checked_exercise(cell))}
-    prepared: dict[str, tuple[Check, list[Case]]] = {}
-    graded: dict[str, tuple[Any, Verdict]] = {}
-    for exercise in points:
-        try:
-            prepared[exercise] = cases_for(secret, unit, exercise, digest)
-        except Exception as error:  # a bug of ours in one check costs nobody the other exercises
-            graded[exercise] = (None, _not_judged(f"its check failed ({type(error).__name__}: {error})"))
-    findings = {exercise: _search(notebook, unit, exercise, submission) for exercise in prepared}
-    try:
-        evidence = {} if unreadable else _execute(notebook, unit, prepared, kernels, submission)
-    except SandboxError:
-        raise  # it would be the same for everyone
-    except Exception as error:  # no kernel, or no set-up: nothing that a student did
-        reason = f"the notebook could not be run ({type(error).__name__}: {error})"
-        return graded | {exercise: (None, _not_judged(reason)) for exercise in prepared}
-    for exercise, (check, cases) in prepared.items():
-        found = evidence.get(check_id(exercise), Evidence(None, unreadable or "the check cell did not run."))
-        banned, doubt = findings[exercise]
+    found = dict(questions.broken)
+    for exercise, (check, cases) in questions.asked.items():
+        if outcome.failed:
+            found[exercise] = _not_judged(outcome.failed)
+            continue
+        banned, doubt = _search(notebook, unit, exercise, files)
         if banned:
             verdict = zero(cases, OFF_LIMITS.format(name=banned))
         else:
-            verdict = _verdict(check, cases, found, points[exercise], unreadable)
-        if doubt and verdict.points:
-            verdict = replace(verdict, person=doubt)
-        graded[exercise] = (found.payload, verdict)
-    return graded
+            missing = Evidence(None, unreadable or "the check cell did not run.")
+            evidence = outcome.evidence.get(check_id(exercise), missing)
+            verdict = _verdict(check, cases, evidence, questions.points[exercise], unreadable)
+        found[exercise] = replace(verdict, person=doubt) if doubt and verdict.points else verdict
+    return found
 
 
-def _search(notebook: NotebookNode, unit: str, exercise: str, submission: Path | None) -> tuple[str, str]:
+def _search(notebook: NotebookNode, unit: str, exercise: str, files: Collection[str]) -> tuple[str, str]:
     """What of the source up to an exercise's check is off-limits, and what a person should look at."""
     code: list[str] = []
     given: list[str] = []
@@ -97,25 +107,11 @@ def _search(notebook: NotebookNode, unit: str, exercise: str, submission: Path |
         if cell.cell_type == "code":
             (given if grade_id(cell) == SETUP or checked_exercise(cell) else code).append(cell.source)
     names = syllabus.unit(unit).off_limits.get(exercise, ())
-    own = {path.stem for path in submission.iterdir() if path.is_dir() or path.suffix == ".py"} if submission else set()
+    own = {PurePath(file).parts[0].removesuffix(".py") for file in files if "/" in file or file.endswith(".py")}
     try:
         return find(exercise, code, names, own), doubts(exercise, code, names, given, own)
     except RecursionError:
         return "", "the notebook's code is nested too deeply to be searched for off-limits APIs."
-
-
-def _execute(
-    notebook: NotebookNode,
-    unit: str,
-    prepared: Mapping[str, tuple[Check, list[Case]]],
-    kernels: Kernels,
-    submission: Path | None,
-) -> dict[str, Evidence]:
-    off_limits = syllabus.unit(unit).off_limits
-    requests = {
-        check_id(exercise): Request(runs_of(cases), off_limits.get(exercise, ())) for exercise, (_, cases) in prepared.items()
-    }
-    return execute(notebook, requests, kernels, submission)
 
 
 def _not_judged(reason: str) -> Verdict:

@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from grader import checks
-from grader.cells import checked_exercise
+from grader.cells import check_id, checked_exercise
+from grader.classroom import Summary
 from grader.coursedir import Record, read_record, read_secret, record_path
 from grader.errors import CourseError
+from grader.executions import kept, outcome_path
 from grader.grading import cases_for
 from grader.judge import RIGHT, read
 
@@ -92,6 +94,22 @@ def scores(course: Path, unit: str) -> Table:
     return table
 
 
+def summary(course: Path, unit: str, done: Summary) -> Table:
+    """What a run of `grader autograde` did."""
+    maxima, rows = read_rows(course, unit)
+    rows = {student: row for student, row in rows.items() if student in done.executed or student in done.kept}
+    waiting = [student for student, row in rows.items() if row.waiting]
+    totals = [row.total for row in rows.values()]
+    table = Table(title=f"{unit}: {len(rows)} submissions", show_header=False)
+    table.add_row("executed now", f"{len(done.executed)}, {sum(done.executed.values()):.0f} s of CPU")
+    table.add_row("unchanged or unreadable", f"{len(done.kept)}")
+    table.add_row("points, mean", f"{np.mean(totals) if totals else 0:.1f} of {sum(maxima.values()):g}")
+    table.add_row("wait for a person", Text(", ".join(waiting) or "nobody"))
+    for student, reason in done.failed.items():
+        table.add_row(Text(f"NOT GRADED {student}", style="red"), Text(reason))
+    return table
+
+
 def _sandboxed(course: Path, unit: str, student: str) -> bool:
     return not record_path(course, unit, student).is_file() or read_record(course, unit, student).sandboxed
 
@@ -142,7 +160,9 @@ def explain(course: Path, unit: str, student: str, exercise: str) -> Table:
     if exercise not in record.verdicts:
         raise CourseError(f"{unit!r} has no exercise {exercise!r}; it has {', '.join(record.verdicts)}.")
     check, cases = cases_for(read_secret(course), unit, exercise, record.digest)
-    judged = read(check, cases, record.evidence[exercise])
+    outcome = kept(outcome_path(course, unit, student))
+    evidence = outcome.evidence.get(check_id(exercise)) if outcome else None
+    judged = read(check, cases, evidence.payload if evidence else None)
     verdict = record.verdicts[exercise]
     table = Table(
         title=f"{student} · {exercise}: {verdict.points:g} of {record.points[exercise]:g} points",

@@ -53,10 +53,10 @@ def test_a_unit_that_is_not_there_is_named(tmp_path):
 
 
 def test_records_survive_a_round_trip(tmp_path):
-    record = Record("d", {"f": None}, {"f": Verdict(1.5, "So.", {"values": True}, "look")}, {"f": 2.0}, sandboxed=True)
+    record = Record("d", {"f": Verdict(1.5, "So.", {"values": True}, "look")}, {"f": 2.0}, sandboxed=True)
     write_record(record_path(tmp_path, "mlp", "ada"), record)
     assert read_record(tmp_path, "mlp", "ada") == record
-    assert [path.name for path in (tmp_path / "evidence" / "mlp").iterdir()] == ["ada.json"]
+    assert [path.name for path in (tmp_path / "verdicts" / "mlp").iterdir()] == ["ada.json"]
 
 
 def test_the_probe_alone_raises_and_with_a_judge_asks_it(monkeypatch):

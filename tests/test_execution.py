@@ -51,7 +51,9 @@ def notebook(answers):
 def run(answers, cell_seconds=60):
     requests = {f"{name}-check": Request([Call((3,))]) for name in answers}
     kernels = Kernels("tensorflow", Limits(cell_seconds=cell_seconds, wall_factor=1))
-    return {name.removesuffix("-check"): found for name, found in execute(notebook(answers), requests, kernels).items()}
+    return {
+        name.removesuffix("-check"): found for name, found in execute(notebook(answers), requests, kernels).evidence.items()
+    }
 
 
 def result(found):
@@ -119,7 +121,7 @@ def test_look_cells_as_released_do_not_run_and_do_not_count_in_the_digest():
     book = notebook({"good": "seen = []\ndef good(x):\n    return len(seen)"})
     look = "seen.append(1)"
     book.cells.insert(2, new_code_cell(look, id=content_id(LOOK, look)))
-    found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow"))
+    found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow")).evidence
     assert result(found["good-check"]) == 0
     digest = digest_of(book)
     book.cells.insert(2, new_code_cell("seen.append(2)", id="student-1"))
@@ -135,7 +137,7 @@ def test_a_look_cell_runs_if_an_answer_needs_what_it_defines():
     for source in ("base = 2", "factor = base + 2", "unused = 1 / 0"):
         book.cells.insert(1, new_code_cell(source, id=content_id(LOOK, source)))
     book.cells[1:4] = book.cells[3:0:-1]
-    found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow"))
+    found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow")).evidence
     assert result(found["good-check"]) == 12
     assert [cell.execution_count is not None for cell in book.cells[1:4]] == [True, True, False]
 

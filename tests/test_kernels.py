@@ -201,7 +201,7 @@ def run_answer(body, **limits):
         cells.append(new_code_cell(f"probe({name})", metadata={"nbgrader": {"grade_id": f"{name}-check", "grade": True}}))
     requests = {f"{name}-check": Request([Call((3,))]) for name in ("bad", "good")}
     notebook = new_notebook(cells=cells)
-    found = execute(notebook, requests, Kernels("tensorflow", Limits(**limits)))
+    found = execute(notebook, requests, Kernels("tensorflow", Limits(**limits))).evidence
     assert found["good-check"].payload is not None, found["good-check"].reason
     return found["bad-check"].reason, notebook
 
@@ -262,7 +262,9 @@ def test_the_notebooks_time_ends_the_notebook():
         cells.append(new_code_cell(loop, metadata={"nbgrader": {"grade_id": name, "solution": True}}))
         cells.append(new_code_cell(f"probe({name})", metadata={"nbgrader": {"grade_id": f"{name}-check", "grade": True}}))
     requests = {f"{name}-check": Request([Call((3,))]) for name in "abc"}
-    found = execute(new_notebook(cells=cells), requests, Kernels("tensorflow", Limits(notebook_seconds=7, cell_seconds=60)))
+    found = execute(
+        new_notebook(cells=cells), requests, Kernels("tensorflow", Limits(notebook_seconds=7, cell_seconds=60))
+    ).evidence
     assert found["a-check"].payload is not None
     assert "the whole notebook took more than 7 s" in found["b-check"].reason
     assert found["c-check"].reason == "the notebook's time was up before it."

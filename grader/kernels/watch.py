@@ -37,6 +37,8 @@ class Watch(threading.Thread):
         self._cell_seconds, self._cell_begun, self._cell_used, self.used = limits.cell_seconds, self._begun, 0.0, 0.0
         self.notebook_seconds = limits.notebook_seconds
         """What is left for this kernel of the notebook's time."""
+        self.memory = 0
+        """Bytes that its processes held at most; what they share counts for each of them."""
         self.reason = ""
         """Why the sandbox was ended, "" if it was not."""
         self._outputs: zmq.Socket[bytes] | None = None
@@ -104,7 +106,7 @@ class Watch(threading.Thread):
                 seconds += times.user + times.system + times.children_user + times.children_system
                 memory += process.memory_info().rss
                 processes += process.num_threads()
-        self.used = max(self.used, seconds)
+        self.used, self.memory = max(self.used, seconds), max(self.memory, memory)
         waiting = self._grader.memory_info().rss - self._grader_memory
         now, limits = time.monotonic(), self._limits
         if self.used - self._cell_used > self._cell_seconds or now - self._cell_begun > self._cell_seconds * limits.wall_factor:

@@ -15,10 +15,10 @@ from traitlets import Enum
 from grader.cells import check_id, checked_exercise
 from grader.compiled import compiled_reference
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
-from grader.grading import grade_notebook
+from grader.executions import Job, Outcome, handed_in, outcome_of, outcome_path, plain_cells
+from grader.grading import Questions, questions_for, verdicts
 from grader.judge import Verdict
 from grader.kernels.limits import Limits
-from grader.kernels.settings import Kernels
 from grader.plugin.submission import UNREADABLE
 from grader.shown import without_markup
 
@@ -41,26 +41,39 @@ class Grade(Preprocessor):
         help="What protects whoever grades from what is graded. With none, a submission may do what they may.",
     ).tag(config=True)
 
-    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        """Run the notebook, write each verdict into its check cell, and keep the record."""
-        course, unit, student = Path.cwd(), resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
-        digest = digest_of(notebook)
-        unreadable = notebook.metadata.get(UNREADABLE, "")
+    def job(self, course: Path, unit: str, student: str, notebook: NotebookNode, questions: Questions) -> Job:
+        """What there is to execute of a sanitised notebook."""
+        limits = Limits(parent=self)
         sandboxed = self.sandbox != NO_SANDBOX
-        if not sandboxed:
+        return Job(
+            cells=plain_cells(notebook),
+            requests=questions.requests(unit),
+            files=handed_in(course / "submitted" / student / unit, limits.disk),
+            backend=self.backend,
+            limits={name: getattr(limits, name) for name in limits.class_own_traits(config=True)},
+            sandboxed=sandboxed,
+            cache=compiled_reference(course, unit) if sandboxed and self.backend == "jax" else None,
+        )
+
+    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Run the notebook unless the same was run before, write each verdict into its check cell, and keep the record."""
+        course, unit, student = Path.cwd(), resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
+        questions = questions_for(notebook, unit, read_secret(course))
+        job = self.job(course, unit, student, notebook, questions)
+        unreadable = notebook.metadata.get(UNREADABLE, "")
+        if not job.sandboxed:
             self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
-        cache = compiled_reference(course, unit) if sandboxed and self.backend == "jax" else None
-        kernels = Kernels(self.backend, Limits(parent=self), sandboxed, cache)
-        handed_in = course / "submitted" / student / unit
-        graded = grade_notebook(notebook, unit, read_secret(course), digest, kernels, unreadable, handed_in)
-        evidence, verdicts, points = {}, {}, {}
-        for cell in notebook.cells:
+        outcome = Outcome(job.key) if unreadable else outcome_of(job, outcome_path(course, unit, student))
+        found = verdicts(notebook, unit, questions, outcome, job.files, unreadable)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for cell, outputs in zip(code, outcome.outputs, strict=False):
+            cell.outputs = [NotebookNode(output) for output in outputs]
+        for cell in code:
             if exercise := checked_exercise(cell):
-                points[exercise] = float(cell.metadata.nbgrader.points)
-                evidence[exercise], verdicts[exercise] = graded[exercise]
-                cell.outputs = verdict_outputs(verdicts[exercise], points[exercise])
-        write_record(record_path(course, unit, student), Record(digest, evidence, verdicts, points, sandboxed))
-        resources[PERSON] = {exercise: verdict.person for exercise, verdict in verdicts.items() if verdict.person}
+                cell.outputs = verdict_outputs(found[exercise], questions.points[exercise])
+        record = Record(digest_of(notebook), found, questions.points, job.sandboxed)
+        write_record(record_path(course, unit, student), record)
+        resources[PERSON] = {exercise: verdict.person for exercise, verdict in found.items() if verdict.person}
         return notebook, resources
 
 

@@ -21,17 +21,28 @@ class SubmissionExporter(NotebookExporter):
 
     def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
         """Convert a file; one that cannot be read becomes an empty notebook that says why."""
-        try:
-            notebook = nbformat.read(filename, as_version=4)
-            if not isinstance(notebook.cells, list):
-                raise TypeError("its cells are no list")
-        except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
-            reason = f"{Path(filename).name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
-            notebook = new_notebook(metadata={UNREADABLE: reason})
-        else:
-            if getattr(self.parent, "_sanitizing", True):
-                notebook = new_notebook(cells=[plain for cell in notebook.cells if (plain := _plain_cell(cell))])
+        notebook = read_submission(Path(filename), getattr(self.parent, "_sanitizing", True))
         return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
+
+
+def read_submission(path: Path, plain: bool = True) -> NotebookNode:
+    """Read a file that may be no notebook.
+
+    Args:
+        path: The file.
+        plain: Keep of each cell only its kind, its source and what it claims to be.
+    """
+    try:
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
+        if not isinstance(notebook.cells, list):
+            raise TypeError("its cells are no list")
+    except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
+        reason = f"{path.name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
+        notebook = new_notebook(metadata={UNREADABLE: reason})
+    else:
+        if plain:
+            notebook = new_notebook(cells=[kept for cell in notebook.cells if (kept := _plain_cell(cell))])
+    return notebook
 
 
 def _plain_cell(cell: Any) -> NotebookNode | None:

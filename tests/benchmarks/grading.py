@@ -18,10 +18,10 @@ from course import syllabus
 from grader.build import build, write
 from grader.cells import SETUP
 from grader.compiled import compiled_reference
-from grader.coursedir import digest_of
 from grader.demo import submissions
-from grader.grading import grade_notebook
-from grader.kernels.settings import Kernels, keras_environment
+from grader.executions import Job, plain_cells, run
+from grader.grading import questions_for, verdicts
+from grader.kernels.settings import keras_environment
 from grader.notebooks import read_unit
 from grader.plugin.restore import Canon, restore
 
@@ -37,7 +37,7 @@ def whole(notebook, backend: str) -> float:
     return time.perf_counter() - start
 
 
-def graded(unit: str, notebook, source, kernels: Kernels) -> float:
+def graded(unit: str, notebook, source, backend: str, cache: Path | None) -> float:
     """Seconds to execute and judge; fewer points than the maximum are an error."""
     cells = {cell.metadata.nbgrader.grade_id: cell for cell in source.cells if "nbgrader" in cell.metadata}
     checks = {id.removesuffix("-check"): cell.source for id, cell in cells.items() if id.endswith("-check")}
@@ -46,11 +46,13 @@ def graded(unit: str, notebook, source, kernels: Kernels) -> float:
         cell.metadata["claims"] = [cell.id]
     notebook.cells = restore(notebook.cells, Canon(cells[SETUP].source, checks, points))
     start = time.perf_counter()
-    verdicts = grade_notebook(notebook, unit, b"benchmark", digest_of(notebook), kernels)
+    questions = questions_for(notebook, unit, b"benchmark")
+    outcome = run(Job(plain_cells(notebook), questions.requests(unit), {}, backend, {}, sandboxed=True, cache=cache))
+    found = verdicts(notebook, unit, questions, outcome, files=())
     seconds = time.perf_counter() - start
-    earned = sum(verdict.points for _, verdict in verdicts.values())
+    earned = sum(verdict.points for verdict in found.values())
     if earned != sum(points.values()):
-        raise SystemExit(f"{unit} on {kernels.backend}: the reference earned {earned:g} of {sum(points.values()):g} points.")
+        raise SystemExit(f"{unit} on {backend}: the reference earned {earned:g} of {sum(points.values()):g} points.")
     return seconds
 
 
@@ -67,9 +69,9 @@ def main() -> None:
             source = nbformat.reads(files[Path("build", "source", unit, f"{unit}.ipynb")], as_version=4)
             release = nbformat.reads(files[Path("assignments", unit, f"{unit}.ipynb")], as_version=4)
             reference = dict(submissions(read_unit(COURSE, unit), release))["reference"]
-            kernels = Kernels(backend, cache=compiled_reference(course, unit) if backend == "jax" else None)
+            cache = compiled_reference(course, unit) if backend == "jax" else None
             # The first of a class waits for the fork server; all others are like the second.
-            _, seconds = (graded(unit, nbformat.reads(reference, as_version=4), source, kernels) for _ in range(2))
+            _, seconds = (graded(unit, nbformat.reads(reference, as_version=4), source, backend, cache) for _ in range(2))
             plain = whole(nbformat.reads(reference, as_version=4), backend)
             table.add_row(unit, backend, f"{seconds:.1f}", f"{plain:.1f}", f"{seconds / plain:.2f}")
     Console().print(table)

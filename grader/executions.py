@@ -1,0 +1,192 @@
+"""Executions of submissions: what each depends on, and where it is kept so that it is not run again for nothing.
+
+A job holds all that an execution depends on beside the installed packages, and nothing else of the course: it can be run
+anywhere. What it gave is kept in the course directory, one file per submission, under the job's key.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
+
+import course as students_package
+from course.probe import encode
+from grader.cells import checked_exercise, grade_id
+from grader.coursedir import write_whole
+from grader.errors import SandboxError
+from grader.execution import Evidence, Request, execute
+from grader.kernels.limits import MEGABYTE, Limits
+from grader.kernels.settings import Kernels
+
+FOLDER = "executions"
+LIBRARIES = ("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "matplotlib", "scikit-learn", "ipython", "ipykernel")
+DEVICES = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission to execute.
+
+    Args:
+        cells: The sanitised notebook's code cells: source, id, `grade_id`, and whether it is graded.
+        requests: What the probe has to do, by `grade_id` of the check cell.
+        files: What was handed in beside the notebook, by path.
+        backend: Keras backend.
+        limits: By name.
+        sandboxed: Whether the code runs in a sandbox.
+        cache: See `Kernels`; what it holds changes nothing but the time.
+    """
+
+    cells: Sequence[Mapping[str, Any]]
+    requests: Mapping[str, Request]
+    files: Mapping[str, bytes]
+    backend: str
+    limits: Mapping[str, float]
+    sandboxed: bool
+    cache: Path | None = None
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The hash of all that the execution depends on."""
+        known = {
+            "cells": list(self.cells),
+            "requests": {
+                name: [encode(list(request.runs)), list(request.off_limits)] for name, request in self.requests.items()
+            },
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
+            "settings": [self.backend, dict(self.limits), self.sandboxed],
+            "installed": _installed(),
+        }
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running a job gave.
+
+    Args:
+        key: The job's.
+        evidence: By `grade_id` of the check cell.
+        outputs: Of each of the job's cells.
+        repeats: See `Execution`. Only what repeats is taken from an earlier run.
+        seconds: CPU seconds.
+        memory: Megabytes.
+        failed: Why nothing could be run, for a reason that is not the student's; else "".
+    """
+
+    key: str
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    outputs: Sequence[Sequence[Mapping[str, Any]]] = ()
+    repeats: bool = False
+    seconds: float = 0
+    memory: float = 0
+    failed: str = ""
+
+
+def run(job: Job) -> Outcome:
+    """Execute a job here.
+
+    Raises:
+        SandboxError: If no sandbox can be made here; it would be the same for every job.
+    """
+    cells = [
+        new_code_cell(
+            cell["source"], id=cell["id"], metadata={"nbgrader": {"grade_id": cell["grade_id"], "grade": cell["grade"]}}
+        )
+        for cell in job.cells
+    ]
+    cache = job.cache if job.cache and job.cache.is_dir() else None  # another machine has none
+    try:
+        execution = execute(
+            new_notebook(cells=cells), job.requests, Kernels(job.backend, Limits(**job.limits), job.sandboxed, cache), job.files
+        )
+    except SandboxError:
+        raise
+    except Exception as error:  # no kernel, or no set-up
+        return Outcome(job.key, failed=f"the notebook could not be run ({type(error).__name__}: {error})")
+    outputs = [cell.outputs for cell in cells]
+    return Outcome(job.key, execution.evidence, outputs, execution.repeats, execution.seconds, execution.memory)
+
+
+run_here: set[str] = set()
+"""Keys of the jobs whose outcomes this process has waited for: they count here even if they do not repeat."""
+
+
+def outcome_of(job: Job, path: Path) -> Outcome:
+    """The outcome of a job: what is kept of it at a path, or else what it gives now, which is kept."""
+    if not (found := usable(job, path)):
+        found = run(job)
+        keep(path, found)
+    return found
+
+
+def usable(job: Job, path: Path) -> Outcome | None:
+    """What is kept of a job, if it spares running it."""
+    found = kept(path)
+    return found if found and found.key == job.key and (found.repeats or job.key in run_here) else None
+
+
+def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
+    """What lies beside a submission's notebook, up to a size: plain files alone, since links lead out of the folder."""
+    room, found = megabytes * MEGABYTE, {}
+    for path in sorted(submission.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb":
+            continue
+        if (room := room - path.stat().st_size) > 0:
+            found[path.relative_to(submission).as_posix()] = path.read_bytes()
+    return found
+
+
+def plain_cells(notebook: NotebookNode) -> list[dict[str, Any]]:
+    """The code cells of a sanitised notebook, as a job has them."""
+    return [
+        {"source": cell.source, "id": cell.id, "grade_id": grade_id(cell), "grade": bool(checked_exercise(cell))}
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def outcome_path(course: Path, unit: str, student: str) -> Path:
+    """Where the outcome of a submission's last execution is kept."""
+    return course / FOLDER / unit / f"{student}.json"
+
+
+def keep(path: Path, outcome: Outcome) -> None:
+    """Write an outcome, whole or not at all, in place of an older one of the submission."""
+    write_whole(path, json.dumps(asdict(outcome)))
+
+
+def kept(path: Path) -> Outcome | None:
+    """The outcome of a submission's last execution, or None."""
+    try:
+        known = json.loads(path.read_text())
+        return Outcome(**known | {"evidence": {name: Evidence(**value) for name, value in known["evidence"].items()}})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or of another version of this program
+        return None
+
+
+@functools.cache
+def _installed() -> list[Any]:
+    """The versions and sources that an execution depends on, and the devices that it may find."""
+    versions = {"python": platform.python_version(), DEVICES: os.environ.get(DEVICES, "")}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = ""
+    ours = Path(__file__).parent
+    package = Path(str(students_package.__file__)).parent
+    sources = [ours / "execution.py", *(ours / "kernels").rglob("*.py"), *package.rglob("*.py"), *package.rglob("*.keras")]
+    contents = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources)))
+    return [versions, sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*")), contents.hexdigest()]

@@ -1,0 +1,183 @@
+"""Runs jobs in parallel: in processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from ipaddress import ip_address
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from grader.errors import CourseError
+from grader.executions import Job, Outcome, run
+
+LOST_TWICE = "the process that ran this submission was lost twice; did it use more memory than there is?"
+CONNECT_SECONDS = 30
+
+
+class Workers(Protocol):
+    """Where jobs are run."""
+
+    @property
+    def number(self) -> int:
+        """How many run at once."""
+
+    @property
+    def lost(self) -> tuple[type[Exception], ...]:
+        """What a job's future raises whose worker has died."""
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Run a job, soon."""
+
+    def stop(self) -> None:
+        """End everything at once."""
+
+
+def outcomes(jobs: Iterable[tuple[str, Job | None]], workers: Workers) -> Iterator[tuple[str, Outcome | None]]:
+    """Run jobs, a few ahead of the workers, and yield each student's outcome as it comes; None where nothing is to be run.
+
+    A job whose worker is lost is run once more, alone, so that it is known whose fault it was.
+
+    Raises:
+        SandboxError: If a worker can make no sandbox.
+    """
+    todo = iter(jobs)
+    running: dict[Future[Outcome], tuple[str, Job]] = {}
+    suspects: list[tuple[str, Job]] = []
+    more = True
+    while more or running or suspects:
+        while more and not suspects and len(running) < 2 * workers.number:
+            student, job = next(todo, ("", None))
+            if more := bool(student):
+                if job is None:
+                    yield student, None
+                else:
+                    running[workers.submit(job)] = (student, job)
+        if running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                student, suspect = running.pop(future)
+                try:
+                    yield student, future.result()
+                except workers.lost:
+                    suspects.append((student, suspect))
+        elif suspects:
+            student, suspect = suspects.pop()
+            try:
+                yield student, workers.submit(suspect).result()
+            except workers.lost:
+                yield student, Outcome(suspect.key, failed=LOST_TWICE)
+
+
+class Processes:
+    """Worker processes of this machine, each with a fork server of its own."""
+
+    lost = (BrokenExecutor,)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._folder = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
+        self._pool = self._start()
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Run a job, soon."""
+        try:
+            return self._pool.submit(run, job)
+        except BrokenExecutor:
+            self._pool = self._start()
+            return self._pool.submit(run, job)
+
+    def stop(self) -> None:
+        """End everything at once."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.kill()  # what it has started ends with it
+            process.join()
+        self._folder.cleanup()
+
+    def _start(self) -> Executor:
+        # Not forked: this process may have threads and an open gradebook.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.number, context, initializer=_begin, initargs=(self._folder.name,))
+
+
+def _begin(folder: str) -> None:
+    """What a worker process does first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
+    tempfile.tempdir = folder
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+class Cluster:
+    """The workers of a Dask cluster.
+
+    Args:
+        address: The scheduler's, such as `tls://host:8786`; `tcp://` on loopback alone.
+
+    Raises:
+        CourseError: If Dask is not installed, the address is not safe, or nobody answers there.
+    """
+
+    def __init__(self, address: str) -> None:
+        _demand_privacy(address)
+        try:
+            from distributed import Client
+            from distributed.scheduler import KilledWorker
+        except ImportError as error:
+            raise CourseError("--scheduler needs Dask: pip install keras-course[cluster]") from error
+        self.lost = (KilledWorker,)
+        try:
+            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise CourseError(f"no scheduler with a worker answers at {address} within {CONNECT_SECONDS} s: {error}") from error
+        # A job whose worker dies is reported at once, not tried on one worker after the other: `outcomes` knows what to do.
+        self._client.run_on_scheduler(_never_try_again)
+        self.number = max(1, sum(self._client.nthreads().values()))
+        self._executor = self._client.get_executor(pure=False)
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Run a job, soon."""
+        return self._executor.submit(run, job)  # type: ignore[no-any-return]
+
+    def stop(self) -> None:
+        """End everything at once."""
+        self._executor.shutdown(wait=False)
+        self._client.close()
+
+
+def _never_try_again(dask_scheduler: Any) -> None:
+    dask_scheduler.allowed_failures = 0
+
+
+def _demand_privacy(address: str) -> None:
+    """Refuse to send students' work through a network in the clear.
+
+    Raises:
+        CourseError: If the address is not on loopback and not `tls://`.
+    """
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    try:
+        private = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        private = False
+    if parts.scheme not in ("tls", "tcp") or not host:
+        raise CourseError(f"{address!r} is no scheduler's address; expected tls://host:port, or tcp://127.0.0.1:port.")
+    if parts.scheme != "tls" and not private:
+        raise CourseError(
+            f"{address} is reached through a network and not encrypted: students' work would be read and changed on its way. "
+            "Start scheduler and workers with TLS, and name tls://host:port; README, section For a cluster."
+        )
