@@ -292,9 +292,11 @@ def test_a_kernelspec_that_names_the_provisioner_gets_a_sandboxed_kernel(tmp_pat
 
 
 GRADER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from grader.kernels.settings import Kernels
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off for jobs in the background
 
 async def main():
     manager = Kernels("tensorflow").manager(Path(sys.argv[1]), None)
