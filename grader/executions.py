@@ -172,7 +172,7 @@ def kept(path: Path) -> Outcome | None:
     try:
         known = json.loads(path.read_text())
         return Outcome(**known | {"evidence": {name: Evidence(**value) for name, value in known["evidence"].items()}})
-    except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or of another version of this program
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):  # none, or of another version of this program
         return None
 
 

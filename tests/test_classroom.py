@@ -1,0 +1,319 @@
+"""A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor, Future
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from jobs import die_of_three
+from nbgrader.api import Gradebook
+
+from course.probe import Call
+from grader import executions, workers
+from grader.build import build, write
+from grader.coursedir import make_secret
+from grader.errors import CourseError
+from grader.execution import Request
+from grader.executions import Job, Outcome
+from grader.workers import LOST_TWICE, Cluster, Processes, outcomes
+from harness import COURSE, unit_text
+from sandboxes import needs_sandbox
+
+RELU = unit_text("mlp").exercises["relu"].reference
+
+
+# --- the order of things, without a kernel ---
+
+
+def job(number):
+    return Job([{"source": str(number)}], {}, {}, "tensorflow", {}, sandboxed=True)
+
+
+class Scripted:
+    """Workers whose futures are ready at once; a job dies as often as its script says."""
+
+    number, lost = 2, (BrokenExecutor,)
+
+    def __init__(self, deaths):
+        self.deaths, self.ran, self.most = dict(deaths), [], 0
+
+    def submit(self, job):
+        future, name = Future(), job.cells[0]["source"]
+        self.ran.append(name)
+        if self.deaths.get(name, 0) > 0:
+            self.deaths[name] -= 1
+            future.set_exception(BrokenExecutor())
+        else:
+            future.set_result(Outcome(job.key, repeats=True))
+        return future
+
+
+def test_every_student_gets_one_outcome_and_nothing_is_run_for_none():
+    jobs = [(f"s{n}", job(n) if n % 3 else None) for n in range(20)]
+    crew = Scripted({})
+    found = list(outcomes(jobs, crew))
+    assert sorted(student for student, _ in found) == sorted(student for student, _ in jobs)
+    assert {student for student, outcome in found if outcome is None} == {student for student, job in jobs if job is None}
+    assert len(crew.ran) == len(set(crew.ran)) == sum(job is not None for _, job in jobs)
+
+
+def test_jobs_are_drawn_as_workers_need_them():
+    drawn = []
+
+    def jobs():
+        for number in range(50):
+            drawn.append(number)
+            yield f"s{number}", job(number)
+
+    run = outcomes(jobs(), Scripted({}))
+    next(run)
+    assert len(drawn) <= 4  # two ahead of two workers: a job holds the inputs of a whole notebook
+
+
+def test_a_lost_job_is_run_once_more_and_given_up_if_it_is_lost_again():
+    crew = Scripted({"3": 1, "5": 2})
+    found = dict(outcomes([(f"s{n}", job(n)) for n in range(9)], crew))
+    assert {student for student, outcome in found.items() if outcome.failed} == {"s5"}
+    assert found["s5"] == Outcome(job(5).key, failed=LOST_TWICE)
+    assert crew.ran.count("3") == crew.ran.count("5") == 2
+    assert all(crew.ran.count(str(n)) == 1 for n in range(9) if n not in (3, 5))
+
+
+def test_a_key_changes_with_everything_that_matters_and_with_nothing_else():
+    base = dict(cells=[{"source": "1"}], requests={}, files={}, backend="jax", limits={"memory": 1}, sandboxed=True)
+    other = [
+        {"cells": [{"source": "2"}]},
+        {"files": {"a.csv": b"1"}},
+        {"backend": "torch"},
+        {"limits": {"memory": 2}},
+        {"sandboxed": False},
+        {"requests": {"f-check": Request([Call((1,))])}},
+    ]
+    keys = [Job(**base).key, *(Job(**base | change).key for change in other)]
+    assert len(set(keys)) == len(keys)
+    assert Job(**base, cache=Path("/somewhere")).key == keys[0]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"key": 1, "no": 2}', '{"key": "k", "evidence": 3}'])
+def test_a_damaged_outcome_is_none(tmp_path, text):
+    path = tmp_path / "ada.json"
+    path.write_text(text)
+    assert executions.kept(path) is None
+
+
+def test_an_outcome_survives_a_round_trip_and_counts_if_it_repeats(tmp_path, monkeypatch):
+    monkeypatch.setattr(executions, "run_here", set())
+    path, work = tmp_path / "u" / "ada.json", job(1)
+    for repeats in (True, False):
+        outcome = Outcome(work.key, {"f-check": executions.Evidence({"runs": []})}, [[{"text": "x"}]], repeats, 1.5, 100.0)
+        executions.keep(path, outcome)
+        assert executions.kept(path) == outcome
+        assert (executions.usable(work, path) is not None) == repeats
+    executions.run_here.add(work.key)
+    assert executions.usable(work, path) == outcome
+    assert executions.usable(job(2), path) is None
+
+
+def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "ada.json"
+    executions.keep(path, Outcome("old"))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        executions.keep(path, Outcome("new"))
+    monkeypatch.undo()
+    assert executions.kept(path).key == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["ada.json"]
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tcp://grid.example.org:8786"])
+def test_what_is_not_encrypted_stays_on_this_machine(address):
+    with pytest.raises(CourseError, match="not encrypted"):
+        Cluster(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8786", "http://localhost:1", "tls://", "nonsense"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(CourseError, match="is no scheduler's address"):
+        Cluster(address)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
+    with pytest.raises(CourseError, match="no scheduler with a worker answers at tcp://127.0.0.1:9"):
+        Cluster("tcp://127.0.0.1:9")
+
+
+# --- processes of this machine ---
+
+
+def test_a_worker_that_dies_costs_its_submission_alone(monkeypatch):
+    monkeypatch.setattr(workers, "run", die_of_three)
+    crew = Processes(2)
+    try:
+        found = dict(outcomes([(f"s{n}", job(n)) for n in range(8)], crew))
+    finally:
+        crew.stop()
+    assert {student: outcome.failed for student, outcome in found.items() if outcome.failed} == {"s3": LOST_TWICE}
+    assert len(found) == 8
+
+
+# --- a class, with kernels ---
+
+
+def grader(course, *arguments, code=0, **options):
+    done = subprocess.run(command(*arguments), cwd=course, env=environment(), capture_output=True, text=True, **options)
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
+    return done.stdout + done.stderr
+
+
+def command(*arguments):
+    return [Path(sys.executable).parent / "grader", *arguments]
+
+
+def environment():
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path}
+
+
+def executed(said):
+    return set(re.findall(r"^(\S+): executed", said, flags=re.MULTILINE))
+
+
+def submit(course, student, answers):
+    notebook = nbformat.read(course / "assignments" / "mlp" / "mlp.ipynb", as_version=4)
+    for cell in notebook.cells:
+        cell.source = answers.get(cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source)
+    path = course / "submitted" / student / "mlp" / "mlp.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+CLASS = {
+    "ada": {"relu": RELU},
+    "ben": {"relu": RELU.replace("ops.maximum", "ops.minimum")},
+    "cai": {"relu": RELU + "\n# by Cai"},
+    "dot": {},
+}
+
+
+@pytest.fixture
+def course(tmp_path):
+    files = {path.relative_to(COURSE): text for path, text in build(COURSE, ["mlp"]).items()}
+    write({tmp_path / path: text for path, text in files.items() if path.parts[0] == "build"})
+    (tmp_path / "nbgrader_config.py").write_text((COURSE / "nbgrader_config.py").read_text())
+    make_secret(tmp_path)
+    subprocess.run(["nbgrader", "generate_assignment", "mlp"], cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    for student, answers in CLASS.items():
+        submit(tmp_path, student, answers)
+    return tmp_path
+
+
+def points(course):
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        return {submission.student.id: submission.score for submission in gradebook.assignment_submissions("mlp")}
+
+
+FULL = float(unit_text("mlp").exercises["relu"].points)
+EARNED = {"ada": FULL, "ben": 0, "cai": FULL, "dot": 0}
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_only_what_changed_is_executed_again(course):
+    assert executed(grader(course, "autograde", "mlp", "--verbose")) == set(CLASS)
+    assert points(course) == EARNED
+    assert executed(grader(course, "autograde", "mlp", "--verbose")) == set()
+    assert points(course) == EARNED
+    submit(course, "ben", CLASS["ada"])
+    submit(course, "eve", CLASS["ada"])
+    assert executed(grader(course, "autograde", "mlp", "--verbose")) == {"ben", "eve"}
+    assert points(course)["ben"] == points(course)["eve"] == points(course)["ada"]
+    assert executed(grader(course, "autograde", "mlp", "--student", "dot", "--force", "--verbose")) == {"dot"}
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write("get_config().Limits.memory = 3000\n")
+    assert executed(grader(course, "autograde", "mlp", "--verbose")) == {*CLASS, "eve"}
+    started = time.time()
+    subprocess.run(["nbgrader", "autograde", "mlp", "--force"], cwd=course, env=environment(), check=True, capture_output=True)
+    outcomes_of = (course / "executions" / "mlp").iterdir()
+    assert max(path.stat().st_mtime for path in outcomes_of) < started  # nbgrader's own command executes none either
+
+
+@needs_sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
+    for number in range(12):
+        submit(course, f"s{number:02}", {"relu": f"{RELU}\n# {number}"})
+    begin = [
+        sys.executable,
+        "-c",
+        "import signal; signal.signal(2, signal.default_int_handler); from grader.cli import app; app()",
+    ]
+    arguments = ["autograde", "mlp", "--workers", "2", "--verbose"]
+    with subprocess.Popen([*begin, *arguments], cwd=course, env=environment(), stdout=subprocess.PIPE, text=True) as run:
+        first = {run.stdout.readline().split(":")[0] for _ in range(3)}
+        family = psutil.Process(run.pid).children(recursive=True)
+        stopped = time.monotonic()
+        run.send_signal(sent)
+        first |= executed(run.stdout.read())
+    assert time.monotonic() - stopped < 5
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert family and [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    assert len(first) < 16
+    kept = {path.stem for path in (course / "executions" / "mlp").iterdir()}
+    assert first <= kept  # the pipe may have lost the last line
+    second = executed(grader(course, *arguments))
+    assert not second & kept
+    assert second | kept == {*CLASS, *(f"s{number:02}" for number in range(12))}
+    assert set(points(course)) == second | kept
+    assert sum(value > 0 for value in points(course).values()) == 14
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_cluster_executes_and_gets_neither_secret_nor_oracle(course, tmp_path_factory):
+    """A scheduler and two workers, each a process of its own, on loopback; one worker is killed in between."""
+    place = tmp_path_factory.mktemp("cluster")
+    dask = Path(sys.executable).parent / "dask"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": place, "env": environment()}
+    port = "tcp://127.0.0.1:18786"
+    start = [
+        [dask, "scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"],
+        *2 * [[dask, "worker", port, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(place)]],
+    ]
+    for number in range(8):
+        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
+    processes = [subprocess.Popen(line, **quiet) for line in start]
+    try:
+        with subprocess.Popen(
+            command("autograde", "mlp", "--scheduler", port, "--verbose"),
+            cwd=course,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as run:
+            first = run.stdout.readline()
+            processes[1].kill()
+            said = first + run.stdout.read()
+        assert run.returncode == 0, said
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert executed(said) == {*CLASS, *(f"s{number}" for number in range(8))}
+    assert points(course) == EARNED | {f"s{number}": FULL for number in range(8)}
+
+
+def test_who_has_handed_in_nothing_is_named(course):
+    assert "nothing of 'zoe' lies in" in grader(course, "autograde", "mlp", "--student", "zoe", code=1)
+    assert "'cnn' has not been released here" in grader(course, "autograde", "cnn", code=1)
