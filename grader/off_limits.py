@@ -10,8 +10,10 @@ import ast
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 
-from grader.source import ALWAYS_THERE, defined, top_level, used
+from grader.source import ALWAYS_THERE, CELLS, defined, top_level, used
 
 EVASIVE = frozenset(
     {
@@ -77,10 +79,10 @@ def doubts(
     answer = list(_reachable(exercise, _bindings(exercise, statements)))
     if not answer:
         return "the answer's source could not be found, so it was not searched for off-limits APIs."
-    nodes = [node for statement, _ in statements for node in ast.walk(statement)]
-    if any(_takes_probe(node) for node in nodes):
+    traits = [_traits(source) for source in sources]
+    if any(trait.takes_probe for trait in traits):
         return "the notebook's code reaches into course.probe, which no answer needs."
-    imported = {_root(module) for node in nodes for module in _imported(node)}
+    imported = frozenset().union(*(trait.imports for trait in traits))
     if found := sorted(imported & set(own_modules)):
         return f"the notebook imports {found[0]}, which was handed in beside it and has not been searched."
     banned = _last_names(names)
@@ -91,7 +93,7 @@ def doubts(
                     return f"the answer uses {word}, so its calls cannot be read off its source."
                 if (isinstance(node, ast.ImportFrom) and word in banned) or _is_api(node, banned):
                     return f"a part of the answer, or what it may once have been, uses {word}, which is off-limits."
-    if banned and any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes):
+    if banned and any(trait.imports_all for trait in traits):
         return "the notebook imports * from a module, so what a name means cannot be read off its source."
     for statement, _ in statements:
         if kept := _kept(statement, banned):
@@ -108,9 +110,35 @@ def doubts(
 def _statements(sources: Iterable[str]) -> Iterator[tuple[ast.stmt, str]]:
     """Each statement with its own source; without those that are nested too deeply to be read."""
     for source in sources:
-        for statement in top_level(source):
-            with suppress(RecursionError):
-                yield statement, ast.unparse(statement)
+        yield from _statements_of(source)
+
+
+@dataclass(frozen=True)
+class _Traits:
+    """What a cell does wherever it stands."""
+
+    takes_probe: bool
+    imports: frozenset[str]
+    imports_all: bool
+
+
+@lru_cache(CELLS)
+def _traits(source: str) -> _Traits:
+    nodes = [node for statement, _ in _statements_of(source) for node in ast.walk(statement)]
+    return _Traits(
+        any(map(_takes_probe, nodes)),
+        frozenset(_root(module) for node in nodes for module in _imported(node)),
+        any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes),
+    )
+
+
+@lru_cache(CELLS)
+def _statements_of(source: str) -> tuple[tuple[ast.stmt, str], ...]:
+    found = []
+    for statement in top_level(source):
+        with suppress(RecursionError):
+            found.append((statement, ast.unparse(statement)))
+    return tuple(found)
 
 
 def _reachable(exercise: str, bindings: Bindings) -> Iterator[tuple[str, ast.stmt]]:

@@ -7,14 +7,19 @@ import builtins
 import re
 import symtable
 from collections.abc import Iterator
+from functools import lru_cache
 
 ALWAYS_THERE = frozenset(dir(builtins)) | {"get_ipython", "display", "In", "Out", "exit", "quit"}
 """Names that need no definition in a notebook."""
+CELLS = 256
+"""How many cells' syntax is remembered: every exercise's search reads all cells above it again."""
+STATEMENTS = 4096
 COMPOUND = (ast.If, ast.With, ast.For, ast.While, ast.Try, ast.ExceptHandler)
 
 
+@lru_cache(CELLS)
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree of a cell, its magics left out; None if it does not parse."""
+    """The syntax tree of a cell, its magics left out; None if it does not parse. Not to be changed."""
     try:
         return ast.parse(without_magics(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -53,24 +58,26 @@ def names_given(statement: ast.stmt) -> set[str]:
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def used(source: str) -> set[str]:
+@lru_cache(STATEMENTS)
+def used(source: str) -> frozenset[str]:
     """Names that a cell looks up in the notebook's namespace; none if it does not parse."""
-    return {
+    return frozenset(
         symbol.get_name()
         for table in _tables(source)
         for symbol in table.get_symbols()
         if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
-    }
+    )
 
 
-def defined(source: str) -> set[str]:
+@lru_cache(STATEMENTS)
+def defined(source: str) -> frozenset[str]:
     """Names that a cell binds in the notebook's namespace; none if it does not parse."""
-    return {
+    return frozenset(
         symbol.get_name()
         for table in list(_tables(source))[:1]
         for symbol in table.get_symbols()
         if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
-    }
+    )
 
 
 def _tables(source: str) -> Iterator[symtable.SymbolTable]:

@@ -87,7 +87,7 @@ def test_a_lost_job_is_run_once_more_and_given_up_if_it_is_lost_again():
 
 
 def test_a_key_changes_with_everything_that_matters_and_with_nothing_else():
-    base = dict(cells=[{"source": "1"}], requests={}, files={}, backend="jax", limits={"memory": 1}, sandboxed=True)
+    base = {"cells": [{"source": "1"}], "requests": {}, "files": {}, "backend": "jax", "limits": {"memory": 1}, "sandboxed": True}
     other = [
         {"cells": [{"source": "2"}]},
         {"files": {"a.csv": b"1"}},
@@ -149,7 +149,7 @@ def test_an_address_that_is_none_is_refused(address):
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
-    with pytest.raises(CourseError, match="no scheduler with a worker answers at tcp://127.0.0.1:9"):
+    with pytest.raises(CourseError, match="no scheduler with a worker answers"):
         Cluster("tcp://127.0.0.1:9")
 
 
