@@ -10,11 +10,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test distances check build calibrate bench clean sandbox
 
-demo: .venv/course sandbox  ## Build, release, and grade a class of known students with plain nbgrader.
+demo: .venv/course sandbox  ## Build, release, and grade a class of known students.
 	rm -rf $(DEMO)
 	grader build
 	grader demo $(DEMO)
-	cd $(DEMO) && for unit in $(UNITS); do nbgrader generate_assignment $$unit && nbgrader autograde $$unit || exit 1; done
+	cd $(DEMO) && for unit in $(UNITS); do nbgrader generate_assignment $$unit && grader autograde $$unit || exit 1; done
 	grader scores --course $(DEMO) $(UNITS)
 
 test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.

@@ -87,7 +87,14 @@ def test_a_lost_job_is_run_once_more_and_given_up_if_it_is_lost_again():
 
 
 def test_a_key_changes_with_everything_that_matters_and_with_nothing_else():
-    base = {"cells": [{"source": "1"}], "requests": {}, "files": {}, "backend": "jax", "limits": {"memory": 1}, "sandboxed": True}
+    base = {
+        "cells": [{"source": "1"}],
+        "requests": {},
+        "files": {},
+        "backend": "jax",
+        "limits": {"memory": 1},
+        "sandboxed": True,
+    }
     other = [
         {"cells": [{"source": "2"}]},
         {"files": {"a.csv": b"1"}},

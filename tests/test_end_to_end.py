@@ -1,4 +1,4 @@
-"""The demo class through the real `nbgrader` command line, with its real gradebook."""
+"""The demo class through the real command lines, ours for a class and nbgrader's own, with nbgrader's real gradebook."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def course(tmp_path_factory):
     (submitted / "broken" / "attention" / "attention.ipynb").write_bytes(broken)
     run("nbgrader", "autograde", "attention", "--student", "broken", "--force", cwd=folder)
     for unit in UNITS:
-        run("nbgrader", "autograde", unit, cwd=folder)
+        run("grader", "autograde", unit, cwd=folder)
     return folder
 
 
@@ -109,6 +109,33 @@ def test_the_gradebook_says_what_the_judge_said(course, unit):
         record = read_record(course, unit, student)
         assert scores(course, unit, student) == {name: verdict.points for name, verdict in record.verdicts.items()}
     assert sum(maxima(unit).values()) == syllabus.unit(unit).points
+
+
+def written(course, unit):
+    """What grading has left of each student: what the gradebook says, and the files."""
+    found = {}
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        for student in everyone(course, unit):
+            notebook = gradebook.find_submission_notebook(unit, unit, student)
+            said = [(row.name, row.auto_comment, row.manual_comment) for row in notebook.comments]
+            said += [(row.name, row.auto_score, row.manual_score, row.needs_manual_grade) for row in notebook.grades]
+            files = [path for path in (course / "autograded" / student / unit).rglob("*") if path.is_file()]
+            found[student] = sorted(said, key=str), {path.name: (path.read_bytes(), path.stat().st_mode) for path in files}
+    return found
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_plain_nbgrader_writes_the_same(course, unit):
+    before = written(course, unit)
+    for student in ("alternatives-1", "mistakes-2"):
+        (course / "executions" / unit / f"{student}.json").unlink()  # these two are executed once more
+    run("nbgrader", "autograde", unit, "--force", cwd=course)
+    after = written(course, unit)
+    assert after.keys() == before.keys()
+    for student, (rows, files) in after.items():
+        assert rows == before[student][0], student
+        if student not in ("alternatives-1", "mistakes-2", "crash"):
+            assert files == before[student][1], student
 
 
 @pytest.mark.parametrize("unit", UNITS)

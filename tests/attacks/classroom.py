@@ -105,16 +105,15 @@ class Classroom:
             text = text.replace(word, str(value))
         return text
 
-    def nbgrader(self, *arguments: str, prefix: Sequence[str] = (), seconds: float = 3000) -> str:
-        """Run nbgrader in the course, and return what it said."""
+    def run(self, *command: str, prefix: Sequence[str] = (), seconds: float = 3000) -> str:
+        """Run a command in the course, and return what it said."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {
             **{"KERAS_BACKEND": "tensorflow", "PATH": path, "HOME": str(self.home), "TF_CPP_MIN_LOG_LEVEL": "3"},
             **{"GRADER_PASSWORD": self.words["environment"], "TMPDIR": str(self.home)},
         }
-        command = [*prefix, "nbgrader", *arguments]
         done = subprocess.run(
-            command, cwd=self.course, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+            [*prefix, *command], cwd=self.course, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
         return done.stdout + done.stderr
 

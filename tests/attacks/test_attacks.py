@@ -1,6 +1,7 @@
-"""A class of attackers, graded by one plain `nbgrader autograde`: nobody gets what they did not earn, and nothing is harmed.
+"""A class of attackers, graded by one command: nobody gets what they did not earn, and nothing is harmed.
 
-Run by root, whose kernels get another user's id, this grades as root; `test_attacks_as_ordinary_user.py` runs it once more.
+Run by root, whose kernels get another user's id, this grades as root; `test_attacks_as_ordinary_user.py` runs it once more,
+with `grader autograde` and two workers.
 """
 
 import os
@@ -33,22 +34,22 @@ def classroom():
     room = Classroom(Path(tempfile.mkdtemp(prefix="attacked-")))
     with room.watched():
         room.fill(ATTACKS, CONFIG)
-        prefix = []
+        prefix, grade = [], ("nbgrader", "autograde", UNIT, "--force")
         if os.environ.get("ATTACKED_AS") == "ordinary user":
-            prefix = as_ordinary_user(REPOSITORY)
+            prefix, grade = as_ordinary_user(REPOSITORY), ("grader", "autograde", UNIT, "--workers", "2")
             for path in (room.folder, *room.folder.rglob("*")):
                 os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-        said = room.nbgrader("generate_assignment", UNIT, prefix=prefix)
+        said = room.run("nbgrader", "generate_assignment", UNIT, prefix=prefix)
         assert "ERROR" not in said, said[-3000:]
         stale = room.course / "submitted" / STALE / UNIT / f"{UNIT}.ipynb"
         attack = stale.read_text()
         shutil.copyfile(room.course / "submitted" / HONEST[0] / UNIT / f"{UNIT}.ipynb", stale)
-        room.nbgrader("autograde", UNIT, "--student", STALE, prefix=prefix)
+        room.run("nbgrader", "autograde", UNIT, "--student", STALE, prefix=prefix)
         assert room.points(STALE)["softmax"] > 0
         stale.write_text(attack)
         room.before = room.hashes(), Path("/proc/self/mountinfo").read_text()
         with subprocess.Popen(["sleep", "3000"]) as bystander:
-            room.said = room.nbgrader("autograde", UNIT, "--force", prefix=prefix)
+            room.said = room.run(*grade, prefix=prefix)
             room.bystander_lives = bystander.poll() is None
             bystander.kill()
     yield room

@@ -153,8 +153,8 @@ def graded(server):
     id = f"<img src=x onerror=new Image().src='{base}/id'>".replace("/", "\N{FRACTION SLASH}")
     shutil.copytree(room.course / "submitted" / STUDENT, room.course / "submitted" / id)
     shutil.copytree(room.course / "submitted" / STUDENT, room.course / "submitted" / f"a,{id}")
-    said = room.nbgrader("generate_assignment", UNIT) + room.nbgrader("autograde", UNIT)
-    room.said = said + room.nbgrader("generate_feedback", UNIT)
+    said = room.run("nbgrader", "generate_assignment", UNIT) + room.run("nbgrader", "autograde", UNIT)
+    room.said = said + room.run("nbgrader", "generate_feedback", UNIT)
     yield room
     room.remove()
 

@@ -61,9 +61,9 @@ def graded(folder: Path, attacks: list[Attack], config: str, plain: bool) -> dic
         room.fill(attacks, config, honest)
         if plain:
             use_assertions(room.course / "build" / "source" / UNIT / f"{UNIT}.ipynb")
-        room.nbgrader("generate_assignment", UNIT)
+        room.run("nbgrader", "generate_assignment", UNIT)
         before = room.hashes()
-        room.nbgrader("autograde", UNIT)
+        room.run("nbgrader", "autograde", UNIT)
     found = {attack.name: how_it_paid(room, attack) for attack in attacks}
     whole = [
         *(f"{student} lost points" for student in honest if (points_of(room, student) or 0) < (20 if plain else 40)),
