@@ -245,7 +245,6 @@ def test_only_what_changed_is_executed_again(course):
     submit(course, "eve", CLASS["ada"])
     assert executed(grader(course, "autograde", "mlp", "--verbose")) == {"ben", "eve"}
     assert points(course)["ben"] == points(course)["eve"] == points(course)["ada"]
-    assert executed(grader(course, "autograde", "mlp", "--student", "dot", "--force", "--verbose")) == {"dot"}
     with (course / "nbgrader_config.py").open("a") as config:
         config.write("get_config().Limits.memory = 3000\n")
     assert executed(grader(course, "autograde", "mlp", "--verbose")) == {*CLASS, "eve"}
@@ -259,8 +258,8 @@ def test_only_what_changed_is_executed_again(course):
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
-    for number in range(12):
-        submit(course, f"s{number:02}", {"relu": f"{RELU}\n# {number}"})
+    for number in range(6):
+        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
     begin = [
         sys.executable,
         "-c",
@@ -268,7 +267,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     ]
     arguments = ["autograde", "mlp", "--workers", "2", "--verbose"]
     with subprocess.Popen([*begin, *arguments], cwd=course, env=environment(), stdout=subprocess.PIPE, text=True) as run:
-        first = {run.stdout.readline().split(":")[0] for _ in range(3)}
+        first = {run.stdout.readline().split(":")[0] for _ in range(2)}
         family = psutil.Process(run.pid).children(recursive=True)
         stopped = time.monotonic()
         run.send_signal(sent)
@@ -276,14 +275,14 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     assert time.monotonic() - stopped < 5
     _, alive = psutil.wait_procs(family, timeout=10)
     assert family and [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
-    assert len(first) < 16
+    assert len(first) < 10
     kept = {path.stem for path in (course / "executions" / "mlp").iterdir()}
     assert first <= kept  # the pipe may have lost the last line
     second = executed(grader(course, *arguments))
     assert not second & kept
-    assert second | kept == {*CLASS, *(f"s{number:02}" for number in range(12))}
+    assert second | kept == {*CLASS, *(f"s{number}" for number in range(6))}
     assert set(points(course)) == second | kept
-    assert sum(value > 0 for value in points(course).values()) == 14
+    assert sum(value > 0 for value in points(course).values()) == 8
 
 
 @needs_sandbox
