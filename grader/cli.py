@@ -131,6 +131,23 @@ def explain(
         console.print(report.explain(course, having[0], student, exercise))
 
 
+@app.command("report")
+def write_report(
+    unit: str,
+    pseudonyms: Annotated[bool, typer.Option("--pseudonyms", help="Hide who is who, the same way in every report.")] = False,
+    to: Annotated[Path, typer.Option(help="A folder; each unit gets one in it.")] = Path("reports"),
+    course: Course = HERE,
+) -> None:
+    """Write a page and tables of a graded unit: scores, exercises, misconceptions, who needs a person, possible copying."""
+    with _clear_errors():
+        try:
+            from grader.reports import page, tables
+        except ImportError as error:
+            raise CourseError(f"reports need more packages: pip install keras-course[report] ({error})") from error
+        for path in page.write_report(to / unit, unit, tables.read_tables(course.resolve(), unit, pseudonyms)):
+            typer.echo(path)
+
+
 @app.command("doctor")
 def examine(course: Course = HERE) -> None:
     """Show whether grading works here: sandbox, backends, devices, versions, limits. Fails where it does not."""

@@ -9,7 +9,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -81,12 +81,14 @@ class Record:
         verdicts: By exercise.
         points: By exercise, its maximum.
         sandboxed: Whether its code ran in a sandbox.
+        settings: Backend, versions and limits, by name.
     """
 
     digest: str
     verdicts: Mapping[str, Verdict]
     points: Mapping[str, float]
     sandboxed: bool
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def record_path(course: Path, unit: str, student: str) -> Path:
@@ -127,4 +129,4 @@ def read_record(course: Path, unit: str, student: str) -> Record:
     except FileNotFoundError as error:
         raise CourseError(f"{path} is missing: {student!r} has not been graded for {unit!r} here.") from error
     verdicts = {name: Verdict(**verdict) for name, verdict in data["verdicts"].items()}
-    return Record(data["digest"], verdicts, data["points"], data.get("sandboxed", False))
+    return Record(**data | {"verdicts": verdicts})

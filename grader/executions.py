@@ -6,6 +6,7 @@ anywhere. What it gave is kept in the course directory, one file per submission,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -31,7 +32,7 @@ from grader.kernels.settings import Kernels
 
 FOLDER = "executions"
 LIBRARIES = ("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "matplotlib", "scikit-learn", "ipython", "ipykernel")
-DEVICES = "CUDA_VISIBLE_DEVICES"
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,16 @@ class Job:
             },
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
             "settings": [self.backend, dict(self.limits), self.sandboxed],
-            "installed": _installed(),
+            "installed": [_versions(), _sources()],
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """In what way it is executed, for people."""
+        limits = {f"limit: {name}": f"{value:g}" for name, value in self.limits.items()}
+        own = {"backend": self.backend, "sandbox": "bubblewrap" if self.sandboxed else "none"}
+        return own | {name: value for name, value in _versions().items() if value} | limits
 
 
 @dataclass(frozen=True)
@@ -177,16 +185,19 @@ def kept(path: Path) -> Outcome | None:
 
 
 @functools.cache
-def _installed() -> list[Any]:
-    """The versions and sources that an execution depends on, and the devices that it may find."""
-    versions = {"python": platform.python_version(), DEVICES: os.environ.get(DEVICES, "")}
+def _versions() -> dict[str, str]:
+    """The versions that an execution depends on, and the devices that it may find."""
+    found = {"python": platform.python_version()}
     for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = ""
-    ours = Path(__file__).parent
-    package = Path(str(students_package.__file__)).parent
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    devices = [path.name for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
+    return found | {"devices": " ".join([*devices, os.environ.get(VISIBLE_DEVICES, "")]).strip()}
+
+
+@functools.cache
+def _sources() -> str:
+    """The hash of what executes, and of the package that students import."""
+    ours, package = Path(__file__).parent, Path(str(students_package.__file__)).parent
     sources = [ours / "execution.py", *(ours / "kernels").rglob("*.py"), *package.rglob("*.py"), *package.rglob("*.keras")]
-    contents = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources)))
-    return [versions, sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*")), contents.hexdigest()]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()

@@ -80,7 +80,7 @@ def _natural(text: str) -> list[tuple[bool, int, str]]:
 def scores(course: Path, unit: str) -> Table:
     """Student by exercise: points, and the total."""
     maxima, rows = read_rows(course, unit)
-    order = _in_order(course, unit, maxima)
+    order = in_order(course, unit, maxima)
     unsafe = [student for student in rows if not _sandboxed(course, unit, student)]
     warning = f"\nGraded WITHOUT A SANDBOX: {', '.join(unsafe)}" if unsafe else ""
     table = Table(title=f"{unit}: points per exercise", caption=Text(f"{_legend(order)}\n{MARKS}{warning}"))
@@ -123,7 +123,7 @@ def _cell(row: Row, name: str, maximum: float) -> Text:
     return Text(f"{'–' if points is None else format(points, 'g')}{mark}", style="green" if points == maximum else "red")
 
 
-def _in_order(course: Path, unit: str, exercises: Iterable[str]) -> list[str]:
+def in_order(course: Path, unit: str, exercises: Iterable[str]) -> list[str]:
     """The exercises in the order of the released notebook, which the gradebook does not keep."""
     release = course / "assignments" / unit / f"{unit}.ipynb"
     released = [checked_exercise(cell) for cell in nbformat.read(release, as_version=4).cells] if release.is_file() else []

@@ -71,7 +71,7 @@ class Grade(Preprocessor):
         for cell in code:
             if exercise := checked_exercise(cell):
                 cell.outputs = verdict_outputs(found[exercise], questions.points[exercise])
-        record = Record(digest_of(notebook), found, questions.points, job.sandboxed)
+        record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings)
         write_record(record_path(course, unit, student), record)
         resources[PERSON] = {exercise: verdict.person for exercise, verdict in found.items() if verdict.person}
         return notebook, resources

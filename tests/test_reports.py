@@ -1,0 +1,151 @@
+"""Reports: what counts as the same answer, and a page that is safe whatever students wrote. Real classes: test_end_to_end.py."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grader.reports.exports import no_formula
+from grader.reports.page import page, write_report
+from grader.reports.similarity import length, normalized, similarity
+from grader.reports.tables import Tables, pseudonym
+
+ANSWER = '''
+def mean(values, axis=0):
+    """Average."""
+    # add up
+    total = sum(values)
+    for step in range(axis):
+        total = total + step
+    return total / len(values)
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("total", "acc"),
+        ("values", "xs"),
+        ('    """Average."""\n', ""),
+        ("# add up", "# my own idea"),
+        ("sum(values)", "sum( values )"),
+        ("def mean", "import numpy as np\n\ndef mean"),
+    ],
+)
+def test_names_comments_and_layout_make_no_other_answer(old, new):
+    assert normalized(ANSWER.replace(old, new), "mean") == normalized(ANSWER, "mean") != ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("sum(", "max("), ("/ len", "* len"), ("axis=0", "axis=1"), ("total + step", "step + total")]
+)
+def test_what_is_done_makes_another_answer(old, new):
+    assert normalized(ANSWER.replace(old, new), "mean") != normalized(ANSWER, "mean")
+
+
+def test_of_a_class_only_what_the_student_wrote_counts():
+    given = "class A:\n    def size(self):\n        return 3\n    def call(self, x):\n        raise NotImplementedError()"
+    mine = given.replace("raise NotImplementedError()", "y = x + 1\n        return y")
+    assert normalized(mine, "A", given) == "def call(self, v0):\n    v1 = v0 + 1\n    return v1"
+    assert normalized(given, "A", given) == ""
+
+
+@pytest.mark.parametrize("source", ["", "def mean(:", "mean = 3", "def other(): pass"])
+def test_what_is_no_answer_is_like_nothing(source):
+    assert normalized(source, "mean") == ""
+
+
+def test_similarity_is_one_for_the_same_and_falls_with_each_change():
+    a = normalized(ANSWER, "mean")
+    b = normalized(ANSWER.replace("sum(", "max("), "mean")
+    c = normalized("def mean(v):\n    return 0", "mean")
+    assert similarity(a, a) == 1 > similarity(a, b) > 0.9 > similarity(a, c)
+    assert length(a) > length(c) > 5
+
+
+def test_pseudonyms_last_and_depend_on_the_secret():
+    assert pseudonym(b"s", "ada") == pseudonym(b"s", "ada") != pseudonym(b"s", "ben")
+    assert pseudonym(b"t", "ada") != pseudonym(b"s", "ada")
+    assert "ada" not in pseudonym(b"s", "ada")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("ada", "ada"), (-1.5, -1.5), ("", "")]
+)
+def test_no_cell_is_a_formula(value, written):
+    assert no_formula(value) == written
+
+
+HOSTILE = '<script>alert(1)</script><img src="//evil.example/x">'
+
+
+def tables():
+    students, names = ["ada", HOSTILE], ["softmax", "relu"]
+    answers = pd.DataFrame(
+        [{"student": s, "exercise": e, "points": 1.0, "maximum": 2.0, "sentence": HOSTILE} for s in students for e in names]
+    )
+    rows = {
+        "points": [3.0, 1.0],
+        "seconds": [2.0, np.nan],
+        "megabytes": [100.0, np.nan],
+        "waits": [False, True],
+        "sandboxed": [True, False],
+    }
+    shares = {"maximum": [2.0, 2.0], "answered": [2, 2], "mean_share": [0.5, 0.5], "full": [0.5, 0.0], "partial": [0.0, 1.0]}
+    return Tables(
+        answers,
+        pd.DataFrame({"student": students} | rows),
+        pd.DataFrame({"exercise": names} | shares | {"discrimination": [0.5, np.nan]}),
+        pd.DataFrame([{"exercise": "relu", "students": 1, "sentence": HOSTILE, "who": HOSTILE}]),
+        pd.DataFrame([{"student": HOSTILE, "exercise": "relu", "reason": HOSTILE}]),
+        pd.DataFrame([{"exercise": "relu", "students": HOSTILE, "size": 2, "tokens": 40, "like_reference": 0.5}]),
+        pd.DataFrame([{"student": "=cmd()", "exercise": "relu", "like_reference": 1.0, "tokens": 40}]),
+        pd.DataFrame([{"setting": "backend", "value": "jax"}]),
+    )
+
+
+class Page(HTMLParser):
+    """What a page holds, and that its elements are closed in order."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.links, self.headers = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href", "action", "data")]
+        if tag == "th":
+            self.headers.append(dict(attributes).get("scope"))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_runs_nothing_and_fetches_nothing():
+    text = page("mlp", tables())
+    found = Page(text)
+    assert not {"script", "img", "iframe", "object", "form", "link"} & set(found.tags)
+    assert all(link.startswith("#") for link in found.links)
+    assert "default-src 'none'" in text
+    assert "url(http" not in text and "@import" not in text
+    assert found.headers and set(found.headers) == {"col", "row"}
+    assert found.tags.count("svg") == found.tags.count("figcaption") == 2
+    assert all(f'id="{link[1:]}"' in text for link in found.links if link.startswith("#") and "clip" not in link)
+    assert "Graded without a sandbox" in text
+    assert "nan" not in text.lower().replace("naname", "")
+
+
+def test_tables_are_written_as_csv_and_parquet(tmp_path):
+    files = write_report(tmp_path, "mlp", tables())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
+    for name, table in tables().named().items():
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), table, check_dtype=False)
+        assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table)
+    assert "'=cmd()" in (tmp_path / "references.csv").read_text()
