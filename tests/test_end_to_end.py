@@ -1,5 +1,6 @@
 """The demo class through the real command lines, ours for a class and nbgrader's own, with nbgrader's real gradebook."""
 
+import csv
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 from nbgrader.api import Gradebook
@@ -235,6 +237,48 @@ def test_the_tables_show_points_sentences_and_evidence(course):
         name = HALF[unit][0]
         explained = run("grader", "explain", "mistakes-1", name, "--course", str(course), cwd=COURSE)
         assert "expected" in explained and "received" in explained and "✗" in explained
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_report_tells_what_this_class_got_wrong(course, unit, tmp_path):
+    run("grader", "report", unit, "--course", str(course), "--to", str(tmp_path), cwd=COURSE)
+    tables = {path.stem: pd.read_parquet(path) for path in (tmp_path / unit).glob("*.parquet")}
+    points = tables["submissions"].set_index("student")["points"].to_dict()
+    assert points == {student: sum(scores(course, unit, student).values()) for student in everyone(course, unit)}
+    made = {(row.exercise, row.sentence): row.who for row in tables["misconceptions"].itertuples()}
+    known = {name: checks.load(unit, name).mistakes for name in maxima(unit)}
+    assert made == {
+        (name, mistake.sentence): f"mistakes-{k}" for name in known for k, mistake in enumerate(known[name], start=1)
+    }
+    assert set(tables["persons"]["student"]) == {"broken"}
+    alike = tables["references"]
+    assert {"reference", "duplicate"} <= set(alike[alike["like_reference"] == 1]["student"])
+    assert "reference" not in " ".join(tables["copies"]["students"])
+    page = (tmp_path / unit / "report.html").read_text()
+    assert all(f">{name}<" in page for name in maxima(unit))
+
+
+def test_pseudonyms_hide_everyone(course, tmp_path):
+    run("grader", "report", "mlp", "--pseudonyms", "--course", str(course), "--to", str(tmp_path), cwd=COURSE)
+    tables = {path.stem: pd.read_parquet(path) for path in (tmp_path / "mlp").glob("*.parquet")}
+    told = " ".join(table.drop(columns="sentence", errors="ignore").to_csv() for table in tables.values())
+    told += (tmp_path / "mlp" / "report.html").read_text()
+    for student in set(everyone(course, "mlp")) - {"reference", "half", "broken", "crash"}:  # words of the page itself
+        assert not re.search(rf"\b{student}\b", told), student
+    assert tables["submissions"]["student"].str.fullmatch("student-[0-9a-f]{8}").all()
+
+
+@pytest.mark.parametrize(
+    ("exporter", "key", "column"),
+    [("CanvasExport", "SIS Login ID", "mlp"), ("MoodleExport", "Username", "Assignment: mlp")],
+)
+def test_scores_go_into_gradebooks_elsewhere(course, tmp_path, exporter, key, column):
+    file = tmp_path / "scores.csv"
+    run("nbgrader", "export", f"--exporter=grader.reports.exports.{exporter}", "--to", str(file), cwd=course)
+    with file.open(newline="") as opened:
+        rows = {row[key]: row[column] for row in csv.DictReader(opened)}
+    for student in everyone(course, "mlp"):
+        assert float(rows[student]) == sum(scores(course, "mlp", student).values())
 
 
 def test_without_its_secret_nobody_is_graded(course):

@@ -1,4 +1,7 @@
-"""Reports: what counts as the same answer, and a page that is safe whatever students wrote. Real classes: test_end_to_end.py."""
+"""Reports: what counts as the same answer, and a page that is safe whatever students wrote.
+
+Reports of a real class are in test_end_to_end.py.
+"""
 
 from html.parser import HTMLParser
 
@@ -82,16 +85,10 @@ HOSTILE = '<script>alert(1)</script><img src="//evil.example/x">'
 
 def tables():
     students, names = ["ada", HOSTILE], ["softmax", "relu"]
-    answers = pd.DataFrame(
-        [{"student": s, "exercise": e, "points": 1.0, "maximum": 2.0, "sentence": HOSTILE} for s in students for e in names]
-    )
-    rows = {
-        "points": [3.0, 1.0],
-        "seconds": [2.0, np.nan],
-        "megabytes": [100.0, np.nan],
-        "waits": [False, True],
-        "sandboxed": [True, False],
-    }
+    answer = {"points": 1.0, "maximum": 2.0, "sentence": HOSTILE}
+    answers = pd.DataFrame([{"student": student, "exercise": name} | answer for student in students for name in names])
+    rows = {"points": [3.0, 1.0], "seconds": [2.0, np.nan], "megabytes": [100.0, np.nan]}
+    rows |= {"waits": [False, True], "sandboxed": [True, False]}
     shares = {"maximum": [2.0, 2.0], "answered": [2, 2], "mean_share": [0.5, 0.5], "full": [0.5, 0.0], "partial": [0.0, 1.0]}
     return Tables(
         answers,
@@ -137,9 +134,9 @@ def test_the_page_is_whole_runs_nothing_and_fetches_nothing():
     assert "url(http" not in text and "@import" not in text
     assert found.headers and set(found.headers) == {"col", "row"}
     assert found.tags.count("svg") == found.tags.count("figcaption") == 2
-    assert all(f'id="{link[1:]}"' in text for link in found.links if link.startswith("#") and "clip" not in link)
+    assert all(f'id="{link[1:]}"' in text for link in found.links)
     assert "Graded without a sandbox" in text
-    assert "nan" not in text.lower().replace("naname", "")
+    assert ">nan<" not in text
 
 
 def test_tables_are_written_as_csv_and_parquet(tmp_path):
