@@ -214,6 +214,11 @@ UNITS = (
 )
 
 
+def is_unit(id: str) -> bool:
+    """Whether the course has a unit of that id."""
+    return any(candidate.id == id for candidate in UNITS)
+
+
 def unit(id: str) -> Unit:
     """The unit of that id.
 

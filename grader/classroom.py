@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 from grader.coursedir import read_config, read_secret
@@ -22,29 +26,31 @@ from grader.executions import Job, Outcome, keep, outcome_path, run_here, usable
 from grader.grading import questions_for
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
-from grader.plugin.restore import Canon, read_canon, restore
-from grader.plugin.submission import UNREADABLE, read_submission
+from grader.plugin.hooks import make_harmless
+from grader.plugin.submission import UNREADABLE
 from grader.workers import Workers, outcomes
 
 SUBMITTED = "submitted"
+Work = tuple[str, str]
+"""A student's id and a notebook's name."""
 
 
 @dataclass(frozen=True)
 class Classroom:
-    """A unit's submissions in a course directory, which has to be the working directory, as for nbgrader.
+    """An assignment's submissions in a course directory, which has to be the working directory, as for nbgrader.
 
     Args:
         course: The course directory.
-        unit: The unit's id.
+        unit: The assignment: a unit's id, or one of the instructor's own.
         config: nbgrader's configuration.
-        canon: What was released.
+        notebooks: The assignment's, as they were released.
         secret: The course's.
     """
 
     course: Path
     unit: str
     config: Config
-    canon: Canon
+    notebooks: Collection[str]
     secret: bytes
 
     @staticmethod
@@ -61,12 +67,12 @@ class Classroom:
             require()
         with Gradebook(CourseDirectory(config=config).db_url) as gradebook:
             try:
-                canon = read_canon(gradebook, unit, unit, course)
-            except MissingEntry as error:
-                raise CourseError(
-                    f"{unit!r} has not been released here: run `nbgrader generate_assignment {unit}` first."
-                ) from error
-        return Classroom(course, unit, config, canon, secret)
+                notebooks = [notebook.name for notebook in gradebook.find_assignment(unit).notebooks]
+            except MissingEntry:
+                notebooks = []
+        if not notebooks:
+            raise CourseError(f"{unit!r} has not been released here: run `nbgrader generate_assignment {unit}` first.")
+        return Classroom(course, unit, config, notebooks, secret)
 
     def students(self, names: Sequence[str] = ()) -> list[str]:
         """Who handed in, in nbgrader's order.
@@ -81,43 +87,55 @@ class Classroom:
             raise CourseError(f"nobody has handed in {self.unit!r}: {SUBMITTED}/<student>/{self.unit}/{self.unit}.ipynb")
         return [name for name in everyone if not names or name in names]
 
-    def jobs(self, students: Sequence[str], force: bool = False) -> Iterator[tuple[str, Job | None]]:
-        """What has to be run of each submission: None if it cannot be read, or if its last outcome can be used again."""
-        grade = Grade(config=self.config)  # type: ignore[no-untyped-call]
-        for student in students:
-            notebook = read_submission(self.course / SUBMITTED / student / self.unit / f"{self.unit}.ipynb")
-            if UNREADABLE in notebook.metadata or student in self.excluded:
-                yield student, None
-                continue
-            notebook.cells = restore(notebook.cells, self.canon)
-            job = grade.job(self.course, self.unit, student, notebook, questions_for(notebook, self.unit, self.secret))
-            yield student, job if force or not usable(job, self.path(student)) else None
+    def work(self, students: Sequence[str]) -> list[Work]:
+        """The notebooks that they handed in."""
+        folders = [(student, self.course / SUBMITTED / student / self.unit) for student in students]
+        return [
+            (student, path.stem)
+            for student, folder in folders
+            for path in sorted(folder.glob("*.ipynb"))
+            if path.stem in self.notebooks and student not in self.excluded
+        ]
 
-    def execute(self, students: Sequence[str], workers: Workers, force: bool = False) -> Iterator[tuple[str, Outcome | None]]:
+    def jobs(self, work: Sequence[Work], force: bool = False) -> Iterator[tuple[Work, Job | None]]:
+        """What has to be run of each notebook: None if it cannot be read, or if its last outcome can be used again."""
+        for student, name in work:
+            make_harmless(self.course / SUBMITTED / student / self.unit)
+            converter = self._converter(student)
+            try:
+                notebook = _sanitized(converter, self.course / SUBMITTED / student / self.unit / f"{name}.ipynb")
+            except Exception:  # nbgrader will say it when it comes to this one
+                yield (student, name), None
+                continue
+            questions = questions_for(notebook, self.unit, self.secret)
+            job = Grade(parent=converter).job(self.course, self.unit, student, notebook, questions)  # type: ignore[no-untyped-call]
+            known = UNREADABLE in notebook.metadata or (not force and usable(job, self._path(student, name)))
+            yield (student, name), None if known else job
+
+    def execute(self, work: Sequence[Work], workers: Workers, force: bool = False) -> Iterator[tuple[Work, Outcome | None]]:
         """Run what has to be run, and keep each outcome as soon as it is there."""
-        for student, outcome in outcomes(self.jobs(students, force), workers):
+        for (student, name), outcome in outcomes(self.jobs(work, force), workers):
             if outcome:
-                keep(self.path(student), outcome)
+                keep(self._path(student, name), outcome)
                 run_here.add(outcome.key)
-            yield student, outcome
+            yield (student, name), outcome
 
     def grade(self, student: str) -> str:
-        """Let nbgrader judge and write one submission, with the outcome that is kept of it.
+        """Let nbgrader judge and write one submission, with the outcomes that are kept of it.
 
         Returns:
             What nbgrader logged if it failed, else "".
         """
         if student in self.excluded:
             return "nbgrader passes this student over (student_id_exclude), or the id is not plain."
-        coursedir = CourseDirectory(config=self.config)
-        coursedir.assignment_id, coursedir.student_id = self.unit, student
-        converter = Autograde(coursedir=coursedir, config=self.config)
-        converter.force = True
+        converter = self._converter(student)
         said = io.StringIO()
         handler = logging.StreamHandler(said)
         converter.log.addHandler(handler)
         try:
-            converter.start()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SAWarning)  # nbgrader's own use of its database
+                converter.start()
         except SandboxError:
             raise
         except Exception as error:  # one submission never stops a class
@@ -132,9 +150,24 @@ class Classroom:
         names: Collection[str] = CourseDirectory(config=self.config).student_id_exclude.split(",")
         return names
 
-    def path(self, student: str) -> Path:
-        """Where a student's outcome is kept."""
-        return outcome_path(self.course, self.unit, student)
+    def _converter(self, student: str) -> Autograde:
+        coursedir = CourseDirectory(config=self.config)
+        coursedir.assignment_id, coursedir.student_id = self.unit, student
+        converter = Autograde(coursedir=coursedir, config=self.config)
+        converter.force = True
+        return converter
+
+    def _path(self, student: str, notebook: str) -> Path:
+        return outcome_path(self.course, self.unit, student, notebook)
+
+
+def _sanitized(converter: Autograde, path: Path) -> NotebookNode:
+    """A notebook as `Grade` will get it: what nbgrader itself makes of the file."""
+    converter.exporter = converter.exporter_class(parent=converter, config=converter.config)
+    converter._init_preprocessors()
+    text, _ = converter.exporter.from_filename(str(path), converter.init_single_notebook_resources(str(path)))
+    notebook: NotebookNode = nbformat.reads(text, as_version=4)
+    return notebook
 
 
 @dataclass(frozen=True)
@@ -148,7 +181,7 @@ class Summary:
     """
 
     executed: dict[str, float]
-    kept: list[str]
+    kept: set[str]
     failed: dict[str, str]
 
 
@@ -168,20 +201,19 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
         show: Where to.
         verbose: One line per submission.
     """
-    summary = Summary({}, [], {})
+    summary = Summary({}, set(students), {})
+    work = room.work(students)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=show, disable=not show.is_terminal) as progress:
         try:
-            for student, outcome in progress.track(
-                room.execute(students, workers, force), total=len(students), description="executing"
-            ):
+            executing = room.execute(work, workers, force)
+            for (student, name), outcome in progress.track(executing, total=len(work), description="executing"):
                 if outcome:
-                    summary.executed[student] = outcome.seconds
-                else:
-                    summary.kept.append(student)
+                    summary.executed[student] = summary.executed.get(student, 0) + outcome.seconds
+                    summary.kept.discard(student)
                 if verbose:
                     done = f"executed, {outcome.seconds:.1f} s of CPU" if outcome else "nothing to execute"
-                    show.print(f"{student}: {done}", highlight=False, markup=False)
+                    show.print(f"{student}: {done} ({name})", highlight=False, markup=False)
         finally:
             workers.stop()
         for student in progress.track(students, description="judging"):

@@ -20,9 +20,10 @@ from typing import Any
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 
 from course.probe import EVIDENCE_MIME, Call, write_request
-from grader.cells import SETUP, grade_id, is_untouched_look, looks_needed
+from grader.cells import SETUP, checked_exercise, grade_id, is_untouched_look, looks_needed
 from grader.errors import ExecutionError
 from grader.kernels.limits import MEGABYTE, Limits
 from grader.kernels.settings import REQUEST, Kernels
@@ -175,7 +176,8 @@ class _Runner:
             if cell.cell_type == "code" and (index in looks or not is_untouched_look(cell))
         ]
         completed: list[tuple[int, NotebookNode]] = []
-        kernels = 2 + 2 * len(self.requests)  # each answer and each check may die once, and a replay or two
+        graded = sum(bool(checked_exercise(cell)) for _, cell in todo)
+        kernels = 2 + 2 * graded  # each answer and each check may die once, and a replay or two
         while todo and kernels and self.seconds > 0:
             self._run_in_one_kernel(todo, completed)
             kernels -= 1
@@ -270,7 +272,9 @@ class _Runner:
     def _leave(self, cell: NotebookNode, reason: str) -> None:
         """Record that a cell gave nothing; an answer's reason is told by its check."""
         name = grade_id(cell)
-        if name not in self.requests:
+        if name not in self.requests and checked_exercise(cell):  # an ordinary test, which would pass if it said nothing
+            cell.outputs = [new_output("error", ename="NotRun", evalue=reason, traceback=[reason])]
+        elif name not in self.requests:
             self.trouble = reason
         elif name not in self.evidence:
             self.evidence[name] = Evidence(None, self.trouble or reason)

@@ -159,15 +159,15 @@ def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
 def plain_cells(notebook: NotebookNode) -> list[dict[str, Any]]:
     """The code cells of a sanitised notebook, as a job has them."""
     return [
-        {"source": cell.source, "id": cell.id, "grade_id": grade_id(cell), "grade": bool(checked_exercise(cell))}
+        {"source": cell.source, "id": cell.get("id", ""), "grade_id": grade_id(cell), "grade": bool(checked_exercise(cell))}
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
 
 
-def outcome_path(course: Path, unit: str, student: str) -> Path:
-    """Where the outcome of a submission's last execution is kept."""
-    return course / FOLDER / unit / f"{student}.json"
+def outcome_path(course: Path, unit: str, student: str, notebook: str = "") -> Path:
+    """Where the outcome of a submission's last execution is kept; a unit has one notebook, of its own name."""
+    return course / FOLDER / unit / student / f"{notebook or unit}.json"
 
 
 def keep(path: Path, outcome: Outcome) -> None:

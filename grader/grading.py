@@ -36,7 +36,7 @@ class Questions:
     """What is asked of one submission.
 
     Args:
-        points: By exercise, its maximum.
+        points: By exercise, its maximum; also of those that have no check, whose cells nbgrader judges by their assertions.
         asked: By exercise, its check and the cases drawn for this submission.
         broken: By exercise, the verdict where its check failed: a bug of ours costs nobody the other exercises.
     """
@@ -47,7 +47,7 @@ class Questions:
 
     def requests(self, unit: str) -> dict[str, Request]:
         """What the probe has to do, by `grade_id` of the check cell."""
-        off_limits = syllabus.unit(unit).off_limits
+        off_limits = syllabus.unit(unit).off_limits if self.asked else {}
         return {check_id(name): Request(runs_of(cases), off_limits.get(name, ())) for name, (_, cases) in self.asked.items()}
 
 
@@ -57,7 +57,8 @@ def questions_for(notebook: NotebookNode, unit: str, secret: bytes) -> Questions
     asked: dict[str, tuple[Check, list[Case]]] = {}
     broken: dict[str, Verdict] = {}
     digest = digest_of(notebook)
-    for exercise in points:
+    known = checks.names(unit) if syllabus.is_unit(unit) else []
+    for exercise in points.keys() & known:
         try:
             asked[exercise] = cases_for(secret, unit, exercise, digest)
         except Exception as error:
@@ -79,7 +80,7 @@ def verdicts(
         unreadable: Why there was nothing to execute, or "".
 
     Returns:
-        By exercise; every check cell has one.
+        By exercise, of those that have a check.
     """
     found = dict(questions.broken)
     for exercise, (check, cases) in questions.asked.items():

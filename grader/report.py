@@ -51,9 +51,8 @@ def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]
             submissions = []
         if not submissions:
             raise CourseError(missing)
-        maxima = {
-            cell.name.removesuffix("-check"): float(cell.max_score) for cell in gradebook.find_notebook(unit, unit).grade_cells
-        }
+        cells = [cell for notebook in gradebook.find_assignment(unit).notebooks for cell in notebook.grade_cells]
+        maxima = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in cells}
         rows = {submission.student.id: _row(submission) for submission in submissions}
     return maxima, dict(sorted(rows.items(), key=lambda item: _natural(item[0])))
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from grader.errors import CourseError
@@ -18,6 +18,9 @@ from grader.executions import Job, Outcome, run
 
 LOST_TWICE = "the process that ran this submission was lost twice; did it use more memory than there is?"
 CONNECT_SECONDS = 30
+
+Name = TypeVar("Name")
+"""What a job is called by whoever wants it run."""
 
 
 class Workers(Protocol):
@@ -38,8 +41,8 @@ class Workers(Protocol):
         """End everything at once."""
 
 
-def outcomes(jobs: Iterable[tuple[str, Job | None]], workers: Workers) -> Iterator[tuple[str, Outcome | None]]:
-    """Run jobs, a few ahead of the workers, and yield each student's outcome as it comes; None where nothing is to be run.
+def outcomes(jobs: Iterable[tuple[Name, Job | None]], workers: Workers) -> Iterator[tuple[Name, Outcome | None]]:
+    """Run jobs, a few ahead of the workers, and yield each one's outcome as it comes; None where nothing is to be run.
 
     A job whose worker is lost is run once more, alone, so that it is known whose fault it was.
 
@@ -47,31 +50,31 @@ def outcomes(jobs: Iterable[tuple[str, Job | None]], workers: Workers) -> Iterat
         SandboxError: If a worker can make no sandbox.
     """
     todo = iter(jobs)
-    running: dict[Future[Outcome], tuple[str, Job]] = {}
-    suspects: list[tuple[str, Job]] = []
+    running: dict[Future[Outcome], tuple[Name, Job]] = {}
+    suspects: list[tuple[Name, Job]] = []
     more = True
     while more or running or suspects:
         while more and not suspects and len(running) < 2 * workers.number:
-            student, job = next(todo, ("", None))
-            if more := bool(student):
-                if job is None:
-                    yield student, None
-                else:
-                    running[workers.submit(job)] = (student, job)
+            following = next(todo, None)
+            more = following is not None
+            if following and following[1]:
+                running[workers.submit(following[1])] = (following[0], following[1])
+            elif following:
+                yield following[0], None
         if running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                student, suspect = running.pop(future)
+                name, suspect = running.pop(future)
                 try:
-                    yield student, future.result()
+                    yield name, future.result()
                 except workers.lost:
-                    suspects.append((student, suspect))
+                    suspects.append((name, suspect))
         elif suspects:
-            student, suspect = suspects.pop()
+            name, suspect = suspects.pop()
             try:
-                yield student, workers.submit(suspect).result()
+                yield name, workers.submit(suspect).result()
             except workers.lost:
-                yield student, Outcome(suspect.key, failed=LOST_TWICE)
+                yield name, Outcome(suspect.key, failed=LOST_TWICE)
 
 
 class Processes:

@@ -250,7 +250,7 @@ def test_only_what_changed_is_executed_again(course):
     assert executed(grader(course, "autograde", "mlp", "--verbose")) == {*CLASS, "eve"}
     started = time.time()
     subprocess.run(["nbgrader", "autograde", "mlp", "--force"], cwd=course, env=environment(), check=True, capture_output=True)
-    outcomes_of = (course / "executions" / "mlp").iterdir()
+    outcomes_of = (course / "executions" / "mlp").glob("*/*.json")
     assert max(path.stat().st_mtime for path in outcomes_of) < started  # nbgrader's own command executes none either
 
 
@@ -276,7 +276,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     _, alive = psutil.wait_procs(family, timeout=10)
     assert family and [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     assert len(first) < 10
-    kept = {path.stem for path in (course / "executions" / "mlp").iterdir()}
+    kept = {path.parent.name for path in (course / "executions" / "mlp").glob("*/*.json")}
     assert first <= kept  # the pipe may have lost the last line
     second = executed(grader(course, *arguments))
     assert not second & kept

@@ -130,7 +130,7 @@ def written(course, unit):
 def test_plain_nbgrader_writes_the_same(course, unit):
     before = written(course, unit)
     for student in ("alternatives-1", "mistakes-2"):
-        (course / "executions" / unit / f"{student}.json").unlink()  # these two are executed once more
+        (course / "executions" / unit / student / f"{unit}.json").unlink()  # these two are executed once more
     run("nbgrader", "autograde", unit, "--force", cwd=course)
     after = written(course, unit)
     assert after.keys() == before.keys()

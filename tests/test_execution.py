@@ -157,3 +157,14 @@ def test_outputs_keep_only_what_no_browser_runs_and_not_without_end():
     assert "alert(1)" not in json.dumps([cell.outputs for cell in book.cells if cell.cell_type == "code"])
     assert "IPython.core.display.HTML object" in text
     assert len(text) < 1_200_000
+
+
+def test_an_ordinary_test_that_does_not_run_has_failed():
+    """nbgrader gives a test's points if nothing speaks against them."""
+    marks = {"nbgrader": {"grade_id": "test", "grade": True}}
+    cells = [new_code_cell("import os; x = 1"), new_code_cell("assert x == 1", metadata=marks)]
+    cells += [new_code_cell(source, metadata=marks) for source in ("assert x == 2", "os._exit(0)", "assert x == 1")]
+    book = new_notebook(cells=cells)
+    assert not execute(book, {}, Kernels("tensorflow")).repeats
+    said = [[output.ename for output in cell.outputs] for cell in book.cells[1:]]
+    assert said == [[], ["AssertionError"], ["NotRun"], []]

@@ -26,6 +26,7 @@ def configure(config: Any) -> None:
     config.Autograde.exporter_class = "grader.plugin.submission.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = [
         "grader.plugin.restore.Restore",
+        "nbgrader.preprocessors.DeduplicateIds",
         "nbgrader.preprocessors.OverwriteKernelspec",
         "nbgrader.preprocessors.OverwriteCells",
         "nbgrader.preprocessors.CheckCellMetadata",

@@ -12,6 +12,7 @@ from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
 from traitlets import Enum
 
+from course.syllabus import is_unit
 from grader.cells import check_id, checked_exercise
 from grader.compiled import compiled_reference
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
@@ -57,22 +58,24 @@ class Grade(Preprocessor):
 
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Run the notebook unless the same was run before, write each verdict into its check cell, and keep the record."""
-        course, unit, student = Path.cwd(), resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
+        course, names = Path.cwd(), resources["nbgrader"]
+        unit, student = names["assignment"], names["student"]
         questions = questions_for(notebook, unit, read_secret(course))
         job = self.job(course, unit, student, notebook, questions)
         unreadable = notebook.metadata.get(UNREADABLE, "")
         if not job.sandboxed:
             self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
-        outcome = Outcome(job.key) if unreadable else outcome_of(job, outcome_path(course, unit, student))
+        outcome = Outcome(job.key) if unreadable else outcome_of(job, outcome_path(course, unit, student, names["notebook"]))
         found = verdicts(notebook, unit, questions, outcome, job.files, unreadable)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for cell, outputs in zip(code, outcome.outputs, strict=False):
             cell.outputs = [NotebookNode(output) for output in outputs]
         for cell in code:
-            if exercise := checked_exercise(cell):
+            if (exercise := checked_exercise(cell)) in found:
                 cell.outputs = verdict_outputs(found[exercise], questions.points[exercise])
-        record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings)
-        write_record(record_path(course, unit, student), record)
+        if is_unit(unit):
+            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings)
+            write_record(record_path(course, unit, student), record)
         resources[PERSON] = {exercise: verdict.person for exercise, verdict in found.items() if verdict.person}
         return notebook, resources
 

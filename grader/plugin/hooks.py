@@ -44,10 +44,10 @@ def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) ->
             for comment in notebook.comments:
                 comment.auto_comment = f"No {notebook.name}.ipynb could be graded in what was submitted last."
         gradebook.db.commit()
-    _make_harmless(folder)
+    make_harmless(folder)
 
 
-def _make_harmless(folder: Path) -> None:
+def make_harmless(folder: Path) -> None:
     """Put in place of each link what it was, so that no other file is copied for it, and set a broken date aside.
 
     nbgrader logs the files that it copies, so their names lose what a terminal would obey.

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
+from course.syllabus import is_unit
 from grader.cells import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
 from grader.shown import as_written
 from grader.source import names_given, parse, top_level
@@ -59,6 +60,8 @@ class Restore(Preprocessor):
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Replace the notebook's cells; `SubmissionExporter` has dropped its metadata."""
         names = resources["nbgrader"]
+        if not is_unit(names["assignment"]):
+            return notebook, resources
         with Gradebook(names["db_url"]) as gradebook:
             canon = read_canon(gradebook, names["notebook"], names["assignment"], Path.cwd())
         notebook.cells = restore(notebook.cells, canon)

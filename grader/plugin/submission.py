@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from course.syllabus import is_unit
 
 UNREADABLE = "unreadable"
 
@@ -21,16 +24,18 @@ class SubmissionExporter(NotebookExporter):
 
     def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
         """Convert a file; one that cannot be read becomes an empty notebook that says why."""
-        notebook = read_submission(Path(filename), getattr(self.parent, "_sanitizing", True))
+        names = (resources or {}).get("nbgrader", {})
+        keep = _plain_cell if is_unit(names.get("assignment", "")) else _marked_cell
+        notebook = read_submission(Path(filename), keep if getattr(self.parent, "_sanitizing", True) else None)
         return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
 
 
-def read_submission(path: Path, plain: bool = True) -> NotebookNode:
+def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | None = None) -> NotebookNode:
     """Read a file that may be no notebook.
 
     Args:
         path: The file.
-        plain: Keep of each cell only its kind, its source and what it claims to be.
+        keep: What to keep of each cell, None for nothing; everything is kept by default, the notebook's metadata included.
     """
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)
@@ -40,8 +45,8 @@ def read_submission(path: Path, plain: bool = True) -> NotebookNode:
         reason = f"{path.name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
         notebook = new_notebook(metadata={UNREADABLE: reason})
     else:
-        if plain:
-            notebook = new_notebook(cells=[kept for cell in notebook.cells if (kept := _plain_cell(cell))])
+        if keep:
+            notebook = new_notebook(cells=[kept for cell in notebook.cells if (kept := keep(cell))])
     return notebook
 
 
@@ -60,4 +65,16 @@ def _plain_cell(cell: Any) -> NotebookNode | None:
         plain = new_code_cell(source, metadata=marks)
     else:
         plain = new_markdown_cell(source, metadata=marks)
+    return plain
+
+
+def _marked_cell(cell: Any) -> NotebookNode | None:
+    """A cell of an assignment that is none of the course's: nbgrader finds it by its mark; tags and the like are dropped."""
+    plain = _plain_cell(cell)
+    if plain is None:
+        return None
+    plain.cell_type = cell["cell_type"] if cell.get("cell_type") in ("code", "markdown", "raw") else "markdown"
+    marks = cell.get("metadata")
+    mark = marks.get("nbgrader") if isinstance(marks, dict) else None
+    plain.metadata = NotebookNode(nbgrader=mark) if isinstance(mark, dict) else NotebookNode()
     return plain
