@@ -39,7 +39,7 @@ calibrate: .venv/dev  ## Train many times and write the table that the accuracy 
 
 bench: .venv/dev sandbox  ## Time grading and models against the plain way, and attack both.
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .[bench]
-	for benchmark in startup grading models hostile; do python tests/benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in startup grading classroom models hostile; do python tests/benchmarks/$$benchmark.py || exit 1; done
 
 sandbox:  ## Install bubblewrap where that is possible; elsewhere grading says what to do.
 	@command -v bwrap >/dev/null \

@@ -1,0 +1,146 @@
+"""How long a class takes: with cold kernels and no sandbox, one by one as nbgrader does; with ours; and in parallel.
+
+Prints a row per unit and way of grading, with the floor (the students' own compute over the cores) and the ratio to plain
+nbgrader; scores must be the same in every cell. Then a cheap class of once, three and ten times the size. Run by `make bench`;
+`STUDENTS=6 UNITS=mlp` makes it shorter.
+"""
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+from nbgrader.api import Gradebook
+from rich.console import Console
+from rich.table import Table
+
+from course import syllabus
+from grader.build import build, write
+from grader.coursedir import make_secret
+from grader.demo import submissions
+from grader.executions import kept
+from grader.notebooks import read_unit
+
+COURSE = Path(__file__).parents[2]
+STUDENTS = int(os.environ.get("STUDENTS", "30"))
+UNITS = os.environ.get("UNITS", " ".join(unit.id for unit in syllabus.UNITS)).split()
+CORES = os.cpu_count() or 1
+UNFAIR = ("broken", "crash")
+"""What plain kernels do not survive as ours do."""
+AGAIN = "once more, nothing changed"
+WAYS = {
+    "nbgrader, cold kernels, no sandbox": ("nbgrader", "autograde", "{unit}", "--Grade.sandbox=none"),
+    "nbgrader, this configuration": ("nbgrader", "autograde", "{unit}"),
+    "grader autograde, 1 worker": ("grader", "autograde", "{unit}", "--workers", "1"),
+    "grader autograde, 2 workers": ("grader", "autograde", "{unit}", "--workers", "2"),
+    AGAIN: ("grader", "autograde", "{unit}", "--workers", "2"),
+}
+
+
+def make_class(folder: Path, unit: str, texts: list[str]) -> None:
+    """A course directory with one submission per text."""
+    files = {path.relative_to(COURSE): text for path, text in build(COURSE, [unit]).items()}
+    write({folder / path: text for path, text in files.items() if path.parts[0] == "build"})
+    shutil.copy(COURSE / "nbgrader_config.py", folder)
+    make_secret(folder)
+    for number, text in enumerate(texts):
+        notebook = nbformat.reads(text, as_version=4)
+        notebook.cells.append(nbformat.v4.new_code_cell(f"# student {number}"))  # nobody's is the same as another's
+        path = folder / "submitted" / f"s{number:04}" / unit / f"{unit}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(notebook, path)
+    subprocess.run(["nbgrader", "generate_assignment", unit], cwd=folder, check=True, capture_output=True)
+
+
+def mixed(unit: str, number: int) -> list[str]:
+    """Submissions of all kinds, in turn."""
+    release = nbformat.reads(build(COURSE, [unit])[COURSE / "assignments" / unit / f"{unit}.ipynb"], as_version=4)
+    known = [text for student, text in submissions(read_unit(COURSE, unit), release) if student not in UNFAIR]
+    return list(itertools.islice(itertools.cycle(known), number))
+
+
+def timed(folder: Path, command: list[str]) -> tuple[float, float, float]:
+    """Seconds by the clock, CPU seconds, and megabytes that the commanding process held at most."""
+    before, start, most = os.times(), time.perf_counter(), 0
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            try:
+                most = max(most, watched.memory_info().rss)
+            except psutil.NoSuchProcess:
+                break
+            time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed.")
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - start, cpu, most / 1e6
+
+
+def scores(folder: Path, unit: str) -> dict[tuple[str, str], float]:
+    """What the gradebook says."""
+    with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
+        submitted = [s for submission in gradebook.assignment_submissions(unit) for s in submission.notebooks]
+        return {(notebook.student.id, grade.name): grade.auto_score for notebook in submitted for grade in notebook.grades}
+
+
+def compare(unit: str, table: Table, place: Path) -> None:
+    """All ways of grading one class."""
+    original = place / unit
+    original.mkdir()
+    make_class(original, unit, mixed(unit, STUDENTS))
+    right, plain, folder = {}, 0.0, original
+    for way, command in WAYS.items():
+        again = way == AGAIN
+        if not again:
+            folder = place / f"{unit}-{way}"
+            shutil.copytree(original, folder)
+        seconds, cpu, _ = timed(folder, [part.format(unit=unit) for part in command])
+        found = scores(folder, unit)
+        right, plain = right or found, plain or seconds
+        if found != right:
+            raise SystemExit(f"{unit}, {way}: other scores than {next(iter(WAYS))}: {set(found.items()) ^ set(right.items())}")
+        outcomes = [kept(path) for path in (folder / "executions" / unit).glob("*/*.json")]
+        floor = 0.0 if again else sum(outcome.seconds for outcome in outcomes if outcome) / CORES
+        table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), f"{seconds / plain:.2f}")
+
+
+def grow(table: Table, place: Path) -> None:
+    """A cheap class, ever larger."""
+    release = nbformat.reads(build(COURSE, ["mlp"])[COURSE / "assignments" / "mlp" / "mlp.ipynb"], as_version=4)
+    answer = read_unit(COURSE, "mlp").exercises["relu"].reference
+    for cell in release.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "relu":
+            cell.source = answer
+    for factor in (1, 3, 10):
+        folder = place / f"cheap-{factor}"
+        folder.mkdir()
+        make_class(folder, "mlp", [nbformat.writes(release)] * STUDENTS * factor)
+        seconds, _, megabytes = timed(folder, ["grader", "autograde", "mlp", "--workers", "2"])
+        again, _, still = timed(folder, ["grader", "autograde", "mlp"])
+        number = STUDENTS * factor
+        table.add_row(*(f"{value:.2f}" for value in (number, seconds / number, again / number, megabytes, still)))
+
+
+def main() -> None:
+    table = Table(title=f"A class of {STUDENTS} on {CORES} cores")
+    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain"):
+        table.add_column(column, justify="left" if column in ("unit", "way") else "right")
+    growth = Table(title="A class of cheap submissions")
+    for column in ("submissions", "s each", "s each, once more", "MB of the writing process", "MB, once more"):
+        growth.add_column(column, justify="right")
+    with tempfile.TemporaryDirectory() as place:
+        for unit in UNITS:
+            compare(unit, table, Path(place))
+            Console().print(table)
+        grow(growth, Path(place))
+    Console().print(growth)
+
+
+if __name__ == "__main__":
+    main()
