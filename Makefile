@@ -2,8 +2,8 @@
 PYTHON ?= python3
 DEMO := build/demo
 UNITS := mlp cnn rnn attention bert
-# A process for each of two cores, with one thread each; tests that share a graded class stay together.
-PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadgroup
+# A process for each of two cores, with one thread each.
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

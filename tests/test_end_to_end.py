@@ -27,7 +27,7 @@ from grader.judge import UNANSWERED
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
 
-pytestmark = [pytest.mark.slow, needs_sandbox, pytest.mark.xdist_group("demo class")]
+pytestmark = [pytest.mark.slow, needs_sandbox]
 
 UNITS = [unit.id for unit in syllabus.UNITS]
 HALF = {unit: list(unit_text(unit).exercises)[: (len(unit_text(unit).exercises) + 1) // 2] for unit in UNITS}

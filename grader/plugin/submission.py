@@ -24,8 +24,8 @@ class SubmissionExporter(NotebookExporter):
 
     def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
         """Convert a file; one that cannot be read becomes an empty notebook that says why."""
-        names = (resources or {}).get("nbgrader", {})
-        keep = _plain_cell if is_unit(names.get("assignment", "")) else _marked_cell
+        assignment = (resources or {}).get("nbgrader", {}).get("assignment")
+        keep = _marked_cell if assignment and not is_unit(assignment) else _plain_cell
         notebook = read_submission(Path(filename), keep if getattr(self.parent, "_sanitizing", True) else None)
         return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
 

@@ -21,7 +21,7 @@ from attacks.ordinary_user import NOBODY, as_ordinary_user
 from harness import unit_text
 from sandboxes import needs_sandbox
 
-pytestmark = [pytest.mark.slow, needs_sandbox, pytest.mark.xdist_group("attacks")]
+pytestmark = [pytest.mark.slow, needs_sandbox]
 
 ATTACKS = list(all_attacks())
 CONFIG = (REPOSITORY / "nbgrader_config.py").read_text() + "\nc = get_config()\n" + LIMITS

@@ -28,8 +28,6 @@ from grader.judge import RIGHT
 from grader.shown import NotPlain, as_written, output_content
 from sandboxes import needs_sandbox
 
-pytestmark = pytest.mark.xdist_group("display")
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 STUDENT = "display-everything"
 HTML = {
