@@ -14,9 +14,10 @@ from rich.console import Console
 
 from course import syllabus
 from grader import build as builder
-from grader import checks, coursedir, demo, doctor, report
+from grader import checks, coursedir, demo, doctor
 from grader.errors import CourseError, GraderError
 from grader.plugin.grade import NO_SANDBOX, Grade
+from grader.reports import terminal
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -97,21 +98,21 @@ def autograde(
                 "grader: stopped. What was executed is kept: the same command goes on from here.", fg="yellow", err=True
             )
             raise typer.Exit(130) from None
-        console.print(report.summary(room.course, unit, summary))
+        console.print(terminal.summary(room.course, unit, summary))
         if summary.failed:
             raise typer.Exit(1)
 
 
 @app.command()
 def scores(
-    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all that have been graded if none is named.")] = None,
     course: Course = HERE,
 ) -> None:
     """Show who got how many points, and the sentences that they read."""
     with _clear_errors():
-        for unit in units or [unit.id for unit in syllabus.UNITS]:
-            console.print(report.sentences(course, unit))
-            console.print(report.scores(course, unit))
+        for unit in units or terminal.graded_units(course):
+            console.print(terminal.sentences(course, unit))
+            console.print(terminal.scores(course, unit))
 
 
 @app.command()
@@ -128,7 +129,7 @@ def explain(
             raise CourseError(
                 f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit."
             )
-        console.print(report.explain(course, having[0], student, exercise))
+        console.print(terminal.explain(course, having[0], student, exercise))
 
 
 @app.command("report")

@@ -41,7 +41,7 @@ def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]
         CourseError: If nobody has been graded.
     """
     database = course / "gradebook.db"
-    missing = f"nothing of {unit!r} has been graded in {course}; run nbgrader autograde {unit} there first."
+    missing = f"nothing of {unit!r} has been graded in {course}; run grader autograde {unit} there first."
     if not database.is_file():
         raise CourseError(missing)
     with Gradebook(f"sqlite:///{database}") as gradebook:
@@ -55,6 +55,22 @@ def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]
         maxima = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in cells}
         rows = {submission.student.id: _row(submission) for submission in submissions}
     return maxima, dict(sorted(rows.items(), key=lambda item: _natural(item[0])))
+
+
+def graded_units(course: Path) -> list[str]:
+    """The assignments of which somebody has been graded.
+
+    Raises:
+        CourseError: If there is none.
+    """
+    database = course / "gradebook.db"
+    found = []
+    if database.is_file():
+        with Gradebook(f"sqlite:///{database}") as gradebook:
+            found = [assignment.name for assignment in gradebook.assignments if assignment.submissions]
+    if not found:
+        raise CourseError(f"nothing has been graded in {course}; run grader autograde <unit> there first.")
+    return found
 
 
 def _row(submission: Any) -> Row:
