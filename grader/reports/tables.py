@@ -17,8 +17,8 @@ from grader.cells import checked_exercise, grade_id
 from grader.coursedir import read_record, read_secret, record_path
 from grader.executions import kept, outcome_path
 from grader.judge import RIGHT, UNANSWERED
-from grader.reports.terminal import in_order, read_rows
 from grader.reports.similarity import length, normalized, similarity
+from grader.reports.terminal import in_order, read_rows
 
 NEARLY = 0.9
 """From this similarity on, an answer is nearly the same as the reference."""
