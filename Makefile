@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DEMO := build/demo
 UNITS := mlp cnn rnn attention bert
-# A process for each of two cores, with one thread each.
+# A process for each of two cores, with one thread each; where classes are graded, one more, since those often wait.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -18,7 +18,7 @@ demo: .venv/course sandbox  ## Build, release, and grade a class of known studen
 	grader scores --course $(DEMO) $(UNITS)
 
 test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
-	KERAS_BACKEND=tensorflow $(PYTEST)
+	KERAS_BACKEND=tensorflow $(PYTEST) --numprocesses 3
 	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 

@@ -310,6 +310,7 @@ def test_without_a_sandbox_nobody_is_graded_unless_told_to(course, tmp_path):
 
 def test_a_grader_that_is_killed_leaves_a_whole_gradebook_and_no_process(course):
     before = scores(course, "mlp", "half")
+    (course / "executions" / "mlp" / "half" / "mlp.json").unlink()
     grade = ("nbgrader", "autograde", "mlp", "--student", "half", "--force")
     tmp, quiet = course.parent / "tmp", subprocess.DEVNULL
     tmp.mkdir()
