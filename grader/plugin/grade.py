@@ -20,6 +20,7 @@ from grader.executions import Job, Outcome, handed_in, outcome_of, outcome_path,
 from grader.grading import Questions, questions_for, verdicts
 from grader.judge import Verdict
 from grader.kernels.limits import Limits
+from grader.kernels.sandbox import require
 from grader.plugin.submission import UNREADABLE
 from grader.shown import without_markup
 
@@ -63,7 +64,9 @@ class Grade(Preprocessor):
         questions = questions_for(notebook, unit, read_secret(course))
         job = self.job(course, unit, student, notebook, questions)
         unreadable = notebook.metadata.get(UNREADABLE, "")
-        if not job.sandboxed:
+        if job.sandboxed:
+            require()  # also where nothing has to be run: either grading works here or it does not
+        else:
             self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
         outcome = Outcome(job.key) if unreadable else outcome_of(job, outcome_path(course, unit, student, names["notebook"]))
         found = verdicts(notebook, unit, questions, outcome, job.files, unreadable)

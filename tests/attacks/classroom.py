@@ -31,7 +31,7 @@ HONEST = ("aaa-honest", "network-zzz-honest", "zzz-honest")
 """Graded before, between and after the attacks."""
 LIMITS = """
 c.Limits.cell_seconds = 10
-c.Limits.wall_factor = 1.5
+c.Limits.wall_factor = 4
 c.Limits.memory = 1500
 c.Limits.disk = 100
 c.Limits.processes = 200
