@@ -14,10 +14,11 @@ from rich.console import Console
 
 from course import syllabus
 from grader import build as builder
-from grader import checks, coursedir, demo, doctor
+from grader import checks, classroom, coursedir, demo, doctor
 from grader.errors import CourseError, GraderError
 from grader.plugin.grade import NO_SANDBOX, Grade
 from grader.reports import terminal
+from grader.workers import Cluster, Processes
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -84,9 +85,6 @@ def autograde(
     course: Course = HERE,
 ) -> None:
     """Grade a class in parallel: the same scores, comments and files as `nbgrader autograde`."""
-    from grader import classroom
-    from grader.workers import Cluster, Processes
-
     with _clear_errors(), chdir(course):  # nbgrader works in the course directory
         room = classroom.Classroom.open(Path.cwd(), unit)
         students = room.students(student or ())
@@ -144,7 +142,7 @@ def write_report(
         try:
             from grader.reports import page, tables
         except ImportError as error:
-            raise CourseError(f"reports need more packages: pip install keras-course[report] ({error})") from error
+            raise CourseError(f"reports need more packages: pip install --editable .[report] ({error})") from error
         for path in page.write_report(to / unit, unit, tables.read_tables(course.resolve(), unit, pseudonyms)):
             typer.echo(path)
 

@@ -58,7 +58,7 @@ def questions_for(notebook: NotebookNode, unit: str, secret: bytes) -> Questions
     broken: dict[str, Verdict] = {}
     digest = digest_of(notebook)
     known = checks.names(unit) if syllabus.is_unit(unit) else []
-    for exercise in points.keys() & known:
+    for exercise in (name for name in points if name in known):  # in the notebook's order
         try:
             asked[exercise] = cases_for(secret, unit, exercise, digest)
         except Exception as error:
@@ -108,7 +108,7 @@ def _search(notebook: NotebookNode, unit: str, exercise: str, files: Collection[
         if cell.cell_type == "code":
             (given if grade_id(cell) == SETUP or checked_exercise(cell) else code).append(cell.source)
     names = syllabus.unit(unit).off_limits.get(exercise, ())
-    own = {PurePath(file).parts[0].removesuffix(".py") for file in files if "/" in file or file.endswith(".py")}
+    own = {PurePath(file).parts[0].partition(".")[0] for file in files if "/" in file or file.endswith((".py", ".pyc", ".so"))}
     try:
         return find(exercise, code, names, own), doubts(exercise, code, names, given, own)
     except RecursionError:

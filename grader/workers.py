@@ -139,7 +139,7 @@ class Cluster:
             from distributed import Client
             from distributed.scheduler import KilledWorker
         except ImportError as error:
-            raise CourseError("--scheduler needs Dask: pip install keras-course[cluster]") from error
+            raise CourseError("--scheduler needs Dask: pip install --editable .[cluster]") from error
         self.lost = (KilledWorker,)
         try:
             self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)

@@ -1,6 +1,8 @@
 """A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
 
+import contextlib
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -18,6 +20,7 @@ from nbgrader.api import Gradebook
 from course.probe import Call
 from grader import executions, workers
 from grader.build import build, write
+from grader.classroom import Classroom
 from grader.coursedir import make_secret
 from grader.errors import CourseError
 from grader.execution import Request
@@ -287,7 +290,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
 
 @needs_sandbox
 @pytest.mark.slow
-def test_a_cluster_executes_and_gets_neither_secret_nor_oracle(course, tmp_path_factory):
+def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory):
     """A scheduler and two workers, each a process of its own, on loopback; one worker is killed in between."""
     place = tmp_path_factory.mktemp("cluster")
     dask = Path(sys.executable).parent / "dask"
@@ -318,6 +321,17 @@ def test_a_cluster_executes_and_gets_neither_secret_nor_oracle(course, tmp_path_
             process.wait()
     assert executed(said) == {*CLASS, *(f"s{number}" for number in range(8))}
     assert points(course) == EARNED | {f"s{number}": FULL for number in range(8)}
+
+
+@needs_sandbox
+def test_neither_secret_nor_oracle_nor_classmate_travels(course):
+    with contextlib.chdir(course):
+        room = Classroom.open(course, "mlp")
+        ((_, job),) = room.jobs(room.work(["ada"]))
+    travels = pickle.dumps(job)
+    assert b"def relu" in travels
+    for private in (room.secret, b"grader.checks", b"gradebook", b"by Cai", str(course).encode()):
+        assert private not in travels
 
 
 def test_who_has_handed_in_nothing_is_named(course):
