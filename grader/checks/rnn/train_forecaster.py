@@ -71,9 +71,9 @@ def forecasts(judged: Judged) -> tuple[Array, Array] | None:
 
 
 def naive(judged: Judged) -> bool:
-    """Whether the forecasts are nothing but the value of now."""
+    """Whether the forecasts are nothing but the value of now. (The best that follows from it alone differs by 0.014 at least.)"""
     found = forecasts(judged)
-    return found is not None and bool(np.mean((found[0] - found[1]) ** 2) < 0.02)
+    return found is not None and bool(np.mean((found[0] - found[1]) ** 2) < 0.005)
 
 
 def clairvoyant(judged: Judged) -> bool:
@@ -93,7 +93,7 @@ def forgetful(judged: Judged) -> bool:
         return False
     order = np.argsort(found[1], axis=None)
     sorted_forecasts = found[0].ravel()[order]
-    return bool(np.abs(np.diff(sorted_forecasts)).mean() < 0.01)
+    return bool(np.abs(np.diff(sorted_forecasts)).mean() < 0.004)
 
 
 LAYER, OUTPUT = "layers.GRU(16, return_sequences=True)", "layers.Dense(1)"
