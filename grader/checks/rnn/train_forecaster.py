@@ -71,7 +71,7 @@ def forecasts(judged: Judged) -> tuple[Array, Array] | None:
 
 
 def naive(judged: Judged) -> bool:
-    """Whether the forecasts are nothing but the value of now. (The best that follows from it alone differs by 0.014 at least.)"""
+    """Whether the forecasts are nothing but the value of now. The best that follow from it alone differ by 0.014 or more."""
     found = forecasts(judged)
     return found is not None and bool(np.mean((found[0] - found[1]) ** 2) < 0.005)
 
