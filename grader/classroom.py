@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import logging
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
@@ -20,10 +22,11 @@ from rich.text import Text
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
+import course as students_package
 from grader.coursedir import read_config, read_secret
 from grader.errors import CourseError, SandboxError
-from grader.executions import Job, Outcome, keep, outcome_path, run_here, usable
 from grader.grading import questions_for
+from grader.jobs import Job, Outcome, counts, keep, kept, outcome_path, run_here, usable, versions
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
 from grader.plugin.hooks import make_harmless
@@ -100,23 +103,27 @@ class Classroom:
     def jobs(self, work: Sequence[Work], force: bool = False) -> Iterator[tuple[Work, Job | None]]:
         """What has to be run of each notebook: None if it cannot be read, or if its last outcome can be used again."""
         for student, name in work:
-            make_harmless(self.course / SUBMITTED / student / self.unit)
+            make_harmless(self._submission(student))
+            known = None if force else kept(self._path(student, name))
+            if known and known.origin == self._origin(student) and counts(known):
+                yield (student, name), None
+                continue
             converter = self._converter(student)
             try:
-                notebook = _sanitized(converter, self.course / SUBMITTED / student / self.unit / f"{name}.ipynb")
+                notebook = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
             except Exception:  # nbgrader will say it when it comes to this one
                 yield (student, name), None
                 continue
             questions = questions_for(notebook, self.unit, self.secret)
             job = Grade(parent=converter).job(self.course, self.unit, student, notebook, questions)  # type: ignore[no-untyped-call]
-            known = UNREADABLE in notebook.metadata or (not force and usable(job, self._path(student, name)))
-            yield (student, name), None if known else job
+            done = UNREADABLE in notebook.metadata or (not force and usable(job, self._path(student, name)))
+            yield (student, name), None if done else job
 
     def execute(self, work: Sequence[Work], workers: Workers, force: bool = False) -> Iterator[tuple[Work, Outcome | None]]:
         """Run what has to be run, and keep each outcome as soon as it is there."""
         for (student, name), outcome in outcomes(self.jobs(work, force), workers):
             if outcome:
-                keep(self._path(student, name), outcome)
+                keep(self._path(student, name), replace(outcome, origin=self._origin(student)))
                 run_here.add(outcome.key)
             yield (student, name), outcome
 
@@ -159,6 +166,38 @@ class Classroom:
 
     def _path(self, student: str, notebook: str) -> Path:
         return outcome_path(self.course, self.unit, student, notebook)
+
+    def _submission(self, student: str) -> Path:
+        return self.course / SUBMITTED / student / self.unit
+
+    def _origin(self, student: str) -> str:
+        """The hash of all that a student's jobs are made from.
+
+        To make a job takes as long as to judge. Where this hash misses something, only time is lost: whether an outcome
+        belongs to a submission is decided by its job's key, once more, when nbgrader comes to it.
+        """
+        folder = self._submission(student)
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+        handed_in = [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in files]
+        return hashlib.sha256(repr((self._release, handed_in)).encode()).hexdigest()
+
+    @functools.cached_property
+    def _release(self) -> str:
+        """What all students' jobs are made from: what was released, how it is graded, and the programs that do it."""
+        with Gradebook(CourseDirectory(config=self.config).db_url) as gradebook:
+            notebooks = gradebook.find_assignment(self.unit).notebooks
+            released = sorted((book.name, cell.name, cell.source) for book in notebooks for cell in book.source_cells)
+        backend = Grade(config=self.config).backend  # type: ignore[no-untyped-call]
+        return repr((released, self.config, backend, self.secret, versions(), _programs()))
+
+
+@functools.cache
+def _programs() -> str:
+    """The hash of the packages that make jobs."""
+    folders = [Path(__file__).parent, Path(str(students_package.__file__)).parent]
+    return hashlib.sha256(
+        b"".join(path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.py")))
+    ).hexdigest()
 
 
 def _sanitized(converter: Autograde, path: Path) -> NotebookNode:

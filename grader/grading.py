@@ -14,7 +14,7 @@ from grader.cells import SETUP, check_id, checked_exercise, grade_id
 from grader.checks import Case, Check
 from grader.coursedir import digest_of
 from grader.execution import Evidence, Request
-from grader.executions import Outcome
+from grader.jobs import Outcome
 from grader.judge import Verdict, judge, rng_for, runs_of, zero
 from grader.off_limits import doubts, find
 

@@ -30,7 +30,18 @@ MEDDLING = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "s
 """What only someone who wants to change the grading writes, or to run what is not in the notebook."""
 SHOWS = frozenset({"print", "display", "help"})
 
-Bindings = Mapping[str, Sequence[ast.stmt]]
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a notebook: its syntax and source, the names that it binds, and those that stand in it."""
+
+    node: ast.stmt
+    source: str
+    binds: frozenset[str]
+    mentions: frozenset[str]
+
+
+Bindings = Mapping[str, Sequence[Statement]]
 """By name, the statements that say what it is."""
 
 
@@ -47,15 +58,15 @@ def find(exercise: str, sources: Sequence[str], names: Iterable[str], own_module
         names: Dotted names that are off-limits.
         own_modules: Modules that were handed in beside the notebook: what is imported from them is the student's own.
     """
-    last = {name: [statement] for statement, source in _statements(sources) for name in defined(source)}
+    last = {name: [statement] for statement in _statements(sources) for name in statement.binds}
     banned = _last_names(names)
     for name, statement in _reachable(exercise, last):
-        for node in ast.walk(statement):
+        for node in ast.walk(statement.node):
             if isinstance(node, ast.Attribute) and _is_api(node, banned):
                 return ast.unparse(node)
             if isinstance(node, ast.ImportFrom) and _root(node.module) not in own_modules:
                 for item in node.names:
-                    if item.name in banned and (node is not statement or name == (item.asname or item.name)):
+                    if item.name in banned and (node is not statement.node or name == (item.asname or item.name)):
                         return f"{node.module}.{item.name}"
     return ""
 
@@ -87,7 +98,7 @@ def doubts(
         return f"the notebook imports {found[0]}, which was handed in beside it and has not been searched."
     banned = _last_names(names)
     for _, statement in answer:
-        for node in ast.walk(statement):
+        for node in ast.walk(statement.node):
             for word in sorted(_words(node)):
                 if word in EVASIVE and not (isinstance(node, ast.Attribute) and word in METHODS):
                     return f"the answer uses {word}, so its calls cannot be read off its source."
@@ -95,11 +106,10 @@ def doubts(
                     return f"a part of the answer, or what it may once have been, uses {word}, which is off-limits."
     if banned and any(trait.imports_all for trait in traits):
         return "the notebook imports * from a module, so what a name means cannot be read off its source."
-    for statement, _ in statements:
-        if kept := _kept(statement, banned):
-            return f"the notebook hands {kept} on without calling it, and it is off-limits."
+    if kept := next((node for trait in traits for node in trait.hands_on if _is_api(node, banned)), None):
+        return f"the notebook hands {ast.unparse(kept)} on without calling it, and it is off-limits."
     known = ALWAYS_THERE.union(*map(defined, [*given, *sources]))
-    if unknown := sorted(name for _, statement in answer for name in used(ast.unparse(statement)) - known):
+    if unknown := sorted(name for _, statement in answer for name in used(statement.source) - known):
         return f"the answer uses the name {unknown[0]}, which no cell defines."
     return ""
 
@@ -107,41 +117,45 @@ def doubts(
 # --- what an answer is made of ---
 
 
-def _statements(sources: Iterable[str]) -> Iterator[tuple[ast.stmt, str]]:
-    """Each statement with its own source; without those that are nested too deeply to be read."""
+def _statements(sources: Iterable[str]) -> Iterator[Statement]:
+    """Each statement; without those that are nested too deeply to be read."""
     for source in sources:
         yield from _statements_of(source)
 
 
 @dataclass(frozen=True)
 class _Traits:
-    """What a cell does wherever it stands."""
+    """What a cell does wherever it stands; `hands_on` are the attributes that it does not call at once."""
 
     takes_probe: bool
     imports: frozenset[str]
     imports_all: bool
+    hands_on: tuple[ast.Attribute, ...]
 
 
 @lru_cache(CELLS)
 def _traits(source: str) -> _Traits:
-    nodes = [node for statement, _ in _statements_of(source) for node in ast.walk(statement)]
+    nodes = [node for statement in _statements_of(source) for node in ast.walk(statement.node)]
     return _Traits(
         any(map(_takes_probe, nodes)),
         frozenset(_root(module) for node in nodes for module in _imported(node)),
         any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes),
+        tuple(node for statement in _statements_of(source) for node in _handed_on(statement.node)),
     )
 
 
 @lru_cache(CELLS)
-def _statements_of(source: str) -> tuple[tuple[ast.stmt, str], ...]:
+def _statements_of(source: str) -> tuple[Statement, ...]:
     found = []
-    for statement in top_level(source):
+    for node in top_level(source):
         with suppress(RecursionError):
-            found.append((statement, ast.unparse(statement)))
+            text = ast.unparse(node)
+            mentions = frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+            found.append(Statement(node, text, defined(text), mentions))
     return tuple(found)
 
 
-def _reachable(exercise: str, bindings: Bindings) -> Iterator[tuple[str, ast.stmt]]:
+def _reachable(exercise: str, bindings: Bindings) -> Iterator[tuple[str, Statement]]:
     """What says what the exercise is, and each global name that it uses, directly or not."""
     pending, seen = [exercise], set()
     while pending:
@@ -151,27 +165,26 @@ def _reachable(exercise: str, bindings: Bindings) -> Iterator[tuple[str, ast.stm
         seen.add(name)
         for statement in bindings.get(name, ()):
             yield name, statement
-            pending += used(ast.unparse(statement))
+            pending += used(statement.source)
 
 
-def _bindings(exercise: str, statements: Sequence[tuple[ast.stmt, str]]) -> Bindings:
+def _bindings(exercise: str, statements: Sequence[Statement]) -> Bindings:
     """Every statement that binds a name; also those that mention one which may be filled later, such as a list."""
     found = defaultdict(list)
-    for statement, source in statements:
-        for name in defined(source):
+    for statement in statements:
+        for name in statement.binds:
             found[name].append(statement)
     filled = {name for name, binding in found.items() if not all(map(_is_fixed, binding))} - {exercise}
-    for statement, source in statements:
-        mentioned = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-        for name in mentioned & filled - defined(source):
+    for statement in statements:
+        for name in statement.mentions & filled - statement.binds:
             found[name].append(statement)
     return found
 
 
-def _is_fixed(statement: ast.stmt) -> bool:
+def _is_fixed(statement: Statement) -> bool:
     """Whether what a statement binds is what it says there: a function, a class or a module."""
     fixed = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-    return isinstance(statement, fixed) or isinstance(getattr(statement, "value", None), ast.Lambda | ast.Constant)
+    return isinstance(statement.node, fixed) or isinstance(getattr(statement.node, "value", None), ast.Lambda | ast.Constant)
 
 
 # --- what stands in a statement ---
@@ -190,14 +203,14 @@ def _is_api(node: ast.AST, banned: Collection[str]) -> bool:
     )
 
 
-def _kept(statement: ast.stmt, banned: Collection[str]) -> str:
-    """An off-limits API that a statement does not call at once but hands on, to where a search may not find it."""
+def _handed_on(statement: ast.stmt) -> Iterator[ast.Attribute]:
+    """The attributes that a statement does not call at once but hands on, to where a search may not find them."""
     call = getattr(statement, "value", None)
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in SHOWS:
-        return ""
-    called = {id(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
-    kept = (node for node in ast.walk(statement) if _is_api(node, banned) and id(node) not in called)
-    return next(map(ast.unparse, kept), "")
+        return
+    nodes = list(ast.walk(statement))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    yield from (node for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called)
 
 
 def _words(node: ast.AST) -> set[str]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from grader.errors import CourseError
-from grader.executions import Job, Outcome, run
+from grader.jobs import Job, Outcome, run
 
 LOST_TWICE = "the process that ran this submission was lost twice; did it use more memory than there is?"
 CONNECT_SECONDS = 30

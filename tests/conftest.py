@@ -1,5 +1,6 @@
 """How tests are spread over processes."""
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = ("tests/test_end_to_end.py", "tests/attacks/test_attacks.py", "tests/attacks/test_display.py")
@@ -14,5 +15,6 @@ class OneByOne(LoadScopeScheduling):
         return file if file in TOGETHER else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return OneByOne(config, log)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from grader.executions import Outcome
+from grader.jobs import Outcome
 
 
 def die_of_three(job):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -18,13 +19,13 @@ from jobs import die_of_three
 from nbgrader.api import Gradebook
 
 from course.probe import Call
-from grader import executions, workers
+from grader import classroom, jobs, workers
 from grader.build import build, write
 from grader.classroom import Classroom
 from grader.coursedir import make_secret
 from grader.errors import CourseError
 from grader.execution import Request
-from grader.executions import Job, Outcome
+from grader.jobs import Job, Outcome
 from grader.workers import LOST_TWICE, Cluster, Processes, outcomes
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
@@ -115,30 +116,30 @@ def test_a_key_changes_with_everything_that_matters_and_with_nothing_else():
 def test_a_damaged_outcome_is_none(tmp_path, text):
     path = tmp_path / "ada.json"
     path.write_text(text)
-    assert executions.kept(path) is None
+    assert jobs.kept(path) is None
 
 
 def test_an_outcome_survives_a_round_trip_and_counts_if_it_repeats(tmp_path, monkeypatch):
-    monkeypatch.setattr(executions, "run_here", set())
+    monkeypatch.setattr(jobs, "run_here", set())
     path, work = tmp_path / "u" / "ada.json", job(1)
     for repeats in (True, False):
-        outcome = Outcome(work.key, {"f-check": executions.Evidence({"runs": []})}, [[{"text": "x"}]], repeats, 1.5, 100.0)
-        executions.keep(path, outcome)
-        assert executions.kept(path) == outcome
-        assert (executions.usable(work, path) is not None) == repeats
-    executions.run_here.add(work.key)
-    assert executions.usable(work, path) == outcome
-    assert executions.usable(job(2), path) is None
+        outcome = Outcome(work.key, {"f-check": jobs.Evidence({"runs": []})}, [[{"text": "x"}]], repeats, 1.5, 100.0)
+        jobs.keep(path, outcome)
+        assert jobs.kept(path) == outcome
+        assert (jobs.usable(work, path) is not None) == repeats
+    jobs.run_here.add(work.key)
+    assert jobs.usable(work, path) == outcome
+    assert jobs.usable(job(2), path) is None
 
 
 def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "ada.json"
-    executions.keep(path, Outcome("old"))
+    jobs.keep(path, Outcome("old"))
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        executions.keep(path, Outcome("new"))
+        jobs.keep(path, Outcome("new"))
     monkeypatch.undo()
-    assert executions.kept(path).key == "old"
+    assert jobs.kept(path).key == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["ada.json"]
 
 
@@ -321,6 +322,30 @@ def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory):
             process.wait()
     assert executed(said) == {*CLASS, *(f"s{number}" for number in range(8))}
     assert points(course) == EARNED | {f"s{number}": FULL for number in range(8)}
+
+
+@needs_sandbox
+def test_a_submission_is_read_again_only_if_something_has_changed(course, monkeypatch):
+    read, sanitized = [], classroom._sanitized
+    monkeypatch.setattr(classroom, "_sanitized", lambda converter, path: read.append(path) or sanitized(converter, path))
+    with contextlib.chdir(course):
+
+        def planned(**change):
+            read.clear()
+            room = replace(Classroom.open(course, "mlp"), **change)
+            ((_, job),) = room.jobs(room.work(["ada"]))
+            return len(read), job is not None
+
+        room = Classroom.open(course, "mlp")
+        assert [outcome.repeats for _, outcome in room.execute(room.work(["ada"]), Scripted({}))] == [True]
+        assert planned() == (0, False)
+        assert planned(secret=b"another" * 8) == (1, True)  # other inputs
+        (course / "submitted" / "ada" / "mlp" / "table.csv").write_text("1")
+        assert planned() == (1, True)
+        (course / "submitted" / "ada" / "mlp" / "table.csv").unlink()
+        assert planned() == (0, False)
+        submit(course, "ada", CLASS["cai"])
+        assert planned() == (1, True)
 
 
 @needs_sandbox

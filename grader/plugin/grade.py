@@ -16,8 +16,8 @@ from course.syllabus import is_unit
 from grader.cells import check_id, checked_exercise
 from grader.compiled import compiled_reference
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
-from grader.executions import Job, Outcome, handed_in, outcome_of, outcome_path, plain_cells
 from grader.grading import Questions, questions_for, verdicts
+from grader.jobs import Job, Outcome, handed_in, outcome_of, outcome_path, plain_cells
 from grader.judge import Verdict
 from grader.kernels.limits import Limits
 from grader.kernels.sandbox import require

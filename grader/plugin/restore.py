@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from nbgrader.api import Gradebook
 from course.syllabus import is_unit
 from grader.cells import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
 from grader.shown import as_written
-from grader.source import names_given, parse, top_level
+from grader.source import CELLS, names_given, parse, top_level
 
 STUB_LINE = "raise NotImplementedError()"
 """What releases have in place of an answer."""
@@ -133,17 +134,25 @@ def _strength(name: str, cell: NotebookNode) -> int:
     A definition by `def` or `class` counts most, then the exercise's own cell, found by its `grade_id` or id, whatever it
     does; a plain assignment elsewhere may only be play. A stub that still raises counts less than all of them.
     """
-    statements = [statement for statement in top_level(cell.source) if name in names_given(statement)]
-    defines = any(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in statements) or bool(
+    bound, made = _names(cell.source)
+    defines = name in made or bool(
         parse(cell.source) is None
         and re.search(rf"^[ \t]*(?:def|class)[ \t]+{re.escape(name)}\b", cell.source, flags=re.MULTILINE)
     )
     claimed = name in _claims(cell)
-    if not (defines or statements or claimed):
+    if not (defines or claimed or name in bound):
         return 0
     if STUB_LINE in cell.source:
         return 1
     return 4 if defines else 3 if claimed else 2
+
+
+@lru_cache(CELLS)
+def _names(source: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that a cell binds, and of these the ones that it binds by `def` or `class`."""
+    statements = list(top_level(source))
+    made = [statement for statement in statements if isinstance(statement, ast.FunctionDef | ast.ClassDef)]
+    return frozenset().union(*map(names_given, statements)), frozenset().union(*map(names_given, made))
 
 
 def _claims(cell: NotebookNode) -> Sequence[str]:

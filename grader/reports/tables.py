@@ -15,7 +15,7 @@ import pandas as pd
 from grader import checks
 from grader.cells import checked_exercise, grade_id
 from grader.coursedir import read_record, read_secret, record_path
-from grader.executions import kept, outcome_path
+from grader.jobs import kept, outcome_path
 from grader.judge import RIGHT, UNANSWERED
 from grader.reports.similarity import length, normalized, similarity
 from grader.reports.terminal import in_order, read_rows

@@ -19,8 +19,8 @@ from grader.cells import check_id, checked_exercise
 from grader.classroom import Summary
 from grader.coursedir import Record, read_record, read_secret, record_path
 from grader.errors import CourseError
-from grader.executions import kept, outcome_path
 from grader.grading import cases_for
+from grader.jobs import kept, outcome_path
 from grader.judge import RIGHT, read
 
 

@@ -23,7 +23,7 @@ from course import syllabus
 from grader.build import build, write
 from grader.coursedir import make_secret
 from grader.demo import submissions
-from grader.executions import kept
+from grader.jobs import kept
 from grader.notebooks import read_unit
 
 COURSE = Path(__file__).parents[2]

@@ -19,8 +19,8 @@ from grader.build import build, write
 from grader.cells import SETUP
 from grader.compiled import compiled_reference
 from grader.demo import submissions
-from grader.executions import Job, plain_cells, run
 from grader.grading import questions_for, verdicts
+from grader.jobs import Job, plain_cells, run
 from grader.kernels.settings import keras_environment
 from grader.notebooks import read_unit
 from grader.plugin.restore import Canon, restore

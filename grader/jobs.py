@@ -67,7 +67,7 @@ class Job:
             },
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
             "settings": [self.backend, dict(self.limits), self.sandboxed],
-            "installed": [_versions(), _sources()],
+            "installed": [versions(), _sources()],
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
@@ -76,7 +76,7 @@ class Job:
         """In what way it is executed, for people."""
         limits = {f"limit: {name}": f"{value:g}" for name, value in self.limits.items()}
         own = {"backend": self.backend, "sandbox": "bubblewrap" if self.sandboxed else "none"}
-        return own | {name: value for name, value in _versions().items() if value} | limits
+        return own | {name: value for name, value in versions().items() if value} | limits
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Outcome:
         seconds: CPU seconds.
         memory: Megabytes.
         failed: Why nothing could be run, for a reason that is not the student's; else "".
+        origin: The hash of all that the job was made from, or "": where it is still the same, so is the job.
     """
 
     key: str
@@ -100,6 +101,7 @@ class Outcome:
     seconds: float = 0
     memory: float = 0
     failed: str = ""
+    origin: str = ""
 
 
 def run(job: Job) -> Outcome:
@@ -142,7 +144,12 @@ def outcome_of(job: Job, path: Path) -> Outcome:
 def usable(job: Job, path: Path) -> Outcome | None:
     """What is kept of a job, if it spares running it."""
     found = kept(path)
-    return found if found and found.key == job.key and (found.repeats or job.key in run_here) else None
+    return found if found and found.key == job.key and counts(found) else None
+
+
+def counts(outcome: Outcome) -> bool:
+    """Whether an outcome may stand for another run of the same job."""
+    return outcome.repeats or outcome.key in run_here
 
 
 def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
@@ -185,7 +192,7 @@ def kept(path: Path) -> Outcome | None:
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """The versions that an execution depends on, and the devices that it may find."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
