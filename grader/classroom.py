@@ -23,7 +23,7 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 import course as students_package
-from grader.coursedir import read_config, read_secret
+from grader.coursedir import CONFIG_FILE, read_config, read_secret
 from grader.errors import CourseError, SandboxError
 from grader.grading import questions_for
 from grader.jobs import Job, Outcome, counts, keep, kept, outcome_path, run_here, usable, versions
@@ -188,7 +188,9 @@ class Classroom:
             notebooks = gradebook.find_assignment(self.unit).notebooks
             released = sorted((book.name, cell.name, cell.source) for book in notebooks for cell in book.source_cells)
         backend = Grade(config=self.config).backend  # type: ignore[no-untyped-call]
-        return repr((released, self.config, backend, self.secret, versions(), _programs()))
+        config = self.course / CONFIG_FILE
+        configured = config.read_text() if config.is_file() else ""
+        return repr((released, configured, backend, self.secret, versions(), _programs()))
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from grader.errors import CourseError
 from grader.judge import Verdict
 
 SECRET_FILE = ".course-secret"
+CONFIG_FILE = "nbgrader_config.py"
 RECORDS = "verdicts"
 
 
@@ -61,7 +62,7 @@ def read_secret(course: Path) -> bytes:
 def read_config(course: Path) -> Config:
     """nbgrader's configuration of a course directory; empty where there is none."""
     try:
-        return PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+        return PyFileConfigLoader(CONFIG_FILE, path=str(course)).load_config()
     except ConfigFileNotFound:
         return Config()
 

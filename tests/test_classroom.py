@@ -245,6 +245,10 @@ def test_only_what_changed_is_executed_again(course):
     assert points(course) == EARNED
     assert executed(grader(course, "autograde", "mlp", "--verbose")) == set()
     assert points(course) == EARNED
+    with contextlib.chdir(course):
+        room = Classroom.open(course, "mlp")
+        origins = {student: jobs.kept(jobs.outcome_path(course, "mlp", student)).origin for student in CLASS}
+        assert origins == {student: room._origin(student) for student in CLASS}  # the same in every process
     submit(course, "ben", CLASS["ada"])
     submit(course, "eve", CLASS["ada"])
     assert executed(grader(course, "autograde", "mlp", "--verbose")) == {"ben", "eve"}
