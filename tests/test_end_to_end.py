@@ -259,6 +259,9 @@ def test_the_report_tells_what_this_class_got_wrong(course, unit, tmp_path):
         (name, mistake.sentence): f"mistakes-{k}" for name in known for k, mistake in enumerate(known[name], start=1)
     }
     assert set(tables["persons"]["student"]) == {"broken"}
+    assert tables["exercises"]["answered"].max() <= len(points) - 2  # neither of "untouched" nor of "broken"
+    backends = tables["settings"].query("setting == 'backend'")[["value", "submissions"]]
+    assert backends.to_numpy().tolist() == [["tensorflow", len(points)]]
     alike = tables["references"]
     assert {"reference", "duplicate"} <= set(alike[alike["like_reference"] == 1]["student"])
     assert "reference" not in " ".join(tables["copies"]["students"])

@@ -38,7 +38,7 @@ class Tables:
         persons: What waits for a person, and why.
         copies: A row per group of students and exercise with the same answer, which is not the reference's.
         references: Answers nearly the same as the reference.
-        settings: Backend, versions and settings of the last run.
+        settings: Backend, versions and settings, and how many submissions were executed with them.
     """
 
     answers: pd.DataFrame
@@ -73,14 +73,13 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
 
     maxima, rows = read_rows(course, unit)
     order = in_order(course, unit, maxima)
-    answers, submissions, persons = [], [], []
-    settings: dict[str, str] = {}
+    answers, submissions, persons, settings = [], [], [], []
     for student, row in rows.items():
         graded = record_path(course, unit, student).is_file()
         record = read_record(course, unit, student) if graded else None
         outcome = kept(outcome_path(course, unit, student))
         if record:
-            settings = settings | dict(record.settings)
+            settings += list(record.settings.items())
         for exercise in order:
             verdict = record.verdicts.get(exercise) if record else None
             points = row.points.get(exercise)
@@ -91,6 +90,7 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
                     "points": np.nan if points is None else points,
                     "maximum": maxima[exercise],
                     "sentence": verdict.sentence if verdict else "",
+                    "answered": bool(verdict) and verdict.sentence not in (UNANSWERED, f"No points: {verdict.person}"),
                     "by_hand": exercise in row.by_hand,
                 }
             )
@@ -118,7 +118,7 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
         pd.DataFrame(persons, columns=["student", "exercise", "reason"]),
         copies,
         references,
-        pd.DataFrame(settings.items(), columns=["setting", "value"]),
+        pd.DataFrame(settings, columns=["setting", "value"]).value_counts(sort=False).rename("submissions").reset_index(),
     )
 
 
@@ -134,7 +134,7 @@ def _exercises(answers: pd.DataFrame, order: list[str]) -> pd.DataFrame:
             np.corrcoef(points[name], rest[name])[0, 1] if points[name].std() > 0 and rest[name].std() > 0 else np.nan
             for name in order
         ]
-    answered = answers[~answers["sentence"].isin(["", UNANSWERED])].groupby("exercise").size().reindex(order, fill_value=0)
+    answered = answers.groupby("exercise")["answered"].sum().reindex(order)
     return pd.DataFrame(
         {
             "exercise": order,
