@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+CELL_SECONDS, NOTEBOOK_SECONDS = 120.0, 900.0
+"""CPU seconds that grading allows a cell and a notebook, unless an instructor sets other limits."""
+
 
 @dataclass(frozen=True)
 class Unit:

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from course import syllabus
 from grader import build as builder
-from grader import checks, classroom, coursedir, demo, doctor
+from grader import checks, classroom, coursedir, demo, doctor, newcourse
+from grader import kit as kits
 from grader.errors import CourseError, GraderError
 from grader.plugin.grade import NO_SANDBOX, Grade
 from grader.reports import terminal
@@ -61,6 +62,30 @@ def secret(course: Course = HERE) -> None:
     """Make the secret that a new course's inputs are drawn from."""
     with _clear_errors():
         typer.echo(coursedir.make_secret(course))
+
+
+@app.command("init")
+def begin(
+    destination: Annotated[Path, typer.Argument(help="A new or empty directory.")],
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    due: Annotated[list[str] | None, typer.Option(help="When a unit is due: mlp=2027-01-31T23:59. May be repeated.")] = None,
+) -> None:
+    """Start a course directory of your own: configuration, secret, gradebook, and the units, released."""
+    with _clear_errors():
+        for path in newcourse.begin(destination, units or (), due or ()):
+            typer.echo(path)
+
+
+@app.command()
+def kit(
+    destination: Annotated[Path, typer.Argument(help="A new folder; the zip beside it gets its name.")],
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all that are released if none is named.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Make what students get: notebooks, the `course` package and how to begin, as a folder and a zip."""
+    with _clear_errors():
+        for path in kits.make_kit(course, destination, units or ()):
+            typer.echo(path)
 
 
 @app.command("demo")

@@ -12,8 +12,8 @@ import nbformat
 import numpy as np
 
 from course import syllabus
+from course.cells import check_id, checked_exercise
 from grader import checks
-from grader.cells import check_id, checked_exercise
 from grader.execution import Request, execute
 from grader.judge import runs_of
 from grader.kernels.settings import Kernels

@@ -1,4 +1,4 @@
-"""What grading keeps in a course directory beside nbgrader's own files: the secret, and the record of what was judged."""
+"""A course directory: its configuration and secret, and the record of what was judged, beside nbgrader's own files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,37 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
-from grader.cells import is_untouched_look
+from course.cells import is_untouched_look
 from grader.errors import CourseError
 from grader.judge import Verdict
 
 SECRET_FILE = ".course-secret"
 CONFIG_FILE = "nbgrader_config.py"
 RECORDS = "verdicts"
+CONFIG = '''\
+"""nbgrader's configuration of this course directory."""
+
+from grader.plugin import configure
+
+c = get_config()
+configure(c)  # all that grading needs; below it, what you want otherwise
+
+# c.Grade.backend = "jax"            # TensorFlow, unless KERAS_BACKEND says otherwise
+# c.Limits.notebook_seconds = 600    # `grader doctor` lists all limits
+'''
+
+
+def start(course: Path) -> None:
+    """Make an empty course directory: configuration and secret.
+
+    Raises:
+        CourseError: If the directory holds anything: no gradebook is ever overwritten.
+    """
+    if course.exists() and (not course.is_dir() or any(course.iterdir())):
+        raise CourseError(f"{course} is not empty; name a new directory, or delete it first.")
+    course.mkdir(parents=True, exist_ok=True)
+    (course / CONFIG_FILE).write_text(CONFIG)
+    make_secret(course)
 
 
 def make_secret(course: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -13,8 +12,7 @@ from nbformat import NotebookNode
 from course import syllabus
 from grader import checks
 from grader.build import build, write
-from grader.coursedir import make_secret
-from grader.errors import CourseError
+from grader.coursedir import start
 from grader.notebooks import UnitText, read_unit
 from grader.splice import BEGIN_SOLUTION
 from grader.variants import vary
@@ -33,11 +31,7 @@ def make_course(course: Path, destination: Path) -> None:
     Raises:
         CourseError: If the destination holds anything: no gradebook is ever overwritten.
     """
-    if destination.exists() and any(destination.iterdir()):
-        raise CourseError(f"{destination} is not empty; name a new directory, or delete it first.")
-    destination.mkdir(parents=True, exist_ok=True)
-    shutil.copy(course / "nbgrader_config.py", destination)
-    make_secret(destination)
+    start(destination)
     files = build(course)
     sources = {path: text for path, text in files.items() if path.is_relative_to(course / "build")}
     write({destination / path.relative_to(course): text for path, text in sources.items()})

@@ -22,8 +22,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from course.cells import SETUP, checked_exercise, grade_id, is_untouched_look, looks_needed
 from course.probe import EVIDENCE_MIME, Call, write_request
-from grader.cells import SETUP, checked_exercise, grade_id, is_untouched_look, looks_needed
 from grader.errors import ExecutionError
 from grader.kernels.limits import MEGABYTE, Limits
 from grader.kernels.settings import REQUEST, Kernels

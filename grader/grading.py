@@ -9,14 +9,14 @@ from pathlib import PurePath
 from nbformat import NotebookNode
 
 from course import syllabus
+from course.cells import SETUP, check_id, checked_exercise, grade_id
+from course.off_limits import doubts, find
 from grader import checks
-from grader.cells import SETUP, check_id, checked_exercise, grade_id
 from grader.checks import Case, Check
 from grader.coursedir import digest_of
 from grader.execution import Evidence, Request
 from grader.jobs import Outcome
 from grader.judge import Verdict, judge, rng_for, runs_of, zero
-from grader.off_limits import doubts, find
 
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
 

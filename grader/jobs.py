@@ -22,8 +22,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 import course as students_package
+from course.cells import checked_exercise, grade_id
 from course.probe import encode
-from grader.cells import checked_exercise, grade_id
 from grader.coursedir import write_whole
 from grader.errors import SandboxError
 from grader.execution import Evidence, Request, execute

@@ -23,13 +23,29 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import syllabus
-from grader.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, marked_cell
+from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, marked_cell
+from course.source import ALWAYS_THERE, defined, used
 from grader.errors import BuildError
-from grader.source import ALWAYS_THERE, defined, used
 from grader.splice import BEGIN_SOLUTION, END_SOLUTION, Exercise, parsed, splice
 
 MARKERS = {"setup", "exercise", "write", "check", "points", "lines_to_next_cell"}
 """Those that a text may use, and one that jupytext adds."""
+COLAB = """\
+# On Google Colab this asks for the course's wheel, a file of your kit. Anywhere else it does nothing.
+import importlib.util, sys
+
+if "google.colab" in sys.modules and not importlib.util.find_spec("course"):
+    from google.colab import files
+    %pip install --quiet {next(iter(files.upload()))}"""
+HAND_IN = """\
+## Before you hand in
+
+Save this notebook, then run the cell below. It runs the saved file from the top in a fresh kernel, as grading does, and tells
+which checks pass and what else would cost points. It takes about as long as running all cells."""
+CHECK = """\
+from course.check import check_notebook
+
+check_notebook("{unit}.ipynb");"""
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,8 @@ def source_notebook(unit: UnitText) -> NotebookNode:
         raise BuildError(f"{unit.path}: the checks' points sum to {unit.points:g}, the syllabus says {listed.points:g}.")
     cells, titled = [], set()
     for cell in unit.cells:
+        if cell.metadata.get("setup"):
+            cells.append(_look(COLAB))
         if cell.cell_type == "markdown":
             text = cell.source.replace("{points}", f"{unit.points:g}").replace("{minutes}", str(listed.minutes))
             text, names = _add_points(text, unit)
@@ -128,6 +146,7 @@ def source_notebook(unit: UnitText) -> NotebookNode:
             cells.append(new_markdown_cell(text, id=content_id("text-", text)))
         else:
             cells.append(_code_cell(unit, cell))
+    cells += [new_markdown_cell(HAND_IN, id=content_id("text-", HAND_IN)), _look(CHECK.format(unit=unit.name))]
     if untitled := [name for name in unit.exercises if name not in titled]:
         raise BuildError(f'{unit.path}: no heading "### `{untitled[0]}`" introduces exercise {untitled[0]!r}.')
     _make_unique(cells)
@@ -177,7 +196,11 @@ def _code_cell(unit: UnitText, cell: NotebookNode) -> NotebookNode:
     if name := mark.get("check"):
         source = f"{BEGIN_HIDDEN}\nprobe({name})\n{END_HIDDEN}\n{cell.source}"
         return marked_cell(source, check_id(name), grade=True, locked=True, points=mark["points"])
-    look: NotebookNode = new_code_cell(cell.source, id=content_id(LOOK, cell.source))
+    return _look(cell.source)
+
+
+def _look(source: str) -> NotebookNode:
+    look: NotebookNode = new_code_cell(source, id=content_id(LOOK, source))
     return look
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from course import probe, syllabus
+from course.off_limits import find
 from grader import checks
 from grader.checks import Judged
 from grader.errors import CheckError
 from grader.grading import OFF_LIMITS
 from grader.judge import Verdict, judge, read, runs_of, zero
-from grader.off_limits import find
 
 
 def rehearse(unit: str, exercise: str, answer: Any, rng: np.random.Generator, points: float = 100.0) -> tuple[Verdict, Judged]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from course.cells import LOOK, content_id
 from course.probe import EVIDENCE_MIME, Call, encode
-from grader.cells import LOOK, content_id
 from grader.coursedir import digest_of
 from grader.errors import ExecutionError
 from grader.execution import Evidence, Request, execute

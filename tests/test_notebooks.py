@@ -7,9 +7,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import syllabus
+from course.cells import is_untouched_look
 from grader import build as builder
 from grader import checks
-from grader.cells import is_untouched_look
 from grader.errors import BuildError
 from grader.notebooks import demand_clean_release, read_unit, source_notebook
 from harness import COURSE

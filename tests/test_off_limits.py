@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 
 from course import probe, syllabus
-from grader.off_limits import doubts, find
+from course.off_limits import doubts, find
 
 
 def swallowed(x):

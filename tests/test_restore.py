@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grader.cells import LOOK, content_id
+from course.cells import LOOK, content_id
 from grader.plugin.restore import Canon, restore
 from grader.plugin.submission import UNREADABLE, SubmissionExporter
 

@@ -21,7 +21,8 @@
 #
 # ## Set-up
 #
-# All imports are here. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. `probe` is for grading only.
+# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. `probe` is for
+# grading only.
 
 # %% setup=true
 from course.training import report, set_seed  # first: it imports Keras without TensorFlow's log

@@ -19,8 +19,8 @@
 #
 # ## Set-up
 #
-# This cell prints which backend computes: TensorFlow, JAX or PyTorch. `ops` is Keras's version of NumPy. What you write with
-# `ops` and `layers` runs on all three.
+# The set-up cell prints which backend computes: TensorFlow, JAX or PyTorch. `ops` is Keras's version of NumPy. What you write
+# with `ops` and `layers` runs on all three.
 
 # %% setup=true
 from course import data, plots, training  # first, to keep the log quiet

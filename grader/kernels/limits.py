@@ -5,16 +5,18 @@ from __future__ import annotations
 from traitlets import Float, Integer
 from traitlets.config import Configurable
 
+from course.syllabus import CELL_SECONDS, NOTEBOOK_SECONDS
+
 MEGABYTE = 1_000_000
 
 
 class Limits(Configurable):
     """Limits of one submission. Over one of them, the cell or the submission ends, with a sentence; never the batch."""
 
-    cell_seconds = Float(120, help="CPU seconds that one cell may take, so that a busy machine costs nobody points.").tag(
-        config=True
-    )
-    notebook_seconds = Float(900, help="CPU seconds that one notebook may take.").tag(config=True)
+    cell_seconds = Float(
+        CELL_SECONDS, help="CPU seconds that one cell may take, so that a busy machine costs nobody points."
+    ).tag(config=True)
+    notebook_seconds = Float(NOTEBOOK_SECONDS, help="CPU seconds that one notebook may take.").tag(config=True)
     wall_factor = Float(3, help="Cells and notebooks that sleep or wait may take this many times as long by the clock.").tag(
         config=True
     )

@@ -12,8 +12,8 @@ from nbformat.v4 import new_output
 from nbgrader.api import Gradebook
 from traitlets import Enum
 
+from course.cells import check_id, checked_exercise
 from course.syllabus import is_unit
-from grader.cells import check_id, checked_exercise
 from grader.compiled import compiled_reference
 from grader.coursedir import Record, digest_of, read_secret, record_path, write_record
 from grader.grading import Questions, questions_for, verdicts

@@ -20,10 +20,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
+from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, is_untouched_look, marked_cell
+from course.source import CELLS, names_given, parse, top_level
 from course.syllabus import is_unit
-from grader.cells import BEGIN_HIDDEN, END_HIDDEN, SETUP, check_id, is_untouched_look, marked_cell
 from grader.shown import as_written
-from grader.source import CELLS, names_given, parse, top_level
 
 STUB_LINE = "raise NotImplementedError()"
 """What releases have in place of an answer."""
@@ -38,12 +38,14 @@ class Canon:
         checks: By exercise, the source of its check cell.
         points: By exercise.
         texts: Sources of the Markdown cells; any other Markdown is a student's.
+        looks: Sources of the code cells that only show something.
     """
 
     setup: str
     checks: Mapping[str, str]
     points: Mapping[str, float]
     texts: frozenset[str] = frozenset()
+    looks: frozenset[str] = frozenset()
 
     @property
     def released(self) -> set[str]:
@@ -77,7 +79,8 @@ def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Pat
     path = course / "build" / "source" / assignment / f"{notebook}.ipynb"
     released = nbformat.read(path, as_version=4).cells if path.is_file() else []
     texts = frozenset(cell.source for cell in released if cell.cell_type == "markdown")
-    return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points, texts)
+    looks = frozenset(cell.source for cell in released if is_untouched_look(cell))
+    return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points, texts, looks)
 
 
 def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
@@ -88,7 +91,8 @@ def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
     code that may need it.
     """
     cells = list(cells)
-    setup = next((n for n, cell in enumerate(cells) if cell.cell_type == "code" and _is_setup(cell)), 0)
+    code = [(n, cell) for n, cell in enumerate(cells) if cell.cell_type == "code" and cell.source not in canon.looks]
+    setup = next((n for n, cell in code if _is_setup(cell)), 0)
     answers = _answers(cells, canon)
     restored: list[NotebookNode] = []
     for number, cell in enumerate(cells):
@@ -100,7 +104,7 @@ def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
         elif cell.cell_type != "code":
             restored.append(new_markdown_cell(cell.source if cell.source in canon.texts else as_written(cell.source)))
         elif cell.source.strip() not in canon.released:
-            restored.append(_other(cell))
+            restored.append(_other(cell, canon))
         for position, name in enumerate(here):
             restored += [_answer(name, f"# {name}: see above")] * (position > 0) + [_check(name, canon)]
     if not cells:
@@ -160,10 +164,12 @@ def _claims(cell: NotebookNode) -> Sequence[str]:
     return list(cell.metadata.get("claims", []))
 
 
-def _other(cell: NotebookNode) -> NotebookNode:
-    """Code that answers nothing; one that is as released keeps the id that says so."""
-    look = next((id for id in _claims(cell) if is_untouched_look(NotebookNode(id=id, source=cell.source))), None)
-    other: NotebookNode = new_code_cell(cell.source, **({"id": look} if look else {}))
+def _other(cell: NotebookNode, canon: Canon) -> NotebookNode:
+    """Code that answers nothing; one that is as released has the id that says so, which some editors drop."""
+    look = content_id(LOOK, cell.source)
+    claimed = (claim for claim in _claims(cell) if claim.startswith(look))
+    id = next(claimed, look if cell.source in canon.looks else "")
+    other: NotebookNode = new_code_cell(cell.source, **({"id": id} if id else {}))
     return other
 
 
@@ -181,7 +187,9 @@ def _with_unique_ids(cells: list[NotebookNode]) -> list[NotebookNode]:
     for number, cell in enumerate(cells):
         if "nbgrader" in cell.metadata:
             continue
-        if not is_untouched_look(cell) or cell.id in seen:
+        if not is_untouched_look(cell):
             cell.id = f"student-{number}"
+        elif cell.id in seen:
+            cell.id = f"{cell.id}-{number}"
         seen.add(cell.id)
     return cells

@@ -38,7 +38,7 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
         keep: What to keep of each cell, None for nothing; everything is kept by default, the notebook's metadata included.
     """
     try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)
+        notebook: NotebookNode = nbformat.reads(path.read_text("utf-8-sig"), as_version=4)  # some editors begin with a mark
         if not isinstance(notebook.cells, list):
             raise TypeError("its cells are no list")
     except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
@@ -57,8 +57,8 @@ def _plain_cell(cell: Any) -> NotebookNode | None:
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    # A lone surrogate is valid JSON, but no file can be written with it.
-    source = cell["source"].encode("utf-8", "replace").decode()
+    # A lone surrogate is valid JSON, but no file can be written with it. Lines end as they do in what was released.
+    source = cell["source"].encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
     marks = {"claims": [str(claim) for claim in (grade_id, cell.get("id")) if isinstance(claim, str)]}
     plain: NotebookNode
     if cell.get("cell_type") == "code":

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from grader.source import parse
+from course.source import parse
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 

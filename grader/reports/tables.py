@@ -12,8 +12,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 
+from course.cells import checked_exercise, grade_id
 from grader import checks
-from grader.cells import checked_exercise, grade_id
 from grader.coursedir import read_record, read_secret, record_path
 from grader.jobs import kept, outcome_path
 from grader.judge import RIGHT, UNANSWERED
@@ -90,7 +90,7 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
                     "points": np.nan if points is None else points,
                     "maximum": maxima[exercise],
                     "sentence": verdict.sentence if verdict else "",
-                    "answered": bool(verdict) and verdict.sentence not in (UNANSWERED, f"No points: {verdict.person}"),
+                    "answered": verdict is not None and verdict.sentence not in (UNANSWERED, f"No points: {verdict.person}"),
                     "by_hand": exercise in row.by_hand,
                 }
             )

@@ -14,8 +14,8 @@ from nbgrader.api import Gradebook, MissingEntry
 from rich.table import Table
 from rich.text import Text
 
+from course.cells import check_id, checked_exercise
 from grader import checks
-from grader.cells import check_id, checked_exercise
 from grader.classroom import Summary
 from grader.coursedir import Record, read_record, read_secret, record_path
 from grader.errors import CourseError

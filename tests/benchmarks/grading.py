@@ -15,8 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from course import syllabus
+from course.cells import SETUP
 from grader.build import build, write
-from grader.cells import SETUP
 from grader.compiled import compiled_reference
 from grader.demo import submissions
 from grader.grading import questions_for, verdicts

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
-from grader.source import ALWAYS_THERE, CELLS, defined, top_level, used
+from course.source import ALWAYS_THERE, CELLS, defined, top_level, used
 
 EVASIVE = frozenset(
     {

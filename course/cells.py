@@ -9,7 +9,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from grader.source import ALWAYS_THERE, defined, used
+from course.source import ALWAYS_THERE, defined, used
 
 SETUP = "set-up"
 LOOK = "look-"

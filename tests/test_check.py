@@ -1,0 +1,125 @@
+"""The check before handing in: what it says of each exercise, and of everything that grading would stumble on."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+from rich.console import Console
+
+from course import check
+from course.cells import grade_id
+from harness import COURSE, unit_text
+
+RELEASE = COURSE / "assignments" / "mlp" / "mlp.ipynb"
+OFF_LIMITS = "def softmax(logits):\n    return ops.softmax(logits, axis=-1)"
+
+
+def handed_out():
+    return nbformat.read(RELEASE, as_version=4)
+
+
+def place(notebook, name):
+    return next(number for number, cell in enumerate(notebook.cells) if grade_id(cell) == name)
+
+
+def examined(notebook, path):
+    nbformat.write(notebook, path)
+    findings = check.examine(path, Console(quiet=True))
+    return findings, {finding.exercise: finding for finding in findings.exercises}
+
+
+@pytest.mark.slow
+def test_everything_that_costs_points_is_named(tmp_path):
+    notebook = handed_out()
+    reference = {name: exercise.reference for name, exercise in unit_text("mlp").exercises.items()}
+    wrong_forward = reference["mlp_forward"].replace("ops.tanh", "ops.sin")
+    assert wrong_forward != reference["mlp_forward"]
+    answers = {
+        "affine": reference["affine"],
+        "relu": reference["relu"].replace("ops.maximum", "ops.minimum"),
+        "softmax": OFF_LIMITS,
+        "cross_entropy": reference["cross_entropy"],
+        "mlp_forward": wrong_forward,
+        "count_params": reference["count_params"].replace("def ", "def (", 1),
+    }
+    for name, source in answers.items():
+        notebook.cells[place(notebook, name)].source = source
+    notebook.cells[place(notebook, "mlp_forward-check")].source = "assert True"
+    del notebook.cells[place(notebook, "cross_entropy-check")]
+    notebook.cells.append(new_code_cell("1 / 0"))
+    for count, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.execution_count = 100 - count
+    findings, by_name = examined(notebook, tmp_path / "homework.ipynb")
+
+    assert list(by_name) == list(unit_text("mlp").exercises)
+    assert by_name["affine"].verdict == by_name["softmax"].verdict == "passes"
+    assert by_name["relu"].verdict == "fails" and "did a negative one stay?" in by_name["relu"].reason
+    assert by_name["sigmoid"] == check.Finding("sigmoid", 2, "not answered")
+    assert by_name["cross_entropy"].verdict == "not checked"
+    assert by_name["mlp_forward"].verdict == "fails"  # the original check ran
+    assert by_name["count_params"].reason.startswith("NameError")
+    problems, remarks = "\n".join(findings.problems), "\n".join(findings.remarks)
+    assert "must be named mlp.ipynb to be graded; it is named homework.ipynb" in problems
+    assert "softmax uses ops.softmax, which is off-limits" in problems
+    assert f"Cell {place(notebook, 'count_params') + 1} is no valid Python" in problems
+    assert f"Cell {len(notebook.cells)} fails: ZeroDivisionError" in problems
+    assert "The checks of mlp_forward were changed" in remarks
+    assert "another order" in remarks
+    assert "of which cell" in remarks
+    assert not findings.ready
+
+
+@pytest.mark.slow
+def test_a_kernel_that_dies_and_a_changed_set_up_are_named(tmp_path):
+    notebook = handed_out()
+    notebook.cells[place(notebook, "set-up")].source += "\nimport os"
+    notebook.cells[place(notebook, "affine")].source = "os._exit(1)"
+    findings, by_name = examined(notebook, tmp_path / "mlp.ipynb")
+    assert "The kernel died" in findings.problems[-1]
+    assert "The set-up cell is missing or changed" in findings.problems[0]
+    assert {finding.verdict for finding in by_name.values()} == {"not checked"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("unit", "ready"), [("attention", True)])
+def test_the_reference_is_ready_and_the_notebooks_last_cell_says_so(unit, ready, tmp_path):
+    """Run as a student would, in the notebook's folder; the last cell of the checked notebook does not check it again."""
+    notebook = nbformat.read(COURSE / "assignments" / unit / f"{unit}.ipynb", as_version=4)
+    for name, exercise in unit_text(unit).exercises.items():
+        notebook.cells[place(notebook, name)].source = exercise.reference
+    assert notebook.cells[-1].source == f'from course.check import check_notebook\n\ncheck_notebook("{unit}.ipynb");'
+    nbformat.write(notebook, tmp_path / f"{unit}.ipynb")
+    done = command(f"{unit}.ipynb", cwd=tmp_path)
+    assert (done.returncode == 0) == ready, done.stdout + done.stderr
+    count = len(unit_text(unit).exercises)
+    assert f"Ready to be handed in: {count} of {count} checks pass" in " ".join(done.stdout.split())
+    assert done.stdout.count("run from the top") == 1
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "course.check", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(COURSE), "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("mlp.ipynb", None, "there is no file mlp.ipynb. Is it saved"),
+        ("mlp.ipynb", "def f(): pass", "mlp.ipynb is no notebook"),
+        ("mlp.ipynb", '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "none of the course's exercises"),
+    ],
+)
+def test_what_is_none_of_ours_is_said_to_be_so(name, content, message, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    done = command(name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())

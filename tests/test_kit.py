@@ -1,0 +1,125 @@
+"""The kit: what students get, whether it installs and runs in an empty environment, and that it tells no answer."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from io import BytesIO
+from types import ModuleType, SimpleNamespace
+
+import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from course import syllabus
+from course.cells import SETUP, grade_id
+from grader.errors import CourseError
+from grader.kit import make_kit
+from grader.notebooks import COLAB
+from harness import COURSE, unit_text
+
+UNITS = [unit.id for unit in syllabus.UNITS]
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    return make_kit(COURSE, tmp_path_factory.mktemp("kits") / "kit")
+
+
+def texts(archive):
+    """By name, every file in a zip, and in the wheels in it."""
+    with zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            content = opened.read(name)
+            if name.endswith(".whl"):
+                yield from texts(BytesIO(content))
+            elif not name.endswith(".keras"):
+                yield name, content.decode()
+
+
+def test_the_kit_holds_what_students_need_and_nothing_of_the_instructors(kit):
+    folder, archive = kit
+    names = {path.name for path in folder.iterdir()}
+    (wheel,) = (name for name in names if name.endswith("-py3-none-any.whl"))
+    assert names == {"README.md", "requirements.txt", wheel, *(f"{unit}.ipynb" for unit in UNITS)}
+    with zipfile.ZipFile(archive) as opened:
+        assert {name.removeprefix("kit/") for name in opened.namelist()} - {""} == names
+    inside = [name for name, _ in texts(archive)]
+    assert {"course/check.py", "course/probe.py", "course/releases/mlp.ipynb"} <= set(inside)
+    assert not [name for name in inside if re.match("(solutions|grader|tests|course/units)/", name)]
+    assert (folder / "README.md").read_text() == (COURSE / "docs" / "student.md").read_text()
+    assert f"./{wheel}\n" in (folder / "requirements.txt").read_text()
+
+
+def telling(source):
+    """The lines of a piece of code that give something away, without their indentation."""
+    return {line.strip() for line in source.splitlines() if len(line.strip()) >= 25}
+
+
+def test_no_answer_and_no_oracle_is_in_the_kit(kit):
+    _, archive = kit
+    shipped = {line.strip(' \t",').removesuffix("\\n") for _, text in texts(archive) for line in text.splitlines()}
+    for unit in UNITS:
+        for exercise in unit_text(unit).exercises.values():
+            found = telling("\n".join(exercise.answer)) & shipped
+            assert found == set(), exercise.name
+            module = ast.parse((COURSE / "grader" / "checks" / unit / f"{exercise.name}.py").read_text())
+            (oracle,) = (node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "oracle")
+            found = telling("\n".join(map(ast.unparse, oracle.body))) & shipped
+            assert found == set(), exercise.name
+
+
+def test_some_units_only_and_nothing_is_overwritten(tmp_path):
+    folder, archive = make_kit(COURSE, tmp_path / "small", ["rnn"])
+    assert [path.name for path in folder.glob("*.ipynb")] == ["rnn.ipynb"]
+    before = archive.read_bytes()
+    with pytest.raises(CourseError, match="exists; name another folder"):
+        make_kit(COURSE, tmp_path / "small")
+    assert archive.read_bytes() == before
+    with pytest.raises(CourseError, match="there is no unit 'rrn'; expected some of mlp"):
+        make_kit(COURSE, tmp_path / "other", ["rrn"])
+    with pytest.raises(CourseError, match="'mlp' is not released: run `nbgrader generate_assignment mlp`"):
+        make_kit(tmp_path, tmp_path / "other", ["mlp"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small", "small.zip"]
+
+
+def test_on_colab_one_cell_installs_the_wheel_and_elsewhere_it_does_nothing(monkeypatch):
+    shell, installed = InteractiveShell(), []
+    shell.register_magic_function(lambda line: installed.append(line), magic_name="pip")
+    assert shell.run_cell(COLAB).success and installed == []
+    colab = ModuleType("google.colab")
+    colab.files = SimpleNamespace(upload=lambda: {"keras_course_student-0.1.0-py3-none-any.whl": b""})
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    assert shell.run_cell(COLAB).success and installed == []  # course is there already
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert shell.run_cell(COLAB).success
+    assert installed == ["install --quiet keras_course_student-0.1.0-py3-none-any.whl"]
+
+
+@pytest.mark.slow
+def test_in_an_empty_environment_it_installs_and_every_set_up_runs(kit, tmp_path):
+    """With JAX in place of TensorFlow, which `course` then picks by itself."""
+    folder, _ = kit
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    requirements = folder / "requirements.txt"
+    lines = requirements.read_text().replace("\ntensorflow", "\n# tensorflow").replace("# jax", "jax")
+    (folder / "jax.txt").write_text(lines)
+    clean = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "PYTHONPATH")}
+    clean |= {"KERAS_HOME": str(tmp_path / "keras")}
+
+    def run(*arguments):
+        done = subprocess.run([python, *arguments], cwd=folder, env=clean, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout
+
+    run("-m", "pip", "install", "--quiet", "--constraint", str(COURSE / "constraints.txt"), "-r", "jax.txt")
+    for unit in UNITS:
+        notebook = nbformat.read(folder / f"{unit}.ipynb", as_version=4)
+        (setup,) = (cell.source for cell in notebook.cells if grade_id(cell) == SETUP)
+        assert "· jax " in run("-c", setup)
+    done = subprocess.run([python, "-m", "course.check", "mlp.ipynb"], cwd=folder, env=clean, capture_output=True, text=True)
+    assert done.returncode == 1 and "– not answered" in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,76 @@
+"""Notebooks as people really save them grade like the original: the grader sees the same cells, so it draws the same inputs."""
+
+import nbformat
+import pytest
+from saved import PROGRAMS
+
+from course import check, syllabus
+from course.cells import SETUP, check_id, checked_exercise, grade_id, is_untouched_look
+from grader.build import build
+from grader.coursedir import digest_of
+from grader.demo import submissions
+from grader.plugin.restore import Canon, restore
+from grader.plugin.submission import SubmissionExporter
+from harness import COURSE, unit_text
+
+UNITS = [unit.id for unit in syllabus.UNITS]
+
+
+@pytest.fixture(scope="module", params=UNITS)
+def unit(request):
+    """A unit's id, what the grader knows of its notebook, and the file of a student who answered everything."""
+    files = build(COURSE, [request.param])
+    source, release = (nbformat.reads(text, as_version=4) for text in files.values())
+    cells = {grade_id(cell): cell.source for cell in source.cells}
+    points = {name: cell.metadata.nbgrader.points for cell in source.cells if (name := checked_exercise(cell))}
+    canon = Canon(
+        cells[SETUP],
+        {name: cells[check_id(name)] for name in points},
+        points,
+        frozenset(cell.source for cell in source.cells if cell.cell_type == "markdown"),
+        frozenset(cell.source for cell in source.cells if is_untouched_look(cell)),
+    )
+    student, text = next(submissions(unit_text(request.param), release))
+    assert student == "reference"
+    return request.param, canon, text
+
+
+def restored(path, canon):
+    seen = []
+    exporter = SubmissionExporter()
+    exporter.from_notebook_node = lambda notebook, **kwargs: seen.append(notebook)
+    exporter.from_filename(str(path))
+    (notebook,) = seen
+    notebook.cells = restore(notebook.cells, canon)
+    return notebook
+
+
+def form(notebook):
+    return [(cell.cell_type, grade_id(cell), cell.source, cell.metadata) for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_what_is_graded_is_the_same(unit, program, tmp_path):
+    name, canon, text = unit
+    path = tmp_path / f"{name}.ipynb"
+    path.write_text(text)
+    original = restored(path, canon)
+    path.write_bytes(program(text))
+    found = restored(path, canon)
+    assert form(found) == form(original)
+    assert digest_of(found) == digest_of(original)
+    assert [is_untouched_look(cell) for cell in found.cells] == [is_untouched_look(cell) for cell in original.cells]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_check_before_handing_in_finds_every_check(unit, program, tmp_path):
+    name, canon, text = unit
+    path = tmp_path / f"{name}.ipynb"
+    path.write_bytes(program(text))
+    notebook = check._read(path)
+    assert check._unit_of(path, notebook) == name
+    given = {checked_exercise(cell): cell for cell in check._released(name).cells if checked_exercise(cell)}
+    places = check._checks(notebook, given)
+    assert list(places) == list(canon.checks)
+    assert all(check._plain(notebook.cells[place]) == check._plain(given[exercise]) for exercise, place in places.items())
+    assert not list(check._problems(path, name, notebook, check._released(name)))
