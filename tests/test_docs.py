@@ -1,0 +1,126 @@
+"""The documents' commands, run as they stand there."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from course.cells import grade_id
+from harness import COURSE, unit_text
+from sandboxes import needs_sandbox
+
+
+def blocks(document, language="bash"):
+    """A document's commands, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (COURSE / "docs" / document).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def run(block, cwd, **variables):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path, "COLUMNS": "160"} | variables
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{block}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def answered(path, names):
+    release = nbformat.read(path, as_version=4)
+    for cell in release.cells:
+        if grade_id(cell) in names:
+            cell.source = unit_text("mlp").exercises[grade_id(cell)].reference
+    return nbformat.writes(release)
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_the_instructors_page_grades_a_class(tmp_path):
+    commands = iter(blocks("instructor.md"))
+    assert run(next(commands), tmp_path).splitlines()[-1].endswith("attention.ipynb")
+    course = tmp_path / "mycourse"
+    run(next(commands), course)
+    assert (course / "kit.zip").is_file()
+
+    release = course / "assignments" / "mlp" / "mlp.ipynb"
+    archive = course / "downloaded" / "mlp" / "archive" / "submissions.zip"
+    archive.parent.mkdir(parents=True)
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("lovelaceada_LATE_101_5001_mlp-1.ipynb", answered(release, {"affine", "softmax"}))
+        opened.writestr("turingalan_102_5002_mlp.ipynb", answered(release, {"relu"}))
+    run(next(commands), course)
+    students = ["lovelaceada", "turingalan"]
+    assert sorted(path.name for path in (course / "submitted").iterdir()) == students
+
+    told = run(next(commands), course)
+    points = {name: exercise.points for name, exercise in unit_text("mlp").exercises.items()}
+    totals = {"lovelaceada": points["affine"] + points["softmax"], "turingalan": points["relu"]}
+    assert all(student in told for student in students)
+    assert (course / "reports" / "mlp" / "report.html").is_file()
+    run(next(commands), course)
+    assert "softmax" in (course / "feedback" / "lovelaceada" / "mlp" / "mlp.html").read_text()
+    with (course / "canvas.csv").open(newline="") as opened:
+        rows = {row["SIS Login ID"]: row for row in csv.DictReader(opened)}
+    assert {student: float(rows[student]["mlp"]) for student in students} == totals
+
+    explained = run(next(commands), course)
+    assert "lovelaceada · softmax" in explained and "expected" in explained
+    executed = (course / "executions" / "mlp" / "turingalan" / "mlp.json").stat().st_mtime
+    run(next(commands), course)  # a check was mended
+    assert (course / "executions" / "mlp" / "turingalan" / "mlp.json").stat().st_mtime == executed
+
+    (course / "submitted" / "turingalan" / "mlp" / "timestamp.txt").write_text("2030-02-01 12:00:00 UTC")
+    run(next(commands), course)  # lateness
+    assert scores(course) == {"lovelaceada": (totals["lovelaceada"], 0), "turingalan": (points["relu"], points["relu"])}
+
+    source = course / "build" / "source" / "mlp" / "mlp.ipynb"  # what the course author's view of JupyterLab writes
+    notebook = json.loads(source.read_text())
+    (check,) = (cell for cell in notebook["cells"] if cell["id"] == "relu-check")
+    check["metadata"]["nbgrader"]["points"] = 7
+    source.write_text(json.dumps(notebook))
+    run(next(commands), course)
+    assert scores(course) == {"lovelaceada": (totals["lovelaceada"], 0), "turingalan": (7, 7)}
+
+    run(next(commands), course)
+    assert [path for path in course.rglob("*") if "lovelaceada" in path.name] == []
+    assert scores(course) == {"turingalan": (7, 7)}
+    assert next(commands, None) is None
+
+
+def scores(course):
+    """Of each student, the points and what lateness costs."""
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        submissions = gradebook.assignment_submissions("mlp")
+        return {s.student.id: (s.score, s.late_submission_penalty or 0) for s in submissions}
+
+
+STEP = re.compile(
+    r"^(Append to|Write) `([^`]+)`:\n\n```python\n(.*?)^```$|^```bash\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL
+)
+
+
+@pytest.mark.slow
+def test_the_authors_page_makes_an_exercise(tmp_path):
+    """In a copy of the repository, each block is written or run where it stands."""
+    for name in ("course", "solutions", "grader", "tests", "assignments"):
+        shutil.copytree(COURSE / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(COURSE / "pyproject.toml", tmp_path)
+    done = []
+    for verb, path, text, commands in STEP.findall((COURSE / "docs" / "authoring.md").read_text()):
+        if verb:
+            with (tmp_path / path).open("a" if verb == "Append to" else "x") as file:
+                file.write(text)
+        else:
+            for line in commands.splitlines():
+                done.append((line, run(line, tmp_path, PYTHONPATH=str(tmp_path))))
+    said = [output for line, output in done if "pytest" in line]
+    assert len(said) == 4 and all("100%" in output for output in said)
+    release = (tmp_path / "assignments" / "mlp" / "mlp.ipynb").read_text()
+    assert '"### `swish` · 1 point\\n"' in release and "ops.sigmoid(z)" not in release
