@@ -10,11 +10,10 @@ import argparse
 import copy
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -33,6 +32,8 @@ from course.source import defined, parse
 RUNNING = "COURSE_CHECK_RUNNING"
 """Set in the kernel that runs a notebook, whose last cell would check it once more."""
 STUB = "NotImplementedError"
+WIDTH = 100
+"""Characters in a line of a notebook's output, which cannot tell how wide it is."""
 
 
 class NotebookError(Exception):
@@ -91,7 +92,7 @@ def check_notebook(path: str | Path, console: Console | None = None) -> bool:
     """
     if os.environ.get(RUNNING):
         return True
-    console = console or Console()
+    console = console or Console(width=WIDTH if "ipykernel" in sys.modules else None)
     findings = examine(Path(path), console)
     console.print(_table(Path(path).name, findings))
     for mark, style, lines in (("✗", "red", findings.problems), ("·", "", findings.remarks)):
@@ -126,7 +127,7 @@ def examine(path: Path, console: Console) -> Findings:
         run.cells[place].source = checks[name].source  # what was handed out is what counts
     stopped = _run(run, path.parent, console)
     problems += stopped
-    problems += _failures(run, places.values())
+    problems += _failures(run, places.values(), {_plain(cell) for cell in given.cells})
     remarks.append(_time(run))
     exercises = [_finding(name, cell.metadata.nbgrader.points, run, places.get(name)) for name, cell in checks.items()]
     problems += _off_limits(unit, path.parent, notebook, places)
@@ -259,10 +260,11 @@ def _environment() -> dict[str, str]:
     return {**os.environ, RUNNING: "1", "PYTHONPATH": os.pathsep.join(path)}
 
 
-def _failures(notebook: NotebookNode, checks: Any) -> Iterator[str]:
-    """Cells that fail although they are neither a check nor a stub."""
+def _failures(notebook: NotebookNode, checks: Collection[int], given: Collection[str]) -> Iterator[str]:
+    """Cells of the student's own that fail. Those that were handed out fail only where an answer above is missing or wrong."""
     for number, cell in enumerate(notebook.cells):
-        if number not in checks and (error := _error(cell)) and error.ename != STUB:
+        ours = number in checks or _plain(cell) in given
+        if not ours and (error := _error(cell)) and error.ename != STUB:
             yield f"Cell {number + 1} fails: {_said(error)}"
 
 
