@@ -4,8 +4,6 @@ DEMO := build/demo
 UNITS := mlp cnn rnn attention bert
 # A process for each of two cores, with one thread each; where classes are graded, one more, since those often wait.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
-# What JAX compiles for one test, other tests and the other process use, too.
-COMPILED_ONCE := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/build/compiled JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -21,7 +19,7 @@ demo: .venv/course sandbox  ## Build, release, and grade a class of known studen
 
 test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
 	KERAS_BACKEND=tensorflow $(PYTEST) --numprocesses 3
-	KERAS_BACKEND=jax $(COMPILED_ONCE) $(PYTEST) -m "all_backends and not slow"
+	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 
 distances: .venv/dev  ## How far right and wrong answers stay from each tolerance, over 1,000 draws instead of 100.

@@ -86,14 +86,15 @@ def check_notebook(path: str | Path, console: Console | None = None) -> bool:
 
     Returns:
         Whether it is ready to be handed in.
-
-    Raises:
-        NotebookError: If the file is missing, is no notebook, or is none of the course's.
     """
     if os.environ.get(RUNNING):
         return True
     console = console or Console(width=WIDTH if "ipykernel" in sys.modules else None)
-    findings = examine(Path(path), console)
+    try:
+        findings = examine(Path(path), console)
+    except NotebookError as error:
+        console.print(Text(f"Not checked: {error}", style="red"))
+        return False
     console.print(_table(Path(path).name, findings))
     for mark, style, lines in (("✗", "red", findings.problems), ("·", "", findings.remarks)):
         for line in lines:
@@ -332,14 +333,10 @@ def _table(name: str, findings: Findings) -> Table:
 
 
 def main() -> None:
-    """The command `python -m course.check`; its exit status is 0 for a notebook that is ready, else 1, or 2 if it is none."""
+    """The command `python -m course.check`; its exit status is 0 for a notebook that is ready, else 1."""
     parser = argparse.ArgumentParser(prog="python -m course.check", description="Check a notebook before handing it in.")
     parser.add_argument("notebook", type=Path, help="for example mlp.ipynb")
-    try:
-        ready = check_notebook(parser.parse_args().notebook)
-    except NotebookError as error:
-        parser.error(str(error))
-    sys.exit(0 if ready else 1)
+    sys.exit(0 if check_notebook(parser.parse_args().notebook) else 1)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import io
 import logging
 import warnings
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -241,6 +242,10 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
         force: Run everything again.
         show: Where to.
         verbose: One line per submission.
+
+    Raises:
+        CourseError: If the workers' scheduler has stopped.
+        SandboxError: If no sandbox can be made.
     """
     summary = Summary({}, set(students), {})
     work = room.work(students)
@@ -255,6 +260,10 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
                 if verbose:
                     done = f"executed, {outcome.seconds:.1f} s of CPU" if outcome else "nothing to execute"
                     show.print(f"{student}: {done} ({name})", highlight=False, markup=False)
+        except CancelledError as error:  # nothing else of a cluster is left when its scheduler dies
+            raise CourseError(
+                "the scheduler has stopped. What was executed is kept: the same command goes on from here."
+            ) from error
         finally:
             workers.stop()
         for student in progress.track(students, description="judging"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -141,6 +142,8 @@ class Cluster:
         except ImportError as error:
             raise CourseError("--scheduler needs Dask: pip install --editable .[cluster]") from error
         self.lost = (KilledWorker,)
+        for logger in ("distributed", "distributed.client", "tornado.application"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)  # their tracebacks tell what `outcomes` or an error says
         try:
             self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)

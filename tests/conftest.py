@@ -1,9 +1,17 @@
-"""How tests are spread over processes."""
+"""How tests are spread over processes, and what a process keeps from test to test."""
+
+import os
+import tempfile
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/test_end_to_end.py", "tests/attacks/test_attacks.py", "tests/attacks/test_display.py")
+TOGETHER = (
+    "tests/test_end_to_end.py",
+    "tests/test_browser.py",
+    "tests/attacks/test_attacks.py",
+    "tests/attacks/test_display.py",
+)
 """Files whose tests look at one class that was graded for all of them."""
 
 
@@ -18,3 +26,14 @@ class OneByOne(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return OneByOne(config, log)
+
+
+def pytest_configure(config):
+    if os.environ.get("KERAS_BACKEND") == "jax":  # what a process has compiled for one test, it need not for the next
+        folder = tempfile.TemporaryDirectory(prefix="compiled-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ |= {
+            "JAX_COMPILATION_CACHE_DIR": folder.name,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
+        }

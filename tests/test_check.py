@@ -121,5 +121,5 @@ def test_what_is_none_of_ours_is_said_to_be_so(name, content, message, tmp_path)
     if content is not None:
         (tmp_path / name).write_text(content)
     done = command(name, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in " ".join(done.stderr.split())
+    assert done.returncode == 1
+    assert message in " ".join(done.stdout.split())

@@ -293,38 +293,60 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     assert sum(value > 0 for value in points(course).values()) == 8
 
 
-@needs_sandbox
-@pytest.mark.slow
-def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory):
-    """A scheduler and two workers, each a process of its own, on loopback; one worker is killed in between."""
-    place = tmp_path_factory.mktemp("cluster")
-    dask = Path(sys.executable).parent / "dask"
+@contextlib.contextmanager
+def cluster(place, port, workers=2):
+    """A scheduler and its workers, each a process of its own, on loopback."""
+    dask, address = Path(sys.executable).parent / "dask", f"tcp://127.0.0.1:{port}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": place, "env": environment()}
-    port = "tcp://127.0.0.1:18786"
-    start = [
-        [dask, "scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"],
-        *2 * [[dask, "worker", port, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(place)]],
-    ]
-    for number in range(8):
-        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
-    processes = [subprocess.Popen(line, **quiet) for line in start]
+    worker = [dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(place)]
+    scheduler = [dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    processes = [subprocess.Popen(line, **quiet) for line in (scheduler, *workers * [worker])]
     try:
-        with subprocess.Popen(
-            command("autograde", "mlp", "--scheduler", port, "--verbose"),
-            cwd=course,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as run:
-            first = run.stdout.readline()
-            processes[1].kill()
-            said = first + run.stdout.read()
-        assert run.returncode == 0, said
+        yield address, processes
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def autograding(course, address):
+    arguments = command("autograde", "mlp", "--scheduler", address, "--verbose")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(arguments, cwd=course, env=environment(), **pipes)
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory):
+    for number in range(8):
+        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
+    with cluster(tmp_path_factory.mktemp("cluster"), 18786) as (address, processes), autograding(course, address) as run:
+        first = run.stdout.readline()
+        processes[1].kill()
+        said = first + run.stdout.read()
+        assert run.wait() == 0, said
     assert executed(said) == {*CLASS, *(f"s{number}" for number in range(8))}
+    assert points(course) == EARNED | {f"s{number}": FULL for number in range(8)}
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_when_the_scheduler_dies_the_next_run_goes_on(course, tmp_path_factory):
+    for number in range(8):
+        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
+    place = tmp_path_factory.mktemp("cluster")
+    with cluster(place, 18787) as (address, processes), autograding(course, address) as run:
+        first = run.stdout.readline()
+        processes[0].kill()
+        said = first + run.stdout.read()
+        assert run.wait() == 1, said
+    assert "the scheduler has stopped. What was executed is kept" in said and "Traceback" not in said
+    kept = {path.parent.name for path in (course / "executions" / "mlp").glob("*/*.json")}
+    assert executed(said) == kept < {*CLASS, *(f"s{number}" for number in range(8))}
+    with cluster(place, 18788) as (address, _), autograding(course, address) as run:
+        said = run.stdout.read()
+        assert run.wait() == 0, said
+    assert executed(said) == {*CLASS, *(f"s{number}" for number in range(8))} - kept
     assert points(course) == EARNED | {f"s{number}": FULL for number in range(8)}
 
 

@@ -25,16 +25,15 @@
 # grading only.
 
 # %% setup=true
-from course.training import report, set_seed  # first: it imports Keras without TensorFlow's log
-from course import data, plots
+from course import data, plots, training  # first, to keep the log quiet
 from course.probe import probe
 
 import numpy as np
 import keras
 from keras import layers, ops
 
-set_seed(0)
-report()
+training.set_seed(0)
+training.report()
 
 # %% [markdown]
 # ## 1. How alike are two vectors?
@@ -747,6 +746,8 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
 #   The visible check looks only at shapes and at what sums to 1; the cell after it shows you the rest.
+#
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>
 #

@@ -350,6 +350,8 @@ assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see th
 # Write a function that takes `sentences` `(samples, length)`, the number of ids and a `seed`, and returns a **trained** model from ids, some of them `[MASK]`, to
 # logits. Choose new tokens in every epoch. Everything in Keras is allowed, and so are your `build_mini_bert`, `mask_tokens` and `mlm_loss`.
 #
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
+#
 # <details><summary>Hint</summary>2 blocks of 32 dimensions with 4 heads, 10 epochs, batches of 128, Adam. The rate decides: it should rise to about 0.006 over the
 # first tenth of the steps and fall to 0 (<code>keras.optimizers.schedules.CosineDecay</code> with <code>warmup_target</code>). Lay the epochs one after the other
 # (<code>np.tile</code>), mask once, and call <code>fit</code> with <code>sample_weight=chosen</code>.</details>
@@ -450,6 +452,8 @@ print("?     ", grammar.tell(new[0]))
 #
 # Write a function that takes a pre-trained `encoder` (a `keras.Model` from ids to one vector per token), few sentences `x`, their classes `y` and a `seed`, and
 # returns a **trained** model from ids to logits. Everything in Keras is allowed.
+#
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer. Train all of it, with a rate of 0.001 or
 # less: large steps throw away what the encoder knows.</details>

@@ -512,6 +512,8 @@ plots.signals(s_train, t_train)
 # `keras.Model` that gives logits. `layers.Conv1D` slides along `(positions, channels)`, and a signal has one channel, so the
 # positions need a new last axis: `layers.Reshape((-1, 1))`. A few seconds of training are enough. Everything in Keras is allowed.
 #
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
+#
 # <details><summary>Hint</summary>Start with two or three convolutions of about 50 filters of size 5, each but the last followed by
 # max pooling, then flatten. Set the seed before the weights are made. Find the number of classes from <code>y</code>; Keras
 # expects an <code>int</code>.</details>

@@ -693,6 +693,8 @@ print(f"accuracy on the test part: {scores['linear']:.2f}")
 # `int`, not as a NumPy integer. A network of dense layers can beat the linear model by far, and a few seconds of training are
 # enough. Everything in Keras is allowed.
 #
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
+#
 # <details><summary>Hint</summary>Start with one hidden layer of about a hundred neurons. Then train long enough: watch the
 # loss, and stop adding epochs when it no longer falls much. Set the seed before the weights are made. If the loss cannot fall
 # below 1.46 with ten classes, reread “twice is once too often”.</details>

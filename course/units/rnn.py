@@ -476,6 +476,8 @@ plots.signals(s_train, t_train)
 # Write a function that takes sequences `x` `(samples, steps, features)`, integer labels `y` and a `seed`, and returns a **trained**
 # `keras.Model` that gives logits for sequences of **any** length. A few seconds of training are enough. Everything in Keras is allowed.
 #
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
+#
 # <details><summary>Hint</summary>A GRU of 56 units and a dense layer learn this in about 10 epochs with batches of 50. The learning
 # rate decides: 0.02, falling to 0 over all steps, with <code>keras.optimizers.schedules.CosineDecay</code>; and
 # <code>clipnorm=1.0</code>. Leave the number of steps open in <code>layers.Input</code>.</details>
@@ -540,6 +542,8 @@ plots.curves({"one series": cycles[0], "another": cycles[1]}, xlabel="step", yla
 # Write a function that takes `series`, `(samples, steps)`, and a `seed`, and returns a **trained** `keras.Model` from `(batch, any, 1)` to
 # `(batch, any, 1)`: after each step, the forecast of the next value. From a series of 25 values it can learn 24 forecasts. Everything in
 # Keras is allowed.
+#
+# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>Many to many, 16 units, a mean squared error. What comes in is <code>series[:, :-1]</code>; what
 # should come out? Both need a last axis of size 1.</details>
