@@ -126,8 +126,7 @@ def examine(path: Path, console: Console) -> Findings:
     run = copy.deepcopy(notebook)
     for name, place in places.items():
         run.cells[place].source = checks[name].source  # what was handed out is what counts
-    stopped = _run(run, path.parent, console)
-    problems += stopped
+    problems += _run(run, path.parent, console)
     problems += _failures(run, places.values(), {_plain(cell) for cell in given.cells})
     remarks.append(_time(run))
     exercises = [_finding(name, cell.metadata.nbgrader.points, run, places.get(name)) for name, cell in checks.items()]
@@ -152,7 +151,7 @@ def _read(path: Path) -> NotebookNode:
 def _unit_of(path: Path, notebook: NotebookNode) -> str:
     """The unit whose exercises' names a notebook's cells have, or define."""
     found = {name for cell in notebook.cells if cell.cell_type == "code" for name in (*_names(cell), *defined(cell.source))}
-    known = {unit: sum(checked_exercise(cell) in found for cell in _released(unit).cells) for unit in _releases()}
+    known = {unit: len({checked_exercise(cell) for cell in _released(unit).cells} & (found - {""})) for unit in _releases()}
     best = max(known, key=lambda unit: (known[unit], unit == path.stem))
     if not known[best]:
         raise NotebookError(f"{path} has none of the course's exercises in it.")
