@@ -98,7 +98,7 @@ def tables():
         pd.DataFrame([{"student": HOSTILE, "exercise": "relu", "reason": HOSTILE}]),
         pd.DataFrame([{"exercise": "relu", "students": HOSTILE, "size": 2, "tokens": 40, "like_reference": 0.5}]),
         pd.DataFrame([{"student": "=cmd()", "exercise": "relu", "like_reference": 1.0, "tokens": 40}]),
-        pd.DataFrame([{"setting": "backend", "value": "jax"}]),
+        pd.DataFrame([{"setting": "backend", "value": "jax", "submissions": 2}]),
     )
 
 

@@ -1,7 +1,7 @@
 """A class of attackers, graded by one command: nobody gets what they did not earn, and nothing is harmed.
 
-Run by root, whose kernels get another user's id, this grades as root; `test_attacks_as_ordinary_user.py` runs it once more,
-with `grader autograde` and two workers.
+Run by root, whose kernels get another user's id, this grades as root, and only what sandbox and kernel have to stop;
+`test_attacks_as_ordinary_user.py` runs all of it, with `grader autograde` and two workers.
 """
 
 import os
@@ -23,7 +23,10 @@ from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
 
-ATTACKS = list(all_attacks())
+AS_USER = os.geteuid() != 0 or os.environ.get("ATTACKED_AS") == "ordinary user"
+JUDGED_ALIKE = ("evidence", "offlimits", "saved", "training")
+"""Families that aim at the judge, to which it is all one who has started the kernel."""
+ATTACKS = [attack for attack in all_attacks() if AS_USER or attack.family not in JUDGED_ALIKE]
 CONFIG = (REPOSITORY / "nbgrader_config.py").read_text() + "\nc = get_config()\n" + LIMITS
 STALE = "leftovers-stale"
 
