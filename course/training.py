@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -76,12 +79,15 @@ def device() -> str:
 class Progress(keras.callbacks.Callback):
     """One line that follows a training run, for `model.fit(..., verbose=0, callbacks=[Progress()])`.
 
-    It shows the epoch, the loss and the metrics, and is rewritten at most ten times a second, so that a notebook with many
-    epochs stays short.
+    It shows the epoch, the loss and the metrics, and the loss so far as a curve of small bars, and is rewritten at most ten
+    times a second, so that a notebook with many epochs stays short. A run of a single epoch is followed step by step.
     """
 
     PAUSE = 0.1
     """Seconds between two updates."""
+    BARS = "▁▂▃▄▅▆▇█"
+    LENGTH = 20
+    """Bars of the curve; each is the mean of the losses that it stands for."""
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Called by Keras once, before the first epoch."""
@@ -89,18 +95,37 @@ class Progress(keras.callbacks.Callback):
         self._shown = float("-inf")
         self._width = 0
         self._line = ""
+        self._losses: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Called by Keras after each step with the averages, over the epoch so far, of loss and metrics."""
+        if self.params.get("epochs") == 1:
+            self._follow(f"step {batch + 1}/{self.params.get('steps') or '?'}", logs)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Called by Keras after each epoch with the averages of loss and metrics."""
-        values = " · ".join(f"{name} {float(value):.4g}" for name, value in (logs or {}).items())
-        self._line = f"epoch {epoch + 1}/{self.params.get('epochs', '?')} · {values}"
-        if time.monotonic() - self._shown >= self.PAUSE:
-            self._show(self._line)
+        self._follow(f"epoch {epoch + 1}/{self.params.get('epochs', '?')}", logs)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Called by Keras once, after the last epoch."""
         self._show(f"{self._line} · {time.monotonic() - self._begun:.1f} s")
         print()
+
+    def _follow(self, place: str, logs: Mapping[str, float] | None) -> None:
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        self._losses.append(values.get("loss", math.nan))
+        told = " · ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._line = f"{place} · {told} · {self._curve()}"
+        if time.monotonic() - self._shown >= self.PAUSE:
+            self._show(self._line)
+
+    def _curve(self) -> str:
+        parts = np.array_split(self._losses, min(self.LENGTH, len(self._losses)))
+        heights = [part.mean() for part in parts]
+        finite = [height for height in heights if math.isfinite(height)]
+        low, span = min(finite, default=0), max(finite, default=0) - min(finite, default=0) or 1
+        top = len(self.BARS) - 1
+        return "".join(self.BARS[round((h - low) / span * top)] if math.isfinite(h) else "×" for h in heights)
 
     def _show(self, line: str) -> None:
         # Spaces hide what is left of a longer line; "\r" goes back to the start of the line.

@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from course.cells import grade_id
+from course.cells import SETUP, grade_id
+from grader.kit import make_kit
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
 
@@ -99,6 +100,33 @@ def scores(course):
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
         submissions = gradebook.assignment_submissions("mlp")
         return {s.student.id: (s.score, s.late_submission_penalty or 0) for s in submissions}
+
+
+@pytest.mark.slow
+def test_the_students_page_sets_up_an_empty_machine(tmp_path):
+    """With JAX in place of TensorFlow, which `course` then picks by itself."""
+    folder, _ = make_kit(COURSE, tmp_path / "kit")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(requirements.read_text().replace("\ntensorflow", "\n# tensorflow").replace("# jax", "jax"))
+    clean = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "PYTHONPATH")}
+    clean |= {"KERAS_HOME": str(tmp_path / "keras"), "PIP_CONSTRAINT": str(COURSE / "constraints.txt")}
+
+    def say(commands, status=0):
+        done = subprocess.run(["bash", "-euc", commands], cwd=folder, env=clean, capture_output=True, text=True)
+        assert done.returncode == status, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout
+
+    install, check = blocks("student.md")
+    say(install)
+    again = "source venv/bin/activate"
+    assert again in install.splitlines()
+    say(f"{again}; jupyter lab --version")
+    for path in sorted(folder.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        (setup,) = (cell.source for cell in notebook.cells if grade_id(cell) == SETUP)
+        (folder / "setup.py").write_text(setup)
+        assert "· jax " in say(f"{again}; python setup.py")
+    assert "– not answered" in say(f"{again}; {check}", status=1)
 
 
 STEP = re.compile(

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 
 from course import plots
 from course.plots import picture
+from course.plots.matrices import MIDDLE
 
 RNG = np.random.default_rng(0)
 SQUARE = RNG.random((4, 5))
@@ -73,3 +75,21 @@ def test_no_figure_stays_open(shown):
     for draw, _ in CALLS.values():
         draw()
     assert pyplot.get_fignums() == []
+
+
+def contrast(one, other):
+    dark, bright = sorted((picture.luminance(one), picture.luminance(other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_colours_stand_out_from_the_paper_and_are_never_alone():
+    assert contrast("#767676", "white") == pytest.approx(4.54, abs=0.01)  # the grey that WCAG's own examples name
+    assert min(contrast(colour, "white") for colour in picture.COLOURS) >= 3  # 1.4.11, graphics
+    assert len(set(picture.COLOURS)) == len(set(picture.MARKERS)) == 10
+
+
+def test_numbers_can_be_read_on_every_colour_of_a_heat_map():
+    for name in ("PuOr", "viridis"):
+        for colour in colormaps[name](np.linspace(0, 1, 256)):
+            ink = "white" if picture.luminance(colour) < MIDDLE else "black"
+            assert contrast(ink, colour) >= 4.5  # 1.4.3, text

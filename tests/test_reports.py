@@ -12,7 +12,7 @@ import pytest
 from grader.reports.exports import no_formula
 from grader.reports.page import page, write_report
 from grader.reports.similarity import length, normalized, similarity
-from grader.reports.tables import Tables, pseudonym
+from grader.reports.tables import Tables, pseudonym, together
 
 ANSWER = '''
 def mean(values, axis=0):
@@ -95,7 +95,7 @@ def tables():
         pd.DataFrame({"student": students} | rows),
         pd.DataFrame({"exercise": names} | shares | {"discrimination": [0.5, np.nan]}),
         pd.DataFrame([{"exercise": "relu", "students": 1, "sentence": HOSTILE, "who": HOSTILE}]),
-        pd.DataFrame([{"student": HOSTILE, "exercise": "relu", "reason": HOSTILE}]),
+        pd.DataFrame([{"student": HOSTILE, "exercises": "relu", "reason": HOSTILE}]),
         pd.DataFrame([{"exercise": "relu", "students": HOSTILE, "size": 2, "tokens": 40, "like_reference": 0.5}]),
         pd.DataFrame([{"student": "=cmd()", "exercise": "relu", "like_reference": 1.0, "tokens": 40}]),
         pd.DataFrame([{"setting": "backend", "value": "jax", "submissions": 2}]),
@@ -137,6 +137,17 @@ def test_the_page_is_whole_runs_nothing_and_fetches_nothing():
     assert all(f'id="{link[1:]}"' in text for link in found.links)
     assert "Graded without a sandbox" in text
     assert ">nan<" not in text
+
+
+def test_what_waits_for_one_reason_is_one_row():
+    rows = [*(("a", name, "unread") for name in "xyz"), ("b", "x", "odd"), ("b", "y", ""), ("b", "z", "odd")]
+    persons = pd.DataFrame(rows, columns=["student", "exercise", "reason"])
+    assert together(persons, ["x", "y", "z"]).to_dict("records") == [
+        {"student": "a", "reason": "unread", "exercises": "all"},
+        {"student": "b", "reason": "odd", "exercises": "x, z"},
+        {"student": "b", "reason": "", "exercises": "y"},
+    ]
+    assert list(together(persons.head(0), ["x"]).columns) == ["student", "reason", "exercises"]
 
 
 def test_tables_are_written_as_csv_and_parquet(tmp_path):

@@ -59,3 +59,23 @@ def test_progress_updates_only_now_and_then(capsys):
     shown = capsys.readouterr().out
     assert shown.count("\r") < 100
     assert "epoch 1000/1000 · loss 1 ·" in shown
+
+
+def test_progress_draws_the_loss(capsys):
+    def curve(losses, **params):
+        progress = Progress()
+        progress.set_params(params)
+        progress.on_train_begin()
+        for number, loss in enumerate(losses):
+            if params["epochs"] == 1:
+                progress.on_train_batch_end(number, {"loss": loss})
+            else:
+                progress.on_epoch_end(number, {"loss": loss})
+        progress.on_train_end()
+        place, *_, drawn, _ = capsys.readouterr().out.split("\r")[-1].split(" · ")
+        return place, drawn
+
+    assert curve([8, 4, 2, 1], epochs=4) == ("epoch 4/4", "█▄▂▁")
+    assert curve([3, float("nan"), 1], epochs=3)[1] == "█×▁"
+    assert curve([float("nan")], epochs=2)[1] == "×"
+    assert curve(range(40, 0, -1), epochs=1, steps=40) == ("step 40/40", "██▇▇▇▆▆▅▅▅▄▄▄▃▃▂▂▂▁▁")

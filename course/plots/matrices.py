@@ -9,10 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
-from course.plots.picture import array, figure_of, show, titled
+from course.plots.picture import array, figure_of, luminance, show, titled
 
 MAX_PRINTED = 110
 """Cells of a matrix up to which its numbers are printed."""
+MIDDLE = 0.18
+"""A luminance against which black and white stand out alike, by 4.6 : 1."""
 
 Labels = Sequence[Any] | None
 
@@ -56,8 +58,7 @@ def heatmaps(
         if grid.size <= MAX_PRINTED:
             fractions = bool(np.any(grid != np.round(grid)))
             for (row, column), value in np.ndenumerate(grid):
-                red, green, blue, _ = image.cmap(image.norm(value))
-                dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
+                dark = luminance(image.cmap(image.norm(value))) < MIDDLE
                 axis.text(
                     column,
                     row,

@@ -33,7 +33,9 @@ def decision_boundaries(predicts: Mapping[str, Callable[[Any], Any]], x: Any, y:
     for axis, (title, predict) in zip(axes, predicts.items(), strict=True):
         areas = _classes(predict(points)).reshape(across.shape)
         classes = ListedColormap(COLOURS[: max(int(y.max()), int(areas.max())) + 1])
-        axis.pcolormesh(across, up, areas, cmap=classes, vmin=-0.5, vmax=classes.N - 0.5, alpha=0.25, linewidth=0)
+        axis.pcolormesh(across, up, areas, cmap=classes, vmin=-0.5, vmax=classes.N - 0.5, alpha=0.2, linewidth=0)
+        if np.ptp(areas):  # else there is no boundary to draw
+            axis.contour(across, up, areas, levels=np.arange(classes.N - 1) + 0.5, colors="k", linewidths=0.8)
         for label in np.unique(y):
             axis.scatter(*x[y == label].T, s=14, c=COLOURS[label], marker=MARKERS[label], label=f"class {label}", linewidths=0)
         axis.set(title=title, xlabel="x1", ylabel="x2" if axis is axes[0] else "")
@@ -48,18 +50,18 @@ def vectors(arrows: Mapping[str, Any], title: str = "", xlabel: str = "x1", ylab
     ends = {label: array(end) for label, end in arrows.items()}
     figure, (axis,) = figure_of(1, 3.6, 3.3)
     for number, (label, end) in enumerate(ends.items()):
-        colour = COLOURS[number % 7]
-        axis.annotate("", xy=tuple(end), xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 2})
+        arrow = {"arrowstyle": "-|>", "color": COLOURS[number % 7], "linewidth": 2}
+        axis.annotate("", xy=tuple(end), xytext=(0, 0), arrowprops=arrow)
         beyond = {
             "xytext": 4 * np.sign(end),
             "ha": "left" if end[0] >= 0 else "right",
             "va": "bottom" if end[1] >= 0 else "top",
         }
-        axis.annotate(label, xy=tuple(end), textcoords="offset points", color=colour, fontsize=8, **beyond)
+        axis.annotate(label, xy=tuple(end), textcoords="offset points", fontsize=8, **beyond)
     reach = 1.45 * max(float(np.abs(end).max()) for end in ends.values())
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), title=title, xlabel=xlabel, ylabel=ylabel, aspect="equal")
-    axis.axhline(0, color="#999999", linewidth=0.6)
-    axis.axvline(0, color="#999999", linewidth=0.6)
+    axis.axhline(0, color="#767676", linewidth=0.6)
+    axis.axvline(0, color="#767676", linewidth=0.6)
     told = ", ".join(f"{label} to ({end[0]:.3g}, {end[1]:.3g})" for label, end in ends.items())
     show(figure, alt or f"{titled('Arrows from the origin', title)}{told}.")
 
@@ -70,7 +72,7 @@ def points(groups: Mapping[str, Any], title: str = "", xlabel: str = "x1", ylabe
     told = []
     for number, (label, values) in enumerate(groups.items()):
         xy = array(values)
-        axis.scatter(*xy.T, s=14, c=COLOURS[number % 7], marker=MARKERS[number % 10], label=label, linewidths=0, alpha=0.7)
+        axis.scatter(*xy.T, s=14, c=COLOURS[number % 7], marker=MARKERS[number % 10], label=label, linewidths=0)
         told.append(f"{label}: {len(xy)} points around ({xy[:, 0].mean():.3g}, {xy[:, 1].mean():.3g})")
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axis.grid(alpha=0.25)

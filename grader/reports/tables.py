@@ -35,7 +35,7 @@ class Tables:
         submissions: A row per student: total, seconds and memory, whether a person has to look.
         exercises: A row per exercise, in the notebook's order.
         misconceptions: A row per exercise and known mistake that somebody made.
-        persons: What waits for a person, and why.
+        persons: What waits for a person, and why: a row for each reason of a student.
         copies: A row per group of students and exercise with the same answer, which is not the reference's.
         references: Answers nearly the same as the reference.
         settings: Backend, versions and settings, and how many submissions were executed with them.
@@ -115,11 +115,20 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
         pd.DataFrame(submissions),
         _exercises(table, order),
         _misconceptions(table, unit, order),
-        pd.DataFrame(persons, columns=["student", "exercise", "reason"]),
+        together(pd.DataFrame(persons, columns=["student", "exercise", "reason"]), order),
         copies,
         references,
         pd.DataFrame(settings, columns=["setting", "value"]).value_counts(sort=False).rename("submissions").reset_index(),
     )
+
+
+def together(persons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """One row for all exercises that wait for the same reason: a submission that could not be read is one case, not many."""
+
+    def named(exercises: pd.Series) -> str:
+        return "all" if len(exercises) == len(order) else ", ".join(exercises)
+
+    return persons.groupby(["student", "reason"], sort=False, as_index=False).agg(exercises=("exercise", named))
 
 
 def _exercises(answers: pd.DataFrame, order: list[str]) -> pd.DataFrame:
