@@ -44,13 +44,19 @@ def checked_exercise(cell: NotebookNode) -> str:
     return grade_id(cell).removesuffix("-check") if marks.get("grade") else ""
 
 
-def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
-    """Which untouched look cells define a name that student's code uses and nothing else defines.
+def hidden_part(source: str) -> str:
+    """What of a check cell students do not see: the part that grades."""
+    return source.partition(f"{BEGIN_HIDDEN}\n")[2].partition(END_HIDDEN)[0]
 
-    They are not worth running for the pictures, but code that works in a student's notebook has to work in grading.
+
+def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
+    """Which untouched look cells, and which checks, define a name that student's code uses and nothing else defines.
+
+    Pictures and visible checks are not worth running for themselves, and some of them train a model. But code that works in
+    a student's notebook has to work in grading.
     """
-    code = {number: cell for number, cell in enumerate(cells) if cell.cell_type == "code" and not checked_exercise(cell)}
-    looks = {number for number, cell in code.items() if is_untouched_look(cell)}
+    code = {number: cell for number, cell in enumerate(cells) if cell.cell_type == "code"}
+    looks = {number for number, cell in code.items() if is_untouched_look(cell) or checked_exercise(cell)}
     known = set(ALWAYS_THERE)
     known |= {name for number, cell in code.items() if number not in looks for name in defined(cell.source)}
     wanted = {name for number, cell in code.items() if number not in looks for name in used(cell.source)} - known

@@ -22,7 +22,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from course.cells import SETUP, checked_exercise, grade_id, is_untouched_look, looks_needed
+from course.cells import SETUP, checked_exercise, grade_id, hidden_part, is_untouched_look, looks_needed
 from course.probe import EVIDENCE_MIME, Call, write_request
 from grader.errors import ExecutionError
 from grader.kernels.limits import MEGABYTE, Limits
@@ -83,7 +83,7 @@ def execute(
 
     Args:
         notebook: Its outputs are replaced, without the evidence. Cells that only show something and are as released run
-            only if a student's code needs a name from them.
+            only if a student's code needs a name from them, and so does the visible part of a check.
         requests: By `grade_id` of the check cell.
         kernels: Makes the kernels.
         files: What the kernel finds in its working directory, by path.
@@ -169,11 +169,11 @@ class _Runner:
         """Why the last answer's cell did not define what it should."""
 
     def run(self) -> Execution:
-        looks = looks_needed(self.notebook.cells)
+        self.looks = looks_needed(self.notebook.cells)
         todo = [
             (index, cell)
             for index, cell in enumerate(self.notebook.cells)
-            if cell.cell_type == "code" and (index in looks or not is_untouched_look(cell))
+            if cell.cell_type == "code" and (index in self.looks or not is_untouched_look(cell))
         ]
         completed: list[tuple[int, NotebookNode]] = []
         graded = sum(bool(checked_exercise(cell)) for _, cell in todo)
@@ -243,7 +243,8 @@ class _Runner:
             request_file.chmod(0o644)
         reason, place = "", "check" if request else "set-up" if name == SETUP else "answer's cell"
         # A check must find the probe even if the student's code has given that name to something else.
-        run = NotebookNode(cell, source=f"{IMPORT_PROBE}\n{cell.source}") if request else cell
+        grades = cell.source if index in self.looks else hidden_part(cell.source)
+        run = NotebookNode(cell, source=f"{IMPORT_PROBE}\n{grades}") if request else cell
         try:
             client.execute_cell(run, index)
         except CellTimeoutError:

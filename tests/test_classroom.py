@@ -1,6 +1,7 @@
 """A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
 
 import contextlib
+import json
 import os
 import pickle
 import re
@@ -294,12 +295,12 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
 
 
 @contextlib.contextmanager
-def cluster(place, port, workers=2):
+def cluster(place, port, workers=2, protocol="tcp"):
     """A scheduler and its workers, each a process of its own, on loopback."""
-    dask, address = Path(sys.executable).parent / "dask", f"tcp://127.0.0.1:{port}"
+    dask, address = Path(sys.executable).parent / "dask", f"{protocol}://127.0.0.1:{port}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": place, "env": environment()}
     worker = [dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(place)]
-    scheduler = [dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    scheduler = [dask, "scheduler", "--host", f"{protocol}://127.0.0.1", "--port", str(port), "--no-dashboard"]
     processes = [subprocess.Popen(line, **quiet) for line in (scheduler, *workers * [worker])]
     try:
         yield address, processes
@@ -317,10 +318,19 @@ def autograding(course, address):
 
 @needs_sandbox
 @pytest.mark.slow
-def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory):
+def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory, monkeypatch):
+    """With TLS, as Dask's configuration of all sides says."""
     for number in range(8):
         submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
-    with cluster(tmp_path_factory.mktemp("cluster"), 18786) as (address, processes), autograding(course, address) as run:
+    place = tmp_path_factory.mktemp("cluster")
+    key, certificate = str(place / "key.pem"), str(place / "certificate.pem")
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=grader"]
+    subprocess.run([*new, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    sides = {side: {"cert": certificate, "key": key} for side in ("scheduler", "worker", "client")}
+    settings = {"distributed": {"comm": {"require-encryption": True, "tls": {"ca-file": certificate} | sides}}}
+    (place / "dask.yaml").write_text(json.dumps(settings))
+    monkeypatch.setenv("DASK_CONFIG", str(place / "dask.yaml"))
+    with cluster(place, 18786, protocol="tls") as (address, processes), autograding(course, address) as run:
         first = run.stdout.readline()
         processes[1].kill()
         said = first + run.stdout.read()

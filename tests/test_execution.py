@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course.cells import LOOK, content_id
+from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, content_id
 from course.probe import EVIDENCE_MIME, Call, encode
 from grader.coursedir import digest_of
 from grader.errors import ExecutionError
@@ -42,7 +42,7 @@ def notebook(answers):
         cells.append(new_code_cell(source, id=name, metadata={"nbgrader": {"grade_id": name}}))
         if source.startswith("# helper"):
             continue
-        check = f"probe({name})\n{name}('again')"
+        check = f"{BEGIN_HIDDEN}\nprobe({name})\n{END_HIDDEN}\nlast = {name}('again')"
         marks = {"nbgrader": {"grade_id": f"{name}-check", "grade": True}}
         cells.append(new_code_cell(check, id=f"{name}-check", metadata=marks))
     return new_notebook(cells=cells)
@@ -140,6 +140,17 @@ def test_a_look_cell_runs_if_an_answer_needs_what_it_defines():
     found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow")).evidence
     assert result(found["good-check"]) == 12
     assert [cell.execution_count is not None for cell in book.cells[1:4]] == [True, True, False]
+
+
+def test_what_is_visible_of_a_check_runs_only_if_an_answer_needs_a_name_from_it():
+    """Visible checks may train a model, and say nothing that grading does not know."""
+    answers = {
+        "good": "seen = []\ndef good(x):\n    seen.append(x)\n    return len(seen)",
+        "counts": "def counts(x):\n    return len(seen)",
+    }
+    assert result(run(answers)["counts"]) == 1
+    answers["counts"] = "def counts(x):\n    return 10 * last + len(seen)"
+    assert result(run(answers)["counts"]) == 22
 
 
 def test_a_set_up_that_fails_is_nobodys_zero():

@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from jupyter_client.channels import HBChannel
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbformat.v4 import new_code_cell, new_notebook
@@ -157,6 +159,17 @@ model.fit(np.ones((8, 2)), np.ones((8, 1)) * 7, verbose=0)
 print(keras.backend.backend(), bool(np.abs(model.get_weights()[0] - before).min() > 0))
 """
     assert inside(tmp_path, code, backend) == f"{backend} True\n"
+
+
+def test_nobody_waits_for_a_heartbeat(tmp_path):
+    """Jupyter's thread waits for ever if the kernel ends between a beat and the next, and whoever stops it waits for it."""
+
+    async def run():
+        async with client_of(Kernels("tensorflow", Limits()).manager(tmp_path, None)) as client:
+            await said(client, "")
+            return [thread for thread in threading.enumerate() if isinstance(thread, HBChannel)]
+
+    assert asyncio.run(run()) == []
 
 
 def test_nothing_passes_from_one_kernel_to_the_next(tmp_path):

@@ -175,6 +175,14 @@ class SandboxClient(AsyncKernelClient):
             self.parent.provisioner.watch.listen_to(socket)
         return socket
 
+    def start_channels(self, *args: Any, **kwargs: Any) -> None:
+        """Open the connections, but for the heartbeat's.
+
+        The watch knows whether the kernel lives. Jupyter's heart would wait for ever, and with it whoever stops it, if the
+        kernel ended between a beat and the next.
+        """
+        super().start_channels(*args, **kwargs | {"hb": False})
+
     def stop_channels(self) -> None:
         """Close the connections."""
         if watch := self.parent.provisioner.watch:
