@@ -44,9 +44,10 @@ def checked_exercise(cell: NotebookNode) -> str:
     return grade_id(cell).removesuffix("-check") if marks.get("grade") else ""
 
 
-def hidden_part(source: str) -> str:
-    """What of a check cell students do not see: the part that grades."""
-    return source.partition(f"{BEGIN_HIDDEN}\n")[2].partition(END_HIDDEN)[0]
+def grading_part(source: str) -> str:
+    """What of a check cell grades: what students do not see, or all of it where nothing is hidden."""
+    _, hidden, rest = source.partition(f"{BEGIN_HIDDEN}\n")
+    return rest.partition(END_HIDDEN)[0] if hidden else source
 
 
 def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:

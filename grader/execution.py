@@ -22,7 +22,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from course.cells import SETUP, checked_exercise, grade_id, hidden_part, is_untouched_look, looks_needed
+from course.cells import SETUP, checked_exercise, grade_id, grading_part, is_untouched_look, looks_needed
 from course.probe import EVIDENCE_MIME, Call, write_request
 from grader.errors import ExecutionError
 from grader.kernels.limits import MEGABYTE, Limits
@@ -243,8 +243,8 @@ class _Runner:
             request_file.chmod(0o644)
         reason, place = "", "check" if request else "set-up" if name == SETUP else "answer's cell"
         # A check must find the probe even if the student's code has given that name to something else.
-        grades = cell.source if index in self.looks else hidden_part(cell.source)
-        run = NotebookNode(cell, source=f"{IMPORT_PROBE}\n{grades}") if request else cell
+        source = cell.source if index in self.looks else grading_part(cell.source)
+        run = NotebookNode(cell, source=f"{IMPORT_PROBE}\n{source}") if request else cell
         try:
             client.execute_cell(run, index)
         except CellTimeoutError:
