@@ -101,7 +101,7 @@ def check_notebook(path: str | Path, console: Console | None = None) -> bool:
             console.print(Text(f"{mark} {line}", style=style))
     passed = [finding for finding in findings.exercises if finding.verdict == "passes"]
     total = f"{sum(f.points for f in passed):g} of {sum(f.points for f in findings.exercises):g} points"
-    verdict = "Ready to be handed in" if findings.ready else "Not ready yet"
+    verdict = "Ready to be handed in" if findings.ready else "Not ready yet, see ✗"
     console.print(
         f"{verdict}: {len(passed)} of {len(findings.exercises)} checks pass, of exercises worth {total}. "
         "Grading looks at more cases, with other numbers.",
@@ -122,7 +122,7 @@ def examine(path: Path, console: Console) -> Findings:
     given = _released(unit)
     checks = {checked_exercise(cell): cell for cell in given.cells if checked_exercise(cell)}
     places = _checks(notebook, checks)
-    problems, remarks = list(_problems(path, unit, notebook, given)), list(_remarks(notebook, checks, places))
+    problems, remarks = list(_problems(path, unit, notebook, given)), list(_remarks(notebook, given, checks, places))
     run = copy.deepcopy(notebook)
     for cell in run.cells:
         if cell.cell_type == "code":  # nothing that was saved may pass for what happens now
@@ -201,18 +201,28 @@ def _problems(path: Path, unit: str, notebook: NotebookNode, given: NotebookNode
         yield "The set-up cell is missing or changed. Grading puts the original one there; do your answers work with it?"
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type == "code" and parse(cell.source) is None:
-            yield f"Cell {number} is no valid Python, so nothing in it counts."
+            yield f"{_called(number, cell)} is no valid Python, so nothing in it counts."
 
 
-def _remarks(notebook: NotebookNode, checks: Mapping[str, NotebookNode], places: Mapping[str, int]) -> Iterator[str]:
+def _called(number: int, cell: NotebookNode) -> str:
+    """How people find a cell: Jupyter shows no numbers from the top."""
+    lines = cell.source.strip().splitlines()
+    return f"Cell {number}, which begins with “{lines[0][:40]}”," if lines else f"Cell {number}"
+
+
+def _remarks(
+    notebook: NotebookNode, given: NotebookNode, checks: Mapping[str, NotebookNode], places: Mapping[str, int]
+) -> Iterator[str]:
     if changed := [name for name, place in places.items() if _plain(notebook.cells[place]) != _plain(checks[name])]:
         yield f"The checks of {', '.join(changed)} were changed; here and in grading the original ones run."
-    counts = [cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    last = _plain(given.cells[-1])  # calls this check, so it has not ended when the notebook is saved
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and _plain(cell) not in ("", last)]
+    counts = [cell.get("execution_count") for cell in code]
     ran = [count for count in counts if count is not None]
     if ran != sorted(ran):
         yield "You ran the cells in another order than they stand in. What counts is a run from the top, as here."
     elif 0 < len(ran) < len(counts):
-        yield f"{len(counts) - len(ran)} cells had not been run when you saved. What counts is a run from the top, as here."
+        yield f"Not run when you saved: {len(counts) - len(ran)} of {len(counts)} cells. What counts is a run from the top, as here."
 
 
 def _off_limits(unit: str, folder: Path, notebook: NotebookNode, places: Mapping[str, int]) -> Iterator[str]:
@@ -238,8 +248,15 @@ def _off_limits(unit: str, folder: Path, notebook: NotebookNode, places: Mapping
 
 def _run(notebook: NotebookNode, folder: Path, console: Console) -> list[str]:
     """Run a notebook in a fresh kernel, and say what ended it early."""
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("running from the top", total=len(notebook.cells))
+    total = len(notebook.cells)
+    with Progress(console=console, transient=True, disable=console.is_jupyter) as progress:  # there it needs ipywidgets
+        task = progress.add_task("running from the top", total=total)
+
+        def begin(cell: NotebookNode, cell_index: int) -> None:
+            progress.update(task, completed=cell_index)
+            if console.is_jupyter:
+                print(f"\rrunning from the top: cell {cell_index + 1} of {total}", end="", flush=True)
+
         client = NotebookClient(
             notebook,
             timeout=int(syllabus.CELL_SECONDS),
@@ -247,7 +264,8 @@ def _run(notebook: NotebookNode, folder: Path, console: Console) -> list[str]:
             kernel_name="python3",
             allow_errors=True,
             resources={"metadata": {"path": str(folder)}},
-            on_cell_start=lambda cell, cell_index: progress.update(task, completed=cell_index),
+            on_cell_start=begin,
+            extra_arguments=["--log-level=ERROR"],  # warnings of Jupyter's are nothing that a student can mend
         )
         try:
             client.execute(env=_environment())
@@ -267,7 +285,7 @@ def _failures(notebook: NotebookNode, checks: Collection[int], given: Collection
     for number, cell in enumerate(notebook.cells):
         ours = number in checks or _plain(cell) in given
         if not ours and (error := _error(cell)) and error.ename != STUB:
-            yield f"Cell {number + 1} fails: {_said(error)}"
+            yield f"{_called(number + 1, cell)} fails: {_said(error)}"
 
 
 def _finding(name: str, points: float, notebook: NotebookNode, place: int | None) -> Finding:
@@ -279,6 +297,9 @@ def _finding(name: str, points: float, notebook: NotebookNode, place: int | None
         ran = cell.get("execution_count") is not None
         return Finding(name, points, "passes") if ran else Finding(name, points, "not checked", "The notebook ended before it.")
     if error.ename == STUB:
+        answers = [cell.source for cell in notebook.cells[:place] if cell.cell_type == "code" and name in defined(cell.source)]
+        if answers and STUB not in answers[-1]:
+            return Finding(name, points, "fails", "It calls something that is not answered yet.")
         return Finding(name, points, "not answered")
     return Finding(name, points, "fails", _said(error))
 
@@ -298,11 +319,12 @@ def _said(error: NotebookNode) -> str:
 
 def _time(notebook: NotebookNode) -> str:
     """What a run took, beside what grading allows."""
-    seconds = {number: _seconds(cell) for number, cell in enumerate(notebook.cells, 1)}
-    slowest = max(seconds, key=lambda number: seconds[number], default=0)
+    cells = list(enumerate(notebook.cells, 1))
+    number, slowest = max(cells, key=lambda item: _seconds(item[1]))
     return (
-        f"Running took {sum(seconds.values()):.0f} s, of which cell {slowest} took {seconds.get(slowest, 0):.0f} s. Grading "
-        f"allows {syllabus.CELL_SECONDS:g} s a cell and {syllabus.NOTEBOOK_SECONDS:g} s in all, of the processor's time."
+        f"Running took {sum(_seconds(cell) for _, cell in cells):.0f} s. {_called(number, slowest)} took longest, "
+        f"{_seconds(slowest):.0f} s. Grading allows {syllabus.CELL_SECONDS:g} s a cell and {syllabus.NOTEBOOK_SECONDS:g} s in all, "
+        "of the processor's time, and runs of a check only what grades."
     )
 
 

@@ -64,8 +64,8 @@ def test_everything_that_costs_points_is_named(tmp_path):
     problems, remarks = "\n".join(findings.problems), "\n".join(findings.remarks)
     assert "must be named mlp.ipynb to be graded; it is named homework.ipynb" in problems
     assert "softmax uses ops.softmax, which is off-limits" in problems
-    assert f"Cell {place(notebook, 'count_params') + 1} is no valid Python" in problems
-    assert f"Cell {len(notebook.cells)} fails: ZeroDivisionError" in problems
+    assert f"Cell {place(notebook, 'count_params') + 1}, which begins with “X”, is no valid Python" in problems
+    assert f"Cell {len(notebook.cells)}, which begins with “1 / 0”, fails: ZeroDivisionError" in problems
     assert "The checks of mlp_forward were changed" in remarks
     assert "another order" in remarks
     assert "of which cell" in remarks
