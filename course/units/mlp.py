@@ -20,7 +20,8 @@
 # ## Set-up
 #
 # The set-up cell prints which backend computes: TensorFlow, JAX or PyTorch. `ops` is Keras's version of NumPy. What you write
-# with `ops` and `layers` runs on all three.
+# with `ops` and `layers` runs on all three. (`a @ b` and `a.T` do not work with every tensor of every backend: write
+# `ops.matmul(a, b)` and `ops.transpose(a)`.)
 
 # %% setup=true
 from course import data, plots, training  # first, to keep the log quiet
