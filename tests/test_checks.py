@@ -22,7 +22,7 @@ EXERCISES = [(unit.id, name) for unit in syllabus.UNITS for name in unit_text(un
 TRAINED_HERE = keras.backend.backend() != "tensorflow"
 """What takes longest is not done twice: `test_end_to_end.py` grades all training exercises of the demo class on TensorFlow."""
 ANSWERED = [(unit, name) for unit, name in EXERCISES if TRAINED_HERE or not name.startswith("train_")]
-SEEDS = 2 if TRAINED_HERE else 5
+SEEDS = 1 if TRAINED_HERE else 5
 """Inputs drawn for each mistake: more on one backend, since what they show is not the backend's doing."""
 MISTAKES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).mistakes))]
 ALTERNATIVES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).alternatives))]

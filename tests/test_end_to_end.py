@@ -130,16 +130,17 @@ def written(course, unit):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_plain_nbgrader_writes_the_same(course, unit):
-    """Of every kind of student one or more; two of them are executed once more."""
+    """Of every kind of student one or more; two of them are executed once more, where that does not take long."""
     before = written(course, unit)
-    for student in ("alternatives-2", "mistakes-2"):
+    executed = ("alternatives-2", "mistakes-2") if unit in ("mlp", "attention") else ()
+    for student in executed:
         (course / "executions" / unit / student / f"{unit}.json").unlink()
     run("nbgrader", "autograde", unit, "--force", "--student", "*[a-z2]", cwd=course)
     after = written(course, unit)
     assert after.keys() == before.keys()
     for student, (rows, files) in after.items():
         assert rows == before[student][0], student
-        if student not in ("alternatives-2", "mistakes-2", "crash"):
+        if student not in (*executed, "crash"):
             assert files == before[student][1], student
 
 
