@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import nbformat
+from IPython.display import display
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
@@ -101,7 +102,9 @@ def check_notebook(path: str | Path, console: Console | None = None) -> bool:
             console.print(Text(f"{mark} {line}", style=style))
     passed = [finding for finding in findings.exercises if finding.verdict == "passes"]
     total = f"{sum(f.points for f in passed):g} of {sum(f.points for f in findings.exercises):g} points"
-    verdict = "Ready to be handed in" if findings.ready else "Not ready yet, see ✗"
+    verdict = "Ready to be handed in" if findings.ready else "Not ready yet"
+    if findings.problems:
+        verdict += ", see ✗ above"
     console.print(
         f"{verdict}: {len(passed)} of {len(findings.exercises)} checks pass, of exercises worth {total}. "
         "Grading looks at more cases, with other numbers.",
@@ -222,7 +225,8 @@ def _remarks(
     if ran != sorted(ran):
         yield "You ran the cells in another order than they stand in. What counts is a run from the top, as here."
     elif 0 < len(ran) < len(counts):
-        yield f"Not run when you saved: {len(counts) - len(ran)} of {len(counts)} cells. What counts is a run from the top, as here."
+        unrun = len(counts) - len(ran)
+        yield f"Not run when you saved: {unrun} of {len(counts)} cells. What counts is a run from the top, as here."
 
 
 def _off_limits(unit: str, folder: Path, notebook: NotebookNode, places: Mapping[str, int]) -> Iterator[str]:
@@ -249,13 +253,14 @@ def _off_limits(unit: str, folder: Path, notebook: NotebookNode, places: Mapping
 def _run(notebook: NotebookNode, folder: Path, console: Console) -> list[str]:
     """Run a notebook in a fresh kernel, and say what ended it early."""
     total = len(notebook.cells)
-    with Progress(console=console, transient=True, disable=console.is_jupyter) as progress:  # there it needs ipywidgets
+    line = display({"text/plain": ""}, raw=True, display_id=True) if console.is_jupyter else None
+    with Progress(console=console, transient=True, disable=bool(line)) as progress:  # in a notebook it needs ipywidgets
         task = progress.add_task("running from the top", total=total)
 
         def begin(cell: NotebookNode, cell_index: int) -> None:
             progress.update(task, completed=cell_index)
-            if console.is_jupyter:
-                print(f"\rrunning from the top: cell {cell_index + 1} of {total}", end="", flush=True)
+            if line:
+                line.update({"text/plain": f"running from the top: cell {cell_index + 1} of {total}"}, raw=True)
 
         client = NotebookClient(
             notebook,
@@ -323,8 +328,8 @@ def _time(notebook: NotebookNode) -> str:
     number, slowest = max(cells, key=lambda item: _seconds(item[1]))
     return (
         f"Running took {sum(_seconds(cell) for _, cell in cells):.0f} s. {_called(number, slowest)} took longest, "
-        f"{_seconds(slowest):.0f} s. Grading allows {syllabus.CELL_SECONDS:g} s a cell and {syllabus.NOTEBOOK_SECONDS:g} s in all, "
-        "of the processor's time, and runs of a check only what grades."
+        f"{_seconds(slowest):.0f} s. Grading runs only what grades of each check, and allows {syllabus.CELL_SECONDS:g} s a cell "
+        f"and {syllabus.NOTEBOOK_SECONDS:g} s in all, of the processor's time."
     )
 
 
