@@ -328,8 +328,8 @@ def _time(notebook: NotebookNode) -> str:
     number, slowest = max(cells, key=lambda item: _seconds(item[1]))
     return (
         f"Running took {sum(_seconds(cell) for _, cell in cells):.0f} s. {_called(number, slowest)} took longest, "
-        f"{_seconds(slowest):.0f} s. Grading runs only what grades of each check, and allows {syllabus.CELL_SECONDS:g} s a cell "
-        f"and {syllabus.NOTEBOOK_SECONDS:g} s in all, of the processor's time."
+        f"{_seconds(slowest):.0f} s. Grading runs only what grades of each check, and allows {syllabus.CELL_SECONDS:g} s a "
+        f"cell and {syllabus.NOTEBOOK_SECONDS:g} s in all, of the processor's time."
     )
 
 
