@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -24,7 +25,7 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 import course as students_package
-from grader.coursedir import CONFIG_FILE, read_config, read_secret
+from grader.coursedir import read_config, read_secret, record_path, write_whole
 from grader.errors import CourseError, SandboxError
 from grader.grading import questions_for
 from grader.jobs import Job, Outcome, counts, keep, kept, outcome_path, run_here, usable, versions
@@ -136,6 +137,7 @@ class Classroom:
         """
         if student in self.excluded:
             return "nbgrader passes this student over (student_id_exclude), or the id is not plain."
+        origin = self._origin(student)
         converter = self._converter(student)
         said = io.StringIO()
         handler = logging.StreamHandler(said)
@@ -150,7 +152,13 @@ class Classroom:
             return f"{said.getvalue()}{type(error).__name__}: {error}"
         finally:
             converter.log.removeHandler(handler)
+        write_whole(self._seal(student), _hash(origin, self._written(student)))
         return ""
+
+    def is_graded(self, student: str) -> bool:
+        """Whether all that the last grading read and wrote is still the same: to grade once more would change nothing."""
+        seal = self._seal(student)
+        return seal.is_file() and seal.read_text() == _hash(self._origin(student), self._written(student))
 
     @property
     def excluded(self) -> Collection[str]:
@@ -171,37 +179,67 @@ class Classroom:
     def _submission(self, student: str) -> Path:
         return self.course / SUBMITTED / student / self.unit
 
-    def _origin(self, student: str) -> str:
-        """The hash of all that a student's jobs are made from.
+    def _seal(self, student: str) -> Path:
+        return outcome_path(self.course, self.unit, student).with_name("graded")
 
-        To make a job takes as long as to judge. Where this hash misses something, only time is lost: whether an outcome
-        belongs to a submission is decided by its job's key, once more, when nbgrader comes to it.
+    def _origin(self, student: str) -> str:
+        """The hash of all that a student's jobs, and the verdicts on them, are made from.
+
+        To make a job takes as long as to judge. Whether an outcome belongs to a submission is decided by its job's key, once
+        more, when nbgrader comes to it.
         """
-        folder = self._submission(student)
-        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-        # Not what is in them: a student may hand in more than there is memory.
-        handed_in = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        return hashlib.sha256(repr((self._release, handed_in)).encode()).hexdigest()
+        return _hash(self._release, _contents(self._submission(student)))
+
+    def _written(self, student: str) -> str:
+        """The hash of what a submission's grading wrote, without what people add to it."""
+        record = record_path(self.course, self.unit, student)
+        with Gradebook(CourseDirectory(config=self.config).db_url) as gradebook:
+            try:
+                notebooks = gradebook.find_submission(self.unit, student).notebooks
+            except MissingEntry:
+                notebooks = []
+            scores = sorted((book.name, grade.name, grade.auto_score) for book in notebooks for grade in book.grades)
+            comments = sorted(
+                (book.name, comment.name, comment.auto_comment) for book in notebooks for comment in book.comments
+            )
+            penalties = sorted((book.name, book.late_submission_penalty) for book in notebooks)
+        files = [record.read_text() if record.is_file() else "", _contents(self.course / "autograded" / student / self.unit)]
+        return _hash(scores, comments, penalties, files)
 
     @functools.cached_property
     def _release(self) -> str:
-        """What all students' jobs are made from: what was released, how it is graded, and the programs that do it."""
+        """What all students are graded by: what was released, how it is graded, and the programs that do it."""
         with Gradebook(CourseDirectory(config=self.config).db_url) as gradebook:
-            notebooks = gradebook.find_assignment(self.unit).notebooks
-            released = sorted((book.name, cell.name, cell.source) for book in notebooks for cell in book.source_cells)
+            assignment = gradebook.find_assignment(self.unit)
+            cells = sorted((book.name, cell.name, cell.source) for book in assignment.notebooks for cell in book.source_cells)
+            points = sorted(
+                (book.name, cell.name, cell.max_score) for book in assignment.notebooks for cell in book.grade_cells
+            )
+            due = assignment.duedate
         backend = Grade(config=self.config).backend  # type: ignore[no-untyped-call]
-        config = self.course / CONFIG_FILE
-        configured = config.read_text() if config.is_file() else ""
-        return repr((released, configured, backend, self.secret, versions(), _programs()))
+        configured = _contents(self.course, "*.py")  # with late penalties and the like of the instructor's own
+        texts = _contents(self.course / "build" / "source" / self.unit)
+        return _hash(cells, points, due, backend, configured, texts, self.secret, versions(), version("nbgrader"), _programs())
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _contents(folder: Path, pattern: str = "**/*") -> list[tuple[str, str]]:
+    """Files by the hashes of what is in them, read piece by piece: a student may hand in more than there is memory."""
+    found = []
+    for path in sorted(folder.glob(pattern)):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                found.append((path.relative_to(folder).as_posix(), hashlib.file_digest(file, "sha256").hexdigest()))
+    return found
 
 
 @functools.cache
-def _programs() -> str:
-    """The hash of the packages that make jobs."""
-    folders = [Path(__file__).parent, Path(str(students_package.__file__)).parent]
-    return hashlib.sha256(
-        b"".join(path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.py")))
-    ).hexdigest()
+def _programs() -> list[list[tuple[str, str]]]:
+    """The packages that make jobs and judge them."""
+    return [_contents(Path(str(package)).parent, "**/*.py") for package in (__file__, students_package.__file__)]
 
 
 def _sanitized(converter: Autograde, path: Path) -> NotebookNode:
@@ -267,7 +305,8 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
             ) from error
         finally:
             workers.stop()
-        for student in progress.track(students, description="judging"):
+        rest = [student for student in students if student in summary.executed or not room.is_graded(student)]
+        for student in progress.track(rest, description="judging"):
             if failed := room.grade(student):
                 summary.failed[student] = failed
             if verbose:

@@ -244,7 +244,8 @@ EARNED = {"ada": FULL, "ben": 0, "cai": FULL, "dot": 0}
 def test_only_what_changed_is_executed_again(course):
     assert executed(grader(course, "autograde", "mlp", "--verbose")) == set(CLASS)
     assert points(course) == EARNED
-    assert executed(grader(course, "autograde", "mlp", "--verbose")) == set()
+    again = grader(course, "autograde", "mlp", "--verbose")
+    assert executed(again) == set() and ": graded" not in again
     assert points(course) == EARNED
     with contextlib.chdir(course):
         room = Classroom.open(course, "mlp")
@@ -382,6 +383,51 @@ def test_a_submission_is_read_again_only_if_something_has_changed(course, monkey
         assert planned() == (0, False)
         submit(course, "ada", CLASS["cai"])
         assert planned() == (1, True)
+
+
+@needs_sandbox
+def test_a_submission_is_judged_again_only_if_something_has_changed(course):
+    submission = course / "submitted" / "ada" / "mlp"
+    with contextlib.chdir(course):
+
+        def graded():
+            return Classroom.open(course, "mlp").is_graded("ada")
+
+        def grade():
+            room = Classroom.open(course, "mlp")
+            list(room.execute(room.work(["ada"]), Scripted({})))
+            assert room.grade("ada") == ""
+            assert graded()
+
+        assert not graded()
+        grade()
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+            gradebook.find_grade("relu-check", "mlp", "mlp", "ada").manual_score = 1.0  # a person's, which stays
+            gradebook.db.commit()
+            assert graded()
+            gradebook.find_grade("relu-check", "mlp", "mlp", "ada").auto_score = 1.0
+            gradebook.db.commit()
+            assert not graded()
+        grade()
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+            assert gradebook.find_grade("relu-check", "mlp", "mlp", "ada").manual_score == 1.0
+            gradebook.update_or_create_assignment("mlp", duedate="2024-01-01")
+        assert not graded()
+        grade()
+        (submission / "timestamp.txt").write_text("2024-01-02 00:00:00 UTC")
+        assert not graded()
+        grade()
+        (course / "autograded" / "ada" / "mlp" / "mlp.ipynb").unlink()
+        assert not graded()
+        grade()
+        (course / "verdicts" / "mlp" / "ada.json").unlink()
+        assert not graded()
+        grade()
+        before = (submission / "mlp.ipynb").stat()
+        text = (submission / "mlp.ipynb").read_text()
+        (submission / "mlp.ipynb").write_text(text.replace("ops.maximum", "ops.minimum"))
+        os.utime(submission / "mlp.ipynb", ns=(before.st_atime_ns, before.st_mtime_ns))  # as old and as long as before
+        assert not graded()
 
 
 @needs_sandbox
