@@ -26,7 +26,9 @@ def blocks(document, language="bash"):
 
 
 def run(block, cwd, **variables):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    """In the environment of a course directory's clone, if it has one, else in the tests' own."""
+    own = [folder / ".venv" / "bin" for folder in (cwd, *cwd.parents) if (folder / ".venv").is_dir()]
+    path = f"{[*own, Path(sys.executable).parent][0]}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path, "COLUMNS": "160"} | variables
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{block}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
@@ -44,9 +46,11 @@ def answered(path, names):
 @needs_sandbox
 @pytest.mark.slow
 def test_the_instructors_page_grades_a_class(tmp_path):
-    commands = iter(blocks("instructor.md"))
-    assert run(next(commands), tmp_path).splitlines()[-1].endswith("attention.ipynb")
-    course = tmp_path / "mycourse"
+    commands, clone = iter(blocks("instructor.md")), tmp_path / "keras-course"
+    shutil.copytree(COURSE, clone, ignore=shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info"))
+    run(next(commands), clone)
+    assert run(next(commands), clone).splitlines()[-1].endswith("attention.ipynb")
+    course = clone / "mycourse"
     run(next(commands), course)
     assert (course / "kit.zip").is_file()
 
