@@ -73,12 +73,16 @@ plots.vectors({"query": query, **dict(zip(names, keys))})
 # %% exercise="dot_scores"
 
 # %% check="dot_scores" points=2
-toy_keys = ops.array([[4.0, 3.0], [1.0, 4.0], [-4.0, 3.0]])
-scores = ops.convert_to_numpy(dot_scores(ops.array([3.0, 4.0]), toy_keys))
+toy_keys = ops.array([[4.0, 3.0], [-2.0, -3.0], [-4.0, 3.0]])
+scores = dot_scores(ops.array([3.0, 4.0]), toy_keys)
+assert scores is not None, "your function gives nothing back: is there a `return`?"
+scores = ops.convert_to_numpy(scores)
 assert scores.shape == (3,), (
     f"there are 3 keys but the scores have shape {scores.shape}: is the sum over dim?")
 assert abs(scores[0] - 24) < 1e-4, (
     f"[3, 4] · [4, 3] is {scores[0]:.4g}, expected 3·4 + 4·3 = 24: multiply first, then sum?")
+assert abs(scores[1] + 18) < 1e-4, (
+    f"[3, 4] · [-2, -3] is {scores[1]:.4g}, expected -18: a key that points away scores below 0.")
 assert abs(scores[2]) < 1e-4, (
     f"[3, 4] and [-4, 3] are at a right angle, but score {scores[2]:.4g}: expected 0.")
 
@@ -199,7 +203,7 @@ for size in (1, 64, 4096):
 #
 # <details><summary>Hint</summary>
 #
-# Only the last two axes of the keys change places. The mask acts *before* the softmax: which score $s$ makes $e^s$ vanish,
+# Only the last two axes of the keys change places (`ops.swapaxes`). The mask acts *before* the softmax: which score $s$ makes $e^s$ vanish,
 # however large the other scores are?
 #
 # </details>
@@ -219,8 +223,10 @@ assert abs(total - 1) < 1e-4, (
     f"the weights of row 0 sum to {total:.4g}, expected 1: is softmax last, and on the last axis?")
 assert np.allclose(weights[0] * 6, [1, 2, 3], atol=1e-3), (
     f"row 0 is {weights[0].round(3)}, expected 1/6, 2/6, 3/6: what are the scores divided by?")
+assert output.shape == (2, 2), (
+    f"2 queries, values of 2 entries, but the output has shape {output.shape}: weights times values?")
 assert np.allclose(output[0], [4, 5], atol=1e-3), (
-    f"the first output is {output[0]}, expected [4, 5]: weights times values?")
+    f"the first output is {output[0]}, expected [4, 5]: are the values weighted with row 0?")
 toy_mask = ops.array([[True, False, True], [True, True, False]])  # now with a leading axis, too
 _, weights = scaled_dot_product_attention(toy_query[None], toy_key[None], toy_value[None], toy_mask)
 first = ops.convert_to_numpy(weights)[0, 0]
@@ -231,6 +237,12 @@ assert first[1] < 1e-6, (
     "A score of 0 is no ban.")
 assert abs(first[0] - 0.25) < 1e-4, (
     f"key 0 gets {first[0]:.4f}, expected 1/4: is the mask applied before the softmax?")
+late = ops.array([[False, True, True]] * 2)  # and with scores of about -700 and -1100
+_, weights = scaled_dot_product_attention(-1000 * toy_query, toy_key, toy_value, late)
+first = ops.convert_to_numpy(weights)[0].round(3)
+assert np.allclose(first, [0, 1, 0]), (
+    f"with scores far below 0 and key 0 masked, row 0 is {first}, expected [0, 1, 0]: is a masked "
+    "score lower than any other? And no power of e may overflow or vanish from a whole row.")
 
 # %% [markdown]
 # **Predict:** what do you expect the weights to be if every key is the same? And what will the output be?
@@ -292,7 +304,7 @@ plots.heatmap(weights, rows=words, columns=words, title="each row sums to 1")
 allowed = ops.convert_to_numpy(causal_mask(3))
 assert allowed.shape == (3, 3), f"the mask for length 3 has shape {allowed.shape}, expected (3, 3)."
 assert allowed.dtype == bool, (
-    f"the mask holds {allowed.dtype}, expected booleans: a 1 could be mistaken for a score.")
+    f"the mask holds {allowed.dtype}, expected booleans, such as a comparison gives.")
 assert not (allowed[0, 2] and not allowed[2, 0]), (
     "position 0 sees position 2, but not the other way round: True means 'may attend', "
     "rows are queries, columns are keys.")
@@ -300,6 +312,8 @@ assert allowed[0, 0], "position 0 may not see itself: is the diagonal included?"
 assert not allowed[0, 2] and allowed[2, 0], (
     "position 0 sees the future, or position 2 not the past: rows are queries, columns are keys.")
 assert allowed.sum() == 6, f"{allowed.sum()} pairs are allowed, expected 1 + 2 + 3 = 6."
+longer = ops.convert_to_numpy(causal_mask(5)).shape
+assert longer == (5, 5), f"the mask for length 5 has shape {longer}: is 3 built in?"
 
 # %% [markdown]
 # Here are three ways to apply a causal mask to the three words; `scaled` holds their scaled scores. The first way is your
@@ -353,6 +367,7 @@ assert real[0, 0, 0] and not real[0, 0, 4], (
 assert real.sum() == 7, f"{real.sum()} tokens may be seen, expected 3 + 4 = 7."
 other = ops.convert_to_numpy(padding_mask(ids, pad_id=7))
 assert not other[0, 0, 0], "with pad_id=7 the 7 is not hidden: is 0 built in?"
+assert other.sum() == 9, f"with pad_id=7 {10 - other.sum()} tokens are hidden, expected the one 7."
 
 # %% [markdown]
 # Why does the mask hide columns and not rows? A row that may see nothing has nobody to give its weight to: the softmax of
@@ -415,7 +430,8 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 #
 # **Write** a function that cuts the vectors and gives the heads an axis of their own, in front of the words.
 #
-# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`.
+# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. Write −1 for `batch` in
+#   `ops.reshape`: when a model trains, the size of the batch is not known beforehand.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different.
 #
@@ -438,13 +454,20 @@ assert first != [[0, 1], [2, 3], [4, 5]], (
     "head 0 got word 0 whole and half of word 1: reshape alone mixes words and heads.")
 assert first == [[0, 1], [4, 5], [8, 9]], (
     f"head 0 is {first}, expected the first half of every word: [0, 1], [4, 5], [8, 9].")
+heads = ops.convert_to_numpy(split_heads(ops.reshape(ops.arange(48), (2, 4, 6)), 3))
+assert heads.shape == (2, 3, 4, 2), (
+    f"2 sentences of 4 words and 3 heads of 2 give the shape {heads.shape}, expected (2, 3, 4, 2).")
+last = heads[1, 2, 0].tolist()
+assert last == [28, 29], (
+    f"word 0 of sentence 1 is [24, ..., 29], and its last head of 2 is {last}, expected [28, 29]: "
+    "which of num_heads and head_dim comes first in the reshape?")
 
 # %% [markdown]
 # ### `merge_heads`
 #
 # **Write** the way back, a function that undoes `split_heads`.
 #
-# - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`.
+# - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`, again with −1 for `batch`.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different.
 #
@@ -464,6 +487,12 @@ assert merged.shape == (1, 3, 4), (
 first = merged[0, 0].tolist()
 assert first == [0, 1, 2, 3], (
     f"word 0 is {first}, expected its two halves [0, 1] and [2, 3] side by side.")
+merged = ops.convert_to_numpy(merge_heads(ops.reshape(ops.arange(48), (2, 3, 4, 2))))
+assert merged.shape == (2, 4, 6), (
+    f"2 sentences of 4 words and 3 heads of 2 give the shape {merged.shape}, expected (2, 4, 6).")
+first = merged[1, 0].tolist()
+assert first == [24, 25, 32, 33, 40, 41], (
+    f"word 0 of sentence 1 is {first}, expected its pieces [24, 25], [32, 33] and [40, 41].")
 
 # %% [markdown]
 # Here is a sentence with random vectors, YOUR CAT IS A LOVELY CAT, cut for two heads. The same word has the same vector, so
@@ -479,8 +508,9 @@ maps = {"head 0": weights[0, 0], "head 1": weights[0, 1]}
 plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 
 # %% [markdown]
-# Not in the same way, because each head has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY:
-# in head 0 it keeps .75 for itself, in head 1 only .25.
+# Both look at the word itself first, since nothing is as like a vector as the vector itself. What is left, however, they spread
+# differently: each head has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY: in head 0 it keeps
+# .75 for itself, in head 1 only .25.
 #
 # ## 6. The layer
 #
@@ -503,46 +533,55 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 #   broadcastable to `(batch, query_len, key_len)`. The result is `(batch, query_len, model_dim)`.
 # - *Allowed:* everything in `ops`, your own functions from above (if they are right), the layer's own `Dense` layers.
 #   *Off-limits:* Keras's attention layers and `ops.dot_product_attention`.
-# - *Checked* with weights that we set: values, `key` apart from `value`, and the mask. The visible check reuses the
-#   logarithms of section 3, one set for each head. Its kernels for query, key and value are identity matrices, and the one
-#   for the output multiplies by 10.
+# - *Checked* with weights that we set: values, `key` apart from `value`, and the mask. The visible check has two heads, each with
+#   the query and the logarithms of section 3. Its `Dense` layers only multiply: queries by 1, keys by 2, values by 3, and the
+#   output by 10.
 #
 # <details><summary>Hint</summary>
 #
 # Project, split, attend, merge, project. The mask has no axis for the heads yet: where must one go, so that all heads of a
-# sentence share its mask? And `fit` does not know the batch size beforehand: in your functions from above, let `ops.reshape`
-# find it, with −1.
+# sentence share its mask?
 #
 # </details>
 
 # %% exercise="MultiHeadAttention" write=["call"]
 
 # %% check="MultiHeadAttention" points=6
-layer = MultiHeadAttention(num_heads=2, key_dim=2)
-q = ops.array([[[2**0.5, 0.0, 0.0, 2**0.5], [0.0] * 4]] * 2)  # two sentences alike: 2 queries, 3 keys
-k = ops.array(np.log([[[1, 1, 1, 3], [2, 1, 1, 1], [3, 1, 1, 2]]] * 2).astype("float32"))
-v = ops.array([[[6.0, 0.0, 6.0, 0.0], [0.0, 6.0, 0.0, 6.0], [0.0, 0.0, 0.0, 0.0]]] * 2)
+layer = MultiHeadAttention(num_heads=2, key_dim=4)
+q, k, v = np.zeros((2, 2, 8)), np.zeros((2, 3, 8)), np.zeros((2, 3, 8))  # two sentences alike
+q[:, 0, 0], q[:, 0, 7] = 2, 2  # query 0 of head 0 is [2, 0, 0, 0], of head 1 [0, 0, 0, 2]
+k[:, :, 0], k[:, :, 7] = np.log([1, 2, 3]) / 2, np.log([3, 1, 2]) / 2
+v[:, 0, [0, 4]], v[:, 1, [1, 5]] = 6 / 3, 6 / 3
+q, k, v = (ops.array(x, dtype="float32") for x in (q, k, v))
 layer(q, v)  # builds it; without a key, the value takes its place
-for dense in (layer.query_dense, layer.key_dense, layer.value_dense):
-    dense.kernel.assign(np.eye(4))
-layer.output_dense.kernel.assign(10 * np.eye(4))
+layer.query_dense.kernel.assign(np.eye(8))
+layer.key_dense.kernel.assign(2 * np.eye(8))
+layer.value_dense.kernel.assign(3 * np.eye(8))
+layer.output_dense.kernel.assign(10 * np.eye(8))
 output = ops.convert_to_numpy(layer(q, v, k))
-assert output.shape == (2, 2, 4), (
-    f"the output has shape {output.shape}, expected (2, 2, 4): batch, queries, features.")
+assert output.shape == (2, 2, 8), (
+    f"the output has shape {output.shape}, expected (2, 2, 8): batch, queries, features.")
 first = (output[0, 0] / 10).round(3)
-assert not np.allclose(first * 10, [1, 2, 3, 1], atol=1e-2), (
-    "the output is [1, 2, 3, 1], expected 10 times that: is output_dense left out?")
-assert np.allclose(first[:2], [1, 2], atol=1e-2), (
-    f"head 0 gives {first[:2]}, expected [1, 2]: order of value and key? divided by √key_dim?")
-assert np.allclose(first[2:], [3, 1], atol=1e-2), f"head 1 gives {first[2:]}, expected [3, 1]."
+assert not np.allclose(first * 10, [1, 2, 0, 0, 3, 1, 0, 0], atol=1e-2), (
+    "head 0 gives [1, 2, 0, 0], expected 10 times that: is output_dense left out?")
+assert not np.allclose(first * 3, [1, 2, 0, 0, 3, 1, 0, 0], atol=1e-2), (
+    "the output is a third of what it should be: do the values go through their own layer?")
+assert np.allclose(first[:4], [1, 2, 0, 0], atol=1e-2), (
+    f"head 0 gives {first[:4]}, expected [1, 2, 0, 0]: order of value and key? Divided by √key_dim? "
+    "And do query, key and value each go through their own layer, before they are split?")
+assert np.allclose(first[4:], [3, 1, 0, 0], atol=1e-2), (
+    f"head 1 gives {first[4:]}, expected [3, 1, 0, 0]: num_heads heads of key_dim features each?")
 whole = [[True] * 3] * 2
-mask = ops.array([[[True, True, False], [True] * 3], whole])  # hides one key, from query 0 of sentence 0
-masked = ops.convert_to_numpy(layer(q, v, k, mask=mask))[0] / 10
+mask = ops.array([[[True, True, False], [True] * 3], whole])  # hides key 2 from query 0 of sentence 0
+masked = ops.convert_to_numpy(layer(q, v, k, mask=mask))[0][:, [0, 1, 4, 5]] / 10
 assert np.allclose(masked[0], [2, 4, 4.5, 1.5], atol=1e-2), (
-    f"masked: {masked[0].round(3)}, expected [2, 4, 4.5, 1.5]: does the mask reach every head? "
+    f"masked: {masked[0].round(3)}, expected [2, 4] and [4.5, 1.5]: does the mask reach every head? "
     "Which of its axes is the new one?")
 assert np.allclose(masked[1], 2, atol=1e-2), (
-    f"query 1, from which nothing is hidden, gives {masked[1].round(3)}, expected [2, 2, 2, 2].")
+    f"query 1, from which nothing is hidden, gives {masked[1].round(3)}, expected [2, 2] twice.")
+shared = ops.convert_to_numpy(layer(q, v, k, mask=mask[:1]))[1][:, [0, 1, 4, 5]] / 10
+assert np.allclose(shared, masked, atol=1e-2), (
+    "one mask for all sentences, (1, queries, keys), does not do to sentence 1 what it did to 0.")
 
 # %% [markdown]
 # ### `count_attention_params`
@@ -697,7 +736,7 @@ plots.heatmap(cat_weights, rows=cat_words, columns=cat_words, title="YOUR CAT IS
 # %% exercise="attention_report"
 
 # %% check="attention_report" points=3
-rows = ops.array([[0.5, 0.5, 0.0, 0.0], [0.1, 0.2, 0.6, 0.1]])
+rows = ops.array([[0.5, 0.5, 0.0, 0.0], [0.1, 0.2, 0.6, 0.2]])  # row 1 is no softmax, it sums to 1.1
 told = attention_report(rows)
 assert isinstance(told, dict), f"received a {type(told).__name__}, expected a dict."
 assert set(told) == {"row_sums", "entropies", "strongest"}, (
@@ -707,10 +746,12 @@ sums, entropies, best = (
 shapes = sums.shape, entropies.shape, best.shape
 assert shapes == ((2,),) * 3, (
     f"the three shapes are {shapes}, expected (2,) each: one entry per row, over the last axis?")
-assert np.allclose(sums, 1, atol=1e-4), f"the sums of the rows are {sums}, expected 1 for both."
+assert np.allclose(sums, [1, 1.1], atol=1e-4), f"the sums of the rows are {sums}, expected 1 and 1.1."
 assert not np.isnan(entropies[0]), "the entropy of [½, ½, 0, 0] is NaN: a weight of 0 must add 0."
 assert abs(entropies[0] - np.log(2)) < 1e-4, (
     f"the entropy of [½, ½, 0, 0] is {entropies[0]:.4f}, expected ln 2 = .6931 (in nats).")
+assert abs(entropies[1] - 1.1806) < 1e-3, (
+    f"the entropy of row 1 is {entropies[1]:.4f}, expected 1.1806: of the row as it stands?")
 assert best[1] == 2, f"the strongest key of row 1 is {best[1]:.3g}, expected 2: is it the column?"
 
 # %% [markdown]
@@ -801,9 +842,11 @@ assert abs(total - 1) < 1e-3, (
 score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[:, np.arange(8), reversal].mean()
 assert score >= 0.95, (
     f"accuracy {score:.2f} on new sequences, expected at least 0.95. "
-    "Do queries and keys know the positions, and only those? Are the values made from the tokens?")
+    "Do queries and keys know the positions, and only those? Are the values made from the tokens? "
+    "A Keras layer takes query, value, key, in this order.")
 assert share >= 0.75, (
-    f"{share:.2f} of a row's weight lies on the right token, expected at least 0.75: train longer?")
+    f"{share:.2f} of a row's weight lies on the right token, expected at least 0.75. If queries and "
+    "keys hold learned positions and nothing of the tokens, train longer; else that will not help.")
 
 # %% [markdown]
 # Look at what your head has learned: the mean of the map over all new sequences. **Predict** where the bright cells are.
