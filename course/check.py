@@ -101,12 +101,13 @@ def check_notebook(path: str | Path, console: Console | None = None) -> bool:
         for line in lines:
             console.print(Text(f"{mark} {line}", style=style))
     passed = [finding for finding in findings.exercises if finding.verdict == "passes"]
-    total = f"{sum(f.points for f in passed):g} of {sum(f.points for f in findings.exercises):g} points"
+    points = f"{sum(f.points for f in passed):g} of {sum(f.points for f in findings.exercises):g} points"
+    worth = "" if findings.problems else f", of exercises worth {points}"
     verdict = "Ready to be handed in" if findings.ready else "Not ready yet"
     if findings.problems:
         verdict += ", see ✗ above"
     console.print(
-        f"{verdict}: {len(passed)} of {len(findings.exercises)} checks pass, of exercises worth {total}. "
+        f"{verdict}: {len(passed)} of {len(findings.exercises)} checks pass{worth}. "
         "Grading looks at more cases, with other numbers.",
         style="bold",
         highlight=False,

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -363,11 +363,15 @@ def _watched(names: Sequence[str]) -> Iterator[None]:
         yield
         return
     called: set[str] = set()
+    seen: dict[int, CodeType] = {}  # each function once; kept, so that no other one gets its id
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
-        code = frame.f_code
-        if event == "call" and PACKAGES in code.co_filename:
-            called.update(part for part in code.co_qualname.split(".") if part in banned)
+        if event == "call":
+            code = frame.f_code
+            if id(code) not in seen:
+                seen[id(code)] = code
+                if PACKAGES in code.co_filename:
+                    called.update(part for part in code.co_qualname.split(".") if part in banned)
         elif event == "c_call" and getattr(argument, "__name__", "") in banned:
             called.add(argument.__name__)
 

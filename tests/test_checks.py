@@ -22,8 +22,10 @@ EXERCISES = [(unit.id, name) for unit in syllabus.UNITS for name in unit_text(un
 TRAINED_HERE = keras.backend.backend() != "tensorflow"
 """What takes longest is not done twice: `test_end_to_end.py` grades all training exercises of the demo class on TensorFlow."""
 ANSWERED = [(unit, name) for unit, name in EXERCISES if TRAINED_HERE or not name.startswith("train_")]
-SEEDS = 1 if TRAINED_HERE else 5
-"""Inputs drawn for each mistake: more on one backend, since what they show is not the backend's doing."""
+DRAWS = int(os.environ.get("DRAWS", "100"))
+"""How often inputs are drawn to measure distances; `make distances` takes 1,000."""
+SEEDS = DRAWS // 100 if TRAINED_HERE else DRAWS // 50
+"""How often for each mistake: more on one backend, since what they show is not the backend's doing."""
 MISTAKES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).mistakes))]
 ALTERNATIVES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).alternatives))]
 
@@ -56,8 +58,6 @@ def test_mistake_is_rejected_with_its_own_sentence(unit, exercise, k):
         assert verdict.sentence == mistake.sentence
 
 
-DRAWS = int(os.environ.get("DRAWS", "100"))
-"""`make distances` takes 1,000."""
 DRAWS_WITH_LAYERS = DRAWS // 10
 """Where each draw builds layers or models, of which 1,000 take minutes."""
 MARGIN = 4

@@ -16,13 +16,15 @@
 # **How it works.** Each exercise is a cell with a specification; your code takes the place of
 # `raise NotImplementedError()`. The check below it compares a worked number and says what is wrong; a check that prints
 # nothing has passed. Grading uses other numbers and looks at more. No exercise needs your answer to another one, so you can
-# skip one and come back. An answer may use what the set-up cell imports, and your own functions.
+# skip one and come back; until then, run what is below it cell by cell, since *Run All* stops where something is not answered. An
+# answer may use what the set-up cell imports, and your own functions.
 #
 # ## Set-up
 #
-# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. What Python and NumPy
-# allow beside it, the tensors of some of them refuse. So write `ops.matmul(a, b)` and `ops.transpose(a)`, not `a @ b` and `a.T`, and
-# make integers into floats with `ops.cast` before you mix them. `probe` is for grading only.
+# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. Other ways to write the
+# same work on some of them and fail on others, such as `a @ b`, `a.T`, or an integer times a float. So write `ops.matmul(a, b)`,
+# `ops.transpose(a)` for a matrix and `ops.swapaxes(a, -1, -2)` for the last two of many axes, and make integers into floats with
+# `ops.cast`. `probe` is for grading only.
 
 # %% setup=true
 from course import data, plots, training  # first, to keep the log quiet
@@ -380,7 +382,7 @@ assert other.sum() == 9, f"with pad_id=7 {10 - other.sum()} tokens are hidden, e
 # - *Shapes:* `causal` is `(length, length)`, `padding` is `(batch, 1, length)`; the result is boolean,
 #   `(batch, length, length)`.
 # - *Allowed:* everything in `ops`.
-# - *Checked* with padding in several places.
+# - *Checked* with padding in several places, but not at the front: every query keeps a word to look at.
 #
 # <details><summary>Hint</summary>
 #
@@ -497,7 +499,7 @@ assert first == [24, 25, 32, 33, 40, 41], (
 # %% [markdown]
 # Here is a sentence with random vectors, YOUR CAT IS A LOVELY CAT, cut for two heads. The same word has the same vector, so
 # there are five of them. (We halve the queries, which makes the rows less sharp and the picture easier to read.)
-# **Predict:** will both heads look at the same words?
+# **Predict:** will both heads look at the same words, and as much?
 
 # %%
 cat_words = "YOUR CAT IS A LOVELY CAT".split()
@@ -515,11 +517,11 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 # ## 6. The layer
 #
 # $$\mathrm{head}_h = \mathrm{attention}(Q W^Q_h, K W^K_h, V W^V_h), \qquad
-# \mathrm{output} = [\mathrm{head}_1, \dots, \mathrm{head}_H] \, W^O$$
+# \mathrm{output} = [\mathrm{head}_0, \dots, \mathrm{head}_{H-1}] \, W^O$$
 #
 # Four `Dense` layers do the products with the matrices $W$, one each for queries, keys, values and the output. The class below
 # makes them for you. The queries of all heads come from the same layer, `query_dense`: the columns of its kernel are
-# $W^Q_1, \dots, W^Q_H$ side by side. Keys and values are made in the same way. The class's other methods are what Keras asks of a
+# $W^Q_0, \dots, W^Q_{H-1}$ side by side. Keys and values are made in the same way. The class's other methods are what Keras asks of a
 # layer that can be saved and that handles masks; leave them as they are.
 #
 # **Careful with the order.** A Keras attention layer takes *query, value, key*. `layer(q, k, v)` runs without a complaint and
@@ -805,16 +807,16 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
 #   The visible check trains on reversed sequences and asks for the same.
 #
+# Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a
+# second `keras.Model` can share its layers. And an `Embedding` of the positions learns a sharper map than the waves of section 7.
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>
 #
 # *Where* to look depends on positions alone; *what* is fetched depends on the token there. So what should the queries, the
 # keys and the values be made from? Every sequence has the same positions, `ops.zeros_like(tokens) + ops.arange(length)`, of the
-# shape `(batch, length)`: made from the model's input, they make what follows a part of the model. An `Embedding` of them learns a
-# sharper map than the waves of section 7, and wants its sizes as Python's `int`.
-#
-# Only the first output has labels to train on: a second `keras.Model` can share the layers of the one that you train.
+# shape `(batch, length)`: made from the model's input, they make what follows a part of the model. An `Embedding` wants its sizes
+# as Python's `int`.
 #
 # </details>
 

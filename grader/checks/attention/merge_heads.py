@@ -30,7 +30,7 @@ def _received(judged: Judged, *shapes: tuple[int, ...]) -> bool:
 
 
 TRANSPOSE = "ops.transpose(x, (0, 2, 1, 3))"
-RESHAPE = "ops.reshape(side_by_side, (batch, length, num_heads * head_dim))"
+RESHAPE = "ops.reshape(side_by_side, (-1, length, num_heads * head_dim))"
 
 CHECK = Check(
     cases,
@@ -48,7 +48,7 @@ CHECK = Check(
         ),
         Mistake(
             "The heads follow each other along the positions: they belong side by side along the features.",
-            edits=((RESHAPE, "ops.reshape(x, (batch, num_heads * length, head_dim))"),),
+            edits=((RESHAPE, "ops.reshape(x, (-1, num_heads * length, head_dim))"),),
             matches=lambda judged: _received(judged, *((b, h * n, d) for b, h, n, d in SIZES)),
         ),
         Mistake(
@@ -64,7 +64,7 @@ CHECK = Check(
     ),
     alternatives=(
         ((TRANSPOSE, "x"), (RESHAPE, "ops.concatenate([side_by_side[:, head] for head in range(num_heads)], axis=-1)")),
-        ((TRANSPOSE, 'ops.einsum("bhld->blhd", x)'), ("(batch, length, num_heads * head_dim))", "(batch, length, -1))")),
+        ((TRANSPOSE, 'ops.einsum("bhld->blhd", x)'), ("(-1, length, num_heads * head_dim))", "(len(x), length, -1))")),
         """
 def merge_heads(x):
     x = np.asarray(x, dtype="float64")

@@ -40,7 +40,7 @@ def _folded(judged: Judged) -> bool:
     )
 
 
-RESHAPE = "ops.reshape(x, (batch, length, num_heads, features // num_heads))"
+RESHAPE = "ops.reshape(x, (-1, length, num_heads, features // num_heads))"
 TRANSPOSE = "ops.transpose(pieces, (0, 2, 1, 3))"
 
 CHECK = Check(
@@ -49,13 +49,13 @@ CHECK = Check(
     mistakes=(
         Mistake(
             "The shape is right but positions and heads are mixed up: a reshape alone cannot swap two axes, transpose them.",
-            edits=((RESHAPE, "ops.reshape(x, (batch, num_heads, length, features // num_heads))"), (TRANSPOSE, "pieces")),
+            edits=((RESHAPE, "ops.reshape(x, (-1, num_heads, length, features // num_heads))"), (TRANSPOSE, "pieces")),
             switches={"kind": "reshape"},
         ),
         Mistake(
             "A head gets every so-manyth feature: its features should be consecutive, so the heads' axis comes before theirs.",
             edits=(
-                (RESHAPE, "ops.reshape(x, (batch, length, features // num_heads, num_heads))"),
+                (RESHAPE, "ops.reshape(x, (-1, length, features // num_heads, num_heads))"),
                 (TRANSPOSE, "ops.transpose(pieces, (0, 3, 1, 2))"),
             ),
             switches={"kind": "strided"},
@@ -72,9 +72,7 @@ CHECK = Check(
         ),
         Mistake(
             "Batch and heads share one axis: keep them apart, four axes are asked for.",
-            edits=(
-                (f"return {TRANSPOSE}", f"return ops.reshape({TRANSPOSE}, (batch * num_heads, length, features // num_heads))"),
-            ),
+            edits=((f"return {TRANSPOSE}", f"return ops.reshape({TRANSPOSE}, (-1, length, features // num_heads))"),),
             matches=_folded,
         ),
     ),
