@@ -19,14 +19,17 @@ from harness import answer, grade, unit_text
 
 pytestmark = pytest.mark.all_backends
 EXERCISES = [(unit.id, name) for unit in syllabus.UNITS for name in unit_text(unit.id).exercises]
-TRAINED_HERE = keras.backend.backend() != "tensorflow"
-"""What takes longest is not done twice: `test_end_to_end.py` grades all training exercises of the demo class on TensorFlow."""
-ANSWERED = [(unit, name) for unit, name in EXERCISES if TRAINED_HERE or not name.startswith("train_")]
+BACKEND = keras.backend.backend()
 DRAWS = int(os.environ.get("DRAWS", "100"))
 """How often inputs are drawn to measure distances; `make distances` takes 1,000."""
-SEEDS = DRAWS // 100 if TRAINED_HERE else DRAWS // 50
+SEEDS = max(1, DRAWS // (50 if BACKEND == "tensorflow" else 100))
 """How often for each mistake: more on one backend, since what they show is not the backend's doing."""
-MISTAKES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).mistakes))]
+QUICK = [(unit, name) for unit, name in EXERCISES if not name.startswith("train_")]
+ANSWERED = QUICK if BACKEND == "tensorflow" else EXERCISES
+"""`test_end_to_end.py` grades all training exercises of the demo class on TensorFlow, which are not trained twice."""
+MISTAKEN = EXERCISES if BACKEND == "torch" or DRAWS > 100 else QUICK
+"""JAX, which compiles each model, trains right answers alone, but in `make distances`."""
+MISTAKES = [(unit, name, k) for unit, name in MISTAKEN for k in range(len(checks.load(unit, name).mistakes))]
 ALTERNATIVES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).alternatives))]
 
 
@@ -65,7 +68,7 @@ MARGIN = 4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("unit", "exercise"), [pair for pair in EXERCISES if not pair[1].startswith("train_")])
+@pytest.mark.parametrize(("unit", "exercise"), QUICK)
 def test_reference_keeps_its_distance_from_the_tolerance(unit, exercise):
     """Over many draws: the reference's largest error is at most half of what is tolerated."""
     check = checks.load(unit, exercise)
