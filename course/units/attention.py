@@ -205,8 +205,8 @@ for size in (1, 64, 4096):
 #
 # <details><summary>Hint</summary>
 #
-# Only the last two axes of the keys change places (`ops.swapaxes`). The mask acts *before* the softmax: which score $s$ makes $e^s$ vanish,
-# however large the other scores are?
+# Only the last two axes of the keys change places (`ops.swapaxes`). The mask acts *before* the softmax: which score $s$ makes
+# $e^s$ vanish, however large the other scores are?
 #
 # </details>
 
@@ -432,7 +432,7 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 #
 # **Write** a function that cuts the vectors and gives the heads an axis of their own, in front of the words.
 #
-# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. Write −1 for `batch` in
+# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. Write `-1` for `batch` in
 #   `ops.reshape`: when a model trains, the size of the batch is not known beforehand.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different.
@@ -469,7 +469,7 @@ assert last == [28, 29], (
 #
 # **Write** the way back, a function that undoes `split_heads`.
 #
-# - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`, again with −1 for `batch`.
+# - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`, again with `-1` for `batch`.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different.
 #
