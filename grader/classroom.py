@@ -113,11 +113,11 @@ class Classroom:
             converter = self._converter(student)
             try:
                 notebook = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
-            except Exception:  # nbgrader will say it when it comes to this one
+                questions = questions_for(notebook, self.unit, self.secret)
+                job = Grade(parent=converter).job(self.course, self.unit, student, notebook, questions)  # type: ignore[no-untyped-call]
+            except Exception:  # such as a file that may not be read: nbgrader will say it when it comes to this one
                 yield (student, name), None
                 continue
-            questions = questions_for(notebook, self.unit, self.secret)
-            job = Grade(parent=converter).job(self.course, self.unit, student, notebook, questions)  # type: ignore[no-untyped-call]
             done = UNREADABLE in notebook.metadata or (not force and usable(job, self._path(student, name)))
             yield (student, name), None if done else job
 
@@ -228,12 +228,16 @@ def _hash(*parts: object) -> str:
 
 def _contents(folder: Path, pattern: str = "**/*") -> list[tuple[str, str]]:
     """Files by the hashes of what is in them, read piece by piece: a student may hand in more than there is memory."""
-    found = []
-    for path in sorted(folder.glob(pattern)):
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                found.append((path.relative_to(folder).as_posix(), hashlib.file_digest(file, "sha256").hexdigest()))
-    return found
+    paths = (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
+    return [(path.relative_to(folder).as_posix(), _digest(path)) for path in paths]
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:  # it may not be read
+        return str(error)
 
 
 @functools.cache

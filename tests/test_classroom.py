@@ -11,6 +11,7 @@ import sys
 import time
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -429,6 +430,25 @@ def test_a_submission_is_judged_again_only_if_something_has_changed(course):
         (submission / "mlp.ipynb").write_text(text.replace("ops.maximum", "ops.minimum"))
         os.utime(submission / "mlp.ipynb", ns=(before.st_atime_ns, before.st_mtime_ns))  # as old and as long as before
         assert not graded()
+
+
+@needs_sandbox
+def test_a_file_that_may_not_be_read_stops_nobody_else(course, monkeypatch):
+    (course / "submitted" / "ben" / "mlp" / "closed.csv").write_text("1")
+    opened, read = Path.open, Path.read_bytes
+
+    def refuse(way, path, *arguments):
+        if path.name == "closed.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return way(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", lambda path, *arguments, **options: refuse(partial(opened, **options), path, *arguments))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(read, path))
+    with contextlib.chdir(course):
+        room = Classroom.open(course, "mlp")
+        planned = dict(room.jobs(room.work(list(CLASS))))
+        assert {student for (student, _), job in planned.items() if job} == {*CLASS} - {"ben"}
+        assert not room.is_graded("ben")
 
 
 @needs_sandbox
