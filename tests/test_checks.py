@@ -61,6 +61,15 @@ def test_mistake_is_rejected_with_its_own_sentence(unit, exercise, k):
         assert verdict.sentence == mistake.sentence
 
 
+@pytest.mark.parametrize(("unit", "exercise"), [("mlp", "build_mlp"), ("cnn", "build_cnn")])
+def test_a_relu_on_the_logits_is_named_even_if_a_new_model_gives_only_zeros(unit, exercise):
+    output = 'layers.Dense(n_classes, activation="relu", bias_initializer=keras.initializers.Constant(-1000))'
+    _, judged = grade(unit, exercise, vary(reference(unit, exercise), [("layers.Dense(n_classes)", output)]))
+    assert {"logits", "initial weights"} <= judged.failed
+    (sentence,) = matches(checks.load(unit, exercise), judged)
+    assert sentence.startswith("No output is negative")
+
+
 DRAWS_WITH_LAYERS = DRAWS // 10
 """Where each draw builds layers or models, of which 1,000 take minutes."""
 MARGIN = 4

@@ -15,7 +15,9 @@ def got(judged: Judged, part: str, name: str = "result") -> Array:
     return np.asarray(judged.received.get(part, {}).get(name, NO_NUMBERS), dtype=float)
 
 
-def shows(part: str, oracle: Callable[..., Any], name: str = "result", **switches: Any) -> Callable[[Judged], bool]:
+def shows(
+    part: str, oracle: Callable[..., Any], name: str = "result", atol: float = 1e-5, **switches: Any
+) -> Callable[[Judged], bool]:
     """A matcher: this part failed and shows what the oracle gives with these switches, whatever the other parts show.
 
     For mistakes that can be computed in one part only, such as a transposed kernel that does not fit elsewhere.
@@ -28,7 +30,7 @@ def shows(part: str, oracle: Callable[..., Any], name: str = "result", **switche
         value = oracle(case.run, **switches)
         expected = np.asarray(value[name] if isinstance(value, Mapping) else value)
         received = got(judged, part, name)
-        return received.shape == expected.shape and np.allclose(received, expected, atol=1e-5, rtol=1e-5)
+        return received.shape == expected.shape and np.allclose(received, expected, atol=atol, rtol=1e-5)
 
     return match
 
