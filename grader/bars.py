@@ -19,14 +19,16 @@ from grader.checks import Arrays, Case
 TABLE = Path(__file__).with_name("calibration.md")
 INTRODUCTION = """# Calibration
 
-What the training exercises' references and weak baselines reach on fresh samples. Written by `grader calibrate`, which
-measures on the backend in use, and read by the tests: each bar lies at least 5 standard deviations (between runs) under the
-reference's mean on every backend, and above what any baseline reached in any run. Each run has other data, another secret
-and other initial weights. `source` is a digest of the measured code: when a solution changes, measure again.
+What the training exercises' references, the other ways to write them and weak baselines reach on fresh samples. Written by
+`grader calibrate`, which measures on the backend in use, and read by the tests: each bar lies at least 5 standard deviations
+(between runs) under the mean of every right answer, of the reference on every backend, and above what any baseline reached in
+any run. Each run has other data, another secret and other initial weights. `source` is a digest of the measured code: when a
+solution changes, measure again.
 
 """
-REFERENCE = "reference"
-"""The variant's name of the solution itself; every other variant in the table is a weak baseline."""
+REFERENCE, ALTERNATIVE = "reference", "alternative "
+"""Names of right variants: the solution itself, and, each with its number, the check's other ways to write it. Every other
+variant in the table is a weak baseline."""
 ROOM = 5.0
 """Standard deviations between a bar and the mean of each backend."""
 SEEDS = {"tensorflow": 100, "jax": 20, "torch": 20}
@@ -125,22 +127,27 @@ def _shown(value: object) -> str:
 def demands(bar: Bar, rows: Iterable[Row]) -> list[str]:
     """What is wrong with a bar, given its part's rows; nothing if it stands where it should.
 
-    It has to lie at least `ROOM` standard deviations under the mean of the reference on every backend, and above what any
-    weak baseline reached in any run.
+    It has to lie at least `ROOM` standard deviations under the mean of every right answer, of the reference on every backend,
+    and above what any weak baseline reached in any run.
     """
     rows = list(rows)
+    right = [row for row in rows if row.variant == REFERENCE or row.variant.startswith(ALTERNATIVE)]
     complaints = []
     for backend, seeds in SEEDS.items():
-        found = [row for row in rows if row.variant == REFERENCE and row.backend == backend]
+        found = [row for row in right if row.variant == REFERENCE and row.backend == backend]
         if not found:
             complaints.append(f"no measurement of the reference on {backend}")
-            continue
-        row = found[0]
-        if row.seeds < seeds or row.judged < JUDGED or row.judged != bar.judged:
-            complaints.append(f"{backend}: {row.seeds} seeds of {row.judged} predictions; needs {seeds} of {JUDGED}")
-        if bar.least > row.mean - ROOM * row.sd:
-            complaints.append(f"{backend}: {bar.least} is less than {ROOM:g} sd under {row.mean:.4f} (sd {row.sd:.4f})")
-    weak = [row for row in rows if row.variant != REFERENCE]
+        complaints += [
+            f"{backend}: {row.seeds} seeds of {row.judged} predictions; needs {seeds} of {JUDGED}"
+            for row in found
+            if row.seeds < seeds or row.judged < JUDGED or row.judged != bar.judged
+        ]
+    complaints += [
+        f"{row.backend}: {bar.least} is less than {ROOM:g} sd under {row.mean:.4f} (sd {row.sd:.4f}) of {row.variant!r}"
+        for row in right
+        if bar.least > row.mean - ROOM * row.sd
+    ]
+    weak = [row for row in rows if row not in right]
     if not weak:
         complaints.append("no weak baseline was measured")
     complaints += [

@@ -1,4 +1,4 @@
-"""Measures what the reference and weak baselines of the training exercises reach, for the table that the bars are taken from.
+"""Measures what right answers and weak baselines of the training exercises reach, for the table that the bars are taken from.
 
 One call measures on the backend that Keras uses. It goes the way of a submission: cases drawn by the check, the probe, the
 check's own measurement. Each seed draws other data and another secret and starts from other weights.
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grader import checks
-from grader.bars import REFERENCE, TABLE, Bar, Row, bars, digest, write_rows
+from grader.bars import ALTERNATIVE, REFERENCE, TABLE, Bar, Row, bars, digest, write_rows
 from grader.checks import Edits
 from grader.errors import CheckError
 from grader.notebooks import UnitText, read_unit
@@ -28,8 +28,8 @@ from grader.rehearsal import rehearse
 from grader.variants import vary
 
 COURSE = Path(__file__).parent.parent
-BASELINE_SHARE = 10
-"""A weak baseline is far away from the bar, so it gets this many times fewer runs than the reference, but at least five."""
+SHARE = 10
+"""Every other variant gets this many times fewer runs than the reference, but at least five."""
 
 
 def trained_exercises(unit: str) -> list[str]:
@@ -38,10 +38,11 @@ def trained_exercises(unit: str) -> list[str]:
     return [name for name in checks.names(unit) if bars(checks.load(unit, name).cases(rng(0)))]
 
 
-def baselines(unit: str, exercise: str) -> Mapping[str, Edits | str]:
-    """The weak answers of an exercise, by name: `BASELINES` of its check module."""
-    found: Mapping[str, Edits | str] = importlib.import_module(f"grader.checks.{unit}.{exercise}").BASELINES
-    return found
+def variants(unit: str, exercise: str) -> dict[str, Edits | str]:
+    """What is measured of an exercise, by name: the reference, its check's alternatives, and its module's `BASELINES`."""
+    alternatives = {f"{ALTERNATIVE}{k}": edits for k, edits in enumerate(checks.load(unit, exercise).alternatives, start=1)}
+    weak: Mapping[str, Edits | str] = importlib.import_module(f"grader.checks.{unit}.{exercise}").BASELINES
+    return {REFERENCE: (), **alternatives, **weak}
 
 
 def calibrate(
@@ -59,7 +60,7 @@ def calibrate(
 
     Args:
         unit: The unit's id.
-        seeds: Runs of each reference; a weak baseline gets fewer, see `BASELINE_SHARE`.
+        seeds: Runs of each reference; the other variants get fewer, see `SHARE`.
         exercises: Which of the unit's; empty means all that have a bar.
         course: The course directory.
         table: The file to write.
@@ -76,11 +77,11 @@ def calibrate(
     known = trained_exercises(unit)
     if unknown := sorted(set(exercises) - set(known)):
         raise CheckError(f"{unit}: no bar in the check of {unknown[0]!r}; there is one for {', '.join(known) or 'none'}.")
-    few = min(seeds, max(5, seeds // BASELINE_SHARE))
+    few = min(seeds, max(5, seeds // SHARE))
     plan = [
         (name, variant, vary(text.exercises[name].reference, edits), seeds if variant == REFERENCE else few)
         for name in exercises or known
-        for variant, edits in {REFERENCE: (), **baselines(unit, name)}.items()
+        for variant, edits in variants(unit, name).items()
     ]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     rows: list[Row] = []

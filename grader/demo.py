@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from course import syllabus
 from grader import checks
 from grader.build import build, write
+from grader.checks import Edits
 from grader.coursedir import start
 from grader.notebooks import UnitText, read_unit
 from grader.splice import BEGIN_SOLUTION
@@ -49,23 +50,21 @@ def submissions(unit: UnitText, release: NotebookNode) -> Iterator[tuple[str, st
     found = {name: checks.load(unit.name, name) for name in unit.exercises}
     yield "reference", _fill(release, reference)
     yield "untouched", nbformat.writes(release)
-    for k in range(max(len(check.mistakes) for check in found.values())):
-        wrong = {
-            name: vary(reference[name], check.mistakes[k].edits) for name, check in found.items() if k < len(check.mistakes)
-        }
-        yield f"mistakes-{k + 1}", _fill(release, wrong)
-    for k in range(max(len(check.alternatives) for check in found.values())):
-        other = {
-            name: vary(reference[name], check.alternatives[k]) for name, check in found.items() if k < len(check.alternatives)
-        }
-        yield f"alternatives-{k + 1}", _fill(release, reference | other)
-    names = list(unit.exercises)
-    half = names[: (len(names) + 1) // 2]
-    yield "half", _fill(release, {name: reference[name] for name in half})
-    yield "noisy", _fill(release, {name: _begin_with(unit, name, NOISE) for name in names})
+    written: dict[str, dict[str, Sequence[Edits | str]]] = {
+        "mistakes": {name: [mistake.edits for mistake in check.mistakes] for name, check in found.items()},
+        "alternatives": {name: check.alternatives for name, check in found.items()},
+    }
+    for kind, variants in written.items():
+        for k in range(max(map(len, variants.values()))):
+            answers = {name: vary(reference[name], of[k]) for name, of in variants.items() if k < len(of)}
+            yield f"{kind}-{k + 1}", _fill(release, answers)
+    first = list(unit.exercises)[: (len(unit.exercises) + 1) // 2]
+    half = {name: reference[name] for name in first}
+    yield "half", _fill(release, half)
+    yield "noisy", _fill(release, {name: _begin_with(unit, name, NOISE) for name in first})
+    yield "duplicate", _fill(release, half, _twice(first[0]))
+    yield "crash", _fill(release, half | {first[0]: _begin_with(unit, first[0], CRASH)})
     yield "broken", "This is no notebook."
-    yield "crash", _fill(release, {name: reference[name] for name in half} | {half[0]: _begin_with(unit, half[0], CRASH)})
-    yield "duplicate", _fill(release, reference, _twice(half[0]))
 
 
 NOISE = 'import sys; print("note: about to answer", file=sys.stderr)'

@@ -38,12 +38,11 @@ def test_bar_is_far_below_the_reference_and_above_every_baseline(unit, exercise,
 @pytest.mark.parametrize(("unit", "exercise", "part"), PARTS)
 def test_table_measured_the_code_as_it_is(unit, exercise, part):
     reference = unit_text(unit).exercises[exercise].reference
-    variants = {bars.REFERENCE: (), **calibrate.baselines(unit, exercise)}
-    now = {name: bars.digest(vary(reference, edits)) for name, edits in variants.items()}
+    now = {name: bars.digest(vary(reference, edits)) for name, edits in calibrate.variants(unit, exercise).items()}
     rows = [row for row in bars.read_table() if (row.unit, row.exercise, row.part) == (unit, exercise, part)]
     out_of_date = {(row.variant, row.backend) for row in rows if now.get(row.variant) != row.source}
-    assert not out_of_date, "the solution or a baseline has changed: run `grader calibrate` on each backend"
-    assert {row.variant for row in rows} == set(variants)
+    assert not out_of_date, "the solution, an alternative or a baseline has changed: run `grader calibrate` on each backend"
+    assert {row.variant for row in rows} == set(now)
 
 
 # --- bars ---
@@ -75,6 +74,7 @@ def test_demands_are_met_between_baseline_and_reference():
     ("least", "rows", "complaint"),
     [
         (0.61, ENOUGH, "less than 5 sd under"),
+        (0.5, [*ENOUGH, row(variant="alternative 2", sd=0.04)], "of 'alternative 2'"),
         (0.34, ENOUGH, "reached by 'linear'"),
         (0.5, ENOUGH[1:], "no measurement of the reference on tensorflow"),
         (0.5, ENOUGH[:-1], "no weak baseline"),
@@ -120,7 +120,8 @@ def test_calibrate_measures_every_variant_and_writes_after_each(tmp_path, monkey
 
     monkeypatch.setattr(calibrate, "measure", measured)
     rows = calibrate.calibrate("mlp", seeds=11, exercises=["train_classifier"], table=table)
-    assert [r.variant for r in rows] == [bars.REFERENCE, *train_classifier.BASELINES]
+    others = [f"alternative {k}" for k in range(1, len(train_classifier.CHECK.alternatives) + 1)]
+    assert [r.variant for r in rows] == [bars.REFERENCE, *others, *train_classifier.BASELINES]
     assert (rows[0].seeds, rows[1].seeds) == (11, 5)
     assert rows[0].mean == pytest.approx(0.5)
     assert rows[0].sd == pytest.approx(np.std(np.arange(11) / 10, ddof=1))

@@ -25,12 +25,12 @@ DRAWS = int(os.environ.get("DRAWS", "100"))
 SEEDS = max(1, DRAWS // (50 if BACKEND == "tensorflow" else 100))
 """How often for each mistake: more on one backend, since what they show is not the backend's doing."""
 QUICK = [(unit, name) for unit, name in EXERCISES if not name.startswith("train_")]
-ANSWERED = QUICK if BACKEND == "tensorflow" else EXERCISES
-"""`test_end_to_end.py` grades all training exercises of the demo class on TensorFlow, which are not trained twice."""
-MISTAKEN = EXERCISES if BACKEND == "torch" or DRAWS > 100 else QUICK
-"""JAX, which compiles each model, trains right answers alone, but in `make distances`."""
-MISTAKES = [(unit, name, k) for unit, name in MISTAKEN for k in range(len(checks.load(unit, name).mistakes))]
-ALTERNATIVES = [(unit, name, k) for unit, name in ANSWERED for k in range(len(checks.load(unit, name).alternatives))]
+ALL = EXERCISES if BACKEND == "torch" or DRAWS > 100 else QUICK
+"""Whose right and wrong answers are tried here, training included: on PyTorch and in `make distances`. On TensorFlow
+`test_end_to_end.py` trains; JAX, which compiles each model, trains the references."""
+ANSWERED = EXERCISES if BACKEND == "jax" else ALL
+MISTAKES = [(unit, name, k) for unit, name in ALL for k in range(len(checks.load(unit, name).mistakes))]
+ALTERNATIVES = [(unit, name, k) for unit, name in ALL for k in range(len(checks.load(unit, name).alternatives))]
 
 
 def reference(unit, exercise):

@@ -458,7 +458,7 @@ print("?     ", grammar.tell(new[0]))
 # <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer. Train all of it, with a rate of 0.001 or
 # less: large steps throw away what the encoder knows.</details>
 #
-# *Checked:* an accuracy of at least 0.80 on such sentences, from 40 labels; that the output is logits; and other numbers of classes. Grading
+# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; and other numbers of classes. Grading
 # renumbers words and classes for every submission.
 
 # %% exercise="train_fine_tuned"
@@ -473,8 +473,8 @@ def score(model):
     """Accuracy on sentences whose words no label has named."""
     return np.mean(ops.convert_to_numpy(model(new)).argmax(axis=-1) == new_moods)
 
-assert score(tuned) >= 0.8, (
-    f"accuracy {score(tuned):.2f}, expected at least 0.80; from scratch it is about 0.5. "
+assert score(tuned) >= 0.75, (
+    f"accuracy {score(tuned):.2f}, expected at least 0.75; from scratch it is about 0.5. "
     "Are the encoder's weights in use, and is the rate small enough to keep them?"
 )
 

@@ -250,8 +250,8 @@ def train_mini_bert(sentences, vocab_size, seed):
         weights = ops.cast(labels >= 0, "float32")
         return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
 
-    model, epochs = Model(), 10
-    rate = keras.optimizers.schedules.PolynomialDecay(0.005, epochs * -(-len(sentences) // 100), 0.0)
+    model, epochs = Model(), 14
+    rate = keras.optimizers.schedules.PolynomialDecay(0.004, epochs * -(-len(sentences) // 100), 0.0)
     model.compile(keras.optimizers.Adam(rate), loss)
     for _ in range(epochs):
         chosen = (rng.random(sentences.shape) < 0.15) & (sentences > 3)
