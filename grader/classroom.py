@@ -1,4 +1,4 @@
-"""A class at a time: submissions are executed in parallel, then nbgrader judges and writes, in one process."""
+"""A class at a time: submissions are executed in parallel, and meanwhile nbgrader judges and writes, in one process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import io
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
@@ -292,27 +293,39 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
     """
     summary = Summary({}, set(students), {})
     work = room.work(students)
+    left = Counter(student for student, _ in work)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=show, disable=not show.is_terminal) as progress:
+        executing, judging = progress.add_task("executing", total=len(work)), progress.add_task("judging", total=len(students))
+
+        def judge(student: str) -> None:
+            if failed := room.grade(student):
+                summary.failed[student] = failed
+            if verbose:
+                show.print(f"{student}: {'NOT GRADED' if failed else 'graded'}", highlight=False, markup=False)
+            progress.advance(judging)
+
         try:
-            executing = room.execute(work, workers, force)
-            for (student, name), outcome in progress.track(executing, total=len(work), description="executing"):
+            for (student, name), outcome in room.execute(work, workers, force):
                 if outcome:
                     summary.executed[student] = summary.executed.get(student, 0) + outcome.seconds
                     summary.kept.discard(student)
                 if verbose:
                     done = f"executed, {outcome.seconds:.1f} s of CPU" if outcome else "nothing to execute"
                     show.print(f"{student}: {done} ({name})", highlight=False, markup=False)
+                progress.advance(executing)
+                left[student] -= 1
+                if student in summary.executed and not left[student]:  # whom nothing is executed of can wait: workers cannot
+                    judge(student)
         except CancelledError as error:  # nothing else of a cluster is left when its scheduler dies
             raise CourseError(
                 "the scheduler has stopped. What was executed is kept: the same command goes on from here."
             ) from error
         finally:
             workers.stop()
-        rest = [student for student in students if student in summary.executed or not room.is_graded(student)]
-        for student in progress.track(rest, description="judging"):
-            if failed := room.grade(student):
-                summary.failed[student] = failed
-            if verbose:
-                show.print(f"{student}: {'NOT GRADED' if failed else 'graded'}", highlight=False, markup=False)
+        for student in students:
+            if student not in summary.executed and room.is_graded(student):
+                progress.advance(judging)
+            elif student not in summary.executed:
+                judge(student)
     return summary

@@ -124,6 +124,10 @@ def grow(table: Table, place: Path) -> None:
         seconds, _, megabytes = timed(folder, ["grader", "autograde", "mlp", "--workers", "2"])
         again, _, still = timed(folder, ["grader", "autograde", "mlp"])
         number = STUDENTS * factor
+        found = scores(folder, "mlp")
+        earned = {student for (student, name), score in found.items() if score and name == "relu-check"}
+        if len(earned) != number or len({student for student, _ in found}) != number:
+            raise SystemExit(f"{number} submissions, but {len(earned)} right answers in the gradebook.")
         table.add_row(*(f"{value:.2f}" for value in (number, seconds / number, again / number, megabytes, still)))
 
 
