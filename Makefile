@@ -23,7 +23,7 @@ test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solu
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 
 distances: .venv/dev  ## Right and wrong answers on ten times as many draws: how far from each tolerance, and called by their names.
-	for backend in tensorflow jax torch; do DRAWS=1000 KERAS_BACKEND=$$backend $(PYTEST) -k "distance or sentence" tests/test_checks.py || exit 1; done
+	for backend in tensorflow jax torch; do DRAWS=1000 KERAS_BACKEND=$$backend $(PYTEST) -k "distance or sentence or alternative" tests/test_checks.py || exit 1; done
 
 check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
 	ruff check .
