@@ -29,7 +29,7 @@ def test_every_unit_has_a_training_exercise():
 
 
 @pytest.mark.parametrize(("unit", "exercise", "part"), PARTS)
-def test_bar_is_far_below_the_reference_and_above_every_baseline(unit, exercise, part):
+def test_bar_is_far_below_every_right_answer_and_above_every_baseline(unit, exercise, part):
     bar = bars.bars(checks.load(unit, exercise).cases(np.random.default_rng(0)))[part]
     rows = [row for row in bars.read_table() if (row.unit, row.exercise, row.part) == (unit, exercise, part)]
     assert bars.demands(bar, rows) == []
