@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -114,6 +115,7 @@ def _begin(folder: str) -> None:
     """What a worker process does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
     tempfile.tempdir = folder
+    gc.freeze()  # what was imported stays: `execute` need not look through it for what can be collected
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -161,6 +161,16 @@ print(keras.backend.backend(), bool(np.abs(model.get_weights()[0] - before).min(
     assert inside(tmp_path, code, backend) == f"{backend} True\n"
 
 
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_kernel_finds_all_that_it_starts_with_imported(tmp_path, backend):
+    """What the server has not imported, each of its kernels would: `gc.freeze` hid the server's modules from this list."""
+    code = """
+import gc, types
+print([found.__name__ for found in gc.get_objects() if isinstance(found, types.ModuleType)])
+"""
+    assert inside(tmp_path, code, backend) == "['__main__']\n"
+
+
 def test_nobody_waits_for_a_heartbeat(tmp_path):
     """Jupyter's thread waits for ever if the kernel ends between a beat and the next, and whoever stops it waits for it."""
 

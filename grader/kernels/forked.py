@@ -45,6 +45,7 @@ def main(channel: socket.socket) -> None:
     """Serve until whoever holds the other end of the channel is gone, however it went."""
     start = json.loads(channel.recv(1 << 20))
     os.environ.update(start["environment"])
+    sys.modules["debugpy"] = None  # type: ignore[assignment]  # every kernel would start it, and nobody uses it
     for name in start["modules"]:
         importlib.import_module(name)
     gc.collect()

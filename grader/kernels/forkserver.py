@@ -19,6 +19,8 @@ from grader.kernels.sandbox import Sandbox
 
 MODULES = (
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib.pyplot", "sklearn.datasets"),
+    *("IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger", "IPython.core.magics.execution"),
+    *("IPython.core.oinspect", "IPython.extensions.storemagic", "ipykernel.debugger", "sqlite3", "tornado.platform.asyncio"),
     *("course.training", "course.data", "course.plots", "course.probe", "keras", "pyseccomp"),
     *("matplotlib_inline.backend_inline", "tensorflow"),  # `keras.utils.set_random_seed` imports it with every backend
 )
