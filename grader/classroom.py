@@ -6,10 +6,12 @@ import functools
 import hashlib
 import io
 import logging
+import os
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -27,9 +29,9 @@ from traitlets.config import Config
 
 import course as students_package
 from grader.coursedir import read_config, read_secret, record_path, write_whole
-from grader.errors import CourseError, SandboxError
+from grader.errors import CourseError
 from grader.grading import questions_for
-from grader.jobs import Job, Outcome, counts, keep, kept, outcome_path, run_here, usable, versions
+from grader.jobs import Job, Outcome, counts, keep, kept, outcome_path, run_here, sources, usable, versions
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
 from grader.plugin.hooks import make_harmless
@@ -106,13 +108,13 @@ class Classroom:
     def jobs(self, work: Sequence[Work], force: bool = False) -> Iterator[tuple[Work, Job | None]]:
         """What has to be run of each notebook: None if it cannot be read, or if its last outcome can be used again."""
         for student, name in work:
-            make_harmless(self._submission(student))
-            known = None if force else kept(self._path(student, name))
-            if known and known.origin == self._origin(student) and counts(known):
-                yield (student, name), None
-                continue
-            converter = self._converter(student)
             try:
+                make_harmless(self._submission(student))
+                known = None if force else kept(self._path(student, name))
+                if known and known.origin == self._origin(student) and counts(known):
+                    yield (student, name), None
+                    continue
+                converter = self._converter(student)
                 notebook = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
                 questions = questions_for(notebook, self.unit, self.secret)
                 job = Grade(parent=converter).job(self.course, self.unit, student, notebook, questions)  # type: ignore[no-untyped-call]
@@ -147,8 +149,6 @@ class Classroom:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SAWarning)  # nbgrader's own use of its database
                 converter.start()
-        except SandboxError:
-            raise
         except Exception as error:  # one submission never stops a class
             return f"{said.getvalue()}{type(error).__name__}: {error}"
         finally:
@@ -195,17 +195,19 @@ class Classroom:
         """The hash of what a submission's grading wrote, without what people add to it."""
         record = record_path(self.course, self.unit, student)
         with Gradebook(CourseDirectory(config=self.config).db_url) as gradebook:
-            try:
-                notebooks = gradebook.find_submission(self.unit, student).notebooks
-            except MissingEntry:
-                notebooks = []
+            notebooks, lateness = [], []
+            with suppress(MissingEntry):
+                submission = gradebook.find_submission(self.unit, student)
+                notebooks, lateness = submission.notebooks, [submission.extension]
+                if submission.total_seconds_late > 0:  # a penalty may be a share of the points, by hand ones included
+                    lateness += sorted((book.name, book.score) for book in notebooks)
             scores = sorted((book.name, grade.name, grade.auto_score) for book in notebooks for grade in book.grades)
             comments = sorted(
                 (book.name, comment.name, comment.auto_comment) for book in notebooks for comment in book.comments
             )
             penalties = sorted((book.name, book.late_submission_penalty) for book in notebooks)
         files = [record.read_text() if record.is_file() else "", _contents(self.course / "autograded" / student / self.unit)]
-        return _hash(scores, comments, penalties, files)
+        return _hash(scores, comments, penalties, lateness, files)
 
     @functools.cached_property
     def _release(self) -> str:
@@ -220,7 +222,8 @@ class Classroom:
         backend = Grade(config=self.config).backend  # type: ignore[no-untyped-call]
         configured = _contents(self.course, "*.py")  # with late penalties and the like of the instructor's own
         texts = _contents(self.course / "build" / "source" / self.unit)
-        return _hash(cells, points, due, backend, configured, texts, self.secret, versions(), version("nbgrader"), _programs())
+        installed = [versions(), version("nbgrader"), sources(), _programs()]
+        return _hash(cells, points, due, backend, configured, texts, self.secret, installed)
 
 
 def _hash(*parts: object) -> str:
@@ -229,7 +232,8 @@ def _hash(*parts: object) -> str:
 
 def _contents(folder: Path, pattern: str = "**/*") -> list[tuple[str, str]]:
     """Files by the hashes of what is in them, read piece by piece: a student may hand in more than there is memory."""
-    paths = (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
+    # What `os.path` cannot look at, in a folder that may not be entered, is no file to it: nothing of it can be graded.
+    paths = (path for path in sorted(folder.glob(pattern)) if os.path.isfile(path) and not os.path.islink(path))
     return [(path.relative_to(folder).as_posix(), _digest(path)) for path in paths]
 
 

@@ -107,6 +107,7 @@ class Record:
         points: By exercise, its maximum.
         sandboxed: Whether its code ran in a sandbox.
         settings: Backend, versions and limits, by name.
+        key: Of the job whose outcome was judged.
     """
 
     digest: str
@@ -114,6 +115,7 @@ class Record:
     points: Mapping[str, float]
     sandboxed: bool
     settings: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
 
 
 def record_path(course: Path, unit: str, student: str) -> Path:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,10 @@ from grader.kernels.settings import Kernels
 FOLDER = "executions"
 LIBRARIES = ("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "matplotlib", "scikit-learn", "ipython", "ipykernel")
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+PAGE = 4096
+"""Bytes: what a file takes of a disk in memory is a multiple of it."""
+SPARE_MEGABYTES = 8
+"""Of the kernel's disk: it writes files of its own when it starts."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,13 @@ class Job:
             },
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
             "settings": [self.backend, dict(self.limits), self.sandboxed],
-            "installed": [versions(), _sources()],
+            "installed": [versions(), sources()],
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """It travels with its key: another machine, with other devices, would make another one of it."""
+        return self.__dict__ | {"key": self.key}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -153,12 +162,15 @@ def counts(outcome: Outcome) -> bool:
 
 
 def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
-    """What lies beside a submission's notebook, up to a size: plain files alone, since links lead out of the folder."""
-    room, found = megabytes * MEGABYTE, {}
+    """What lies beside a submission's notebook, as far as a kernel's disk holds it and has a little left.
+
+    Plain files alone, since links lead out of the folder.
+    """
+    room, found = (megabytes - SPARE_MEGABYTES) * MEGABYTE, {}
     for path in sorted(submission.rglob("*")):
         if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb":
             continue
-        if (room := room - path.stat().st_size) > 0:
+        if (room := room - max(1, math.ceil(path.stat().st_size / PAGE)) * PAGE) > 0:
             found[path.relative_to(submission).as_posix()] = path.read_bytes()
     return found
 
@@ -203,8 +215,9 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
-def _sources() -> str:
-    """The hash of what executes, and of the package that students import."""
+def sources() -> str:
+    """The hash of what executes, of what decides which outputs are kept, and of the package that students import."""
     ours, package = Path(__file__).parent, Path(str(students_package.__file__)).parent
-    sources = [ours / "execution.py", *(ours / "kernels").rglob("*.py"), *package.rglob("*.py"), *package.rglob("*.keras")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()
+    paths = [ours / "execution.py", ours / "jobs.py", ours / "shown.py", *(ours / "kernels").rglob("*.py")]
+    paths += [*package.rglob("*.py"), *package.rglob("*.keras")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()

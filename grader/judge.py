@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import io
 import math
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +20,12 @@ import numpy as np
 
 from grader.checks import Array, Arrays, Call, Case, Check, Judged
 from grader.errors import EvidenceError
+from grader.shown import ANSI
 
 MAX_HEADER = 1000
 """Bytes of a `.npy` header that are looked at."""
 MAX_ITEM_SIZE = 8
 MAX_SENTENCE = 500
-ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
-"""What colours a terminal or sets its title."""
 RIGHT = "Right: every part of this exercise passes."
 UNANSWERED = "Not answered yet: the cell still raises NotImplementedError."
 

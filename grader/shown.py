@@ -15,9 +15,9 @@ from typing import Any
 
 from traitlets.log import get_logger
 
-from grader.judge import ANSI
-
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
+"""What colours a terminal or sets its title."""
 CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Characters that move a terminal, and halves of characters, which no file can hold. Progress bars need \\b and \\r."""
 LOOK_ALIKES = str.maketrans("<>[]`&", "‹›()'+")

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -149,12 +149,27 @@ class Cluster:
         try:
             self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # TypeError: no TLS in Dask's configuration
             raise CourseError(f"no scheduler with a worker answers at {address} within {CONNECT_SECONDS} s: {error}") from error
         # A job whose worker dies is reported at once, not tried on one worker after the other: `outcomes` knows what to do.
         self._client.run_on_scheduler(_never_try_again)
-        self.number = max(1, sum(self._client.nthreads().values()))
         self._executor = self._client.get_executor(pure=False)
+
+    @property
+    def number(self) -> int:
+        """How many run at once; a queue gives workers one by one.
+
+        Raises:
+            CancelledError: If the scheduler has stopped, as of each job's future then.
+            CourseError: If the scheduler would send submissions to one of them in the clear.
+        """
+        try:
+            threads: dict[str, int] = self._client.nthreads()
+        except Exception as error:  # of many kinds, by how far the client has noticed
+            raise CancelledError from error
+        for address in threads:
+            _demand_privacy(address)
+        return max(1, sum(threads.values()))
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Run a job, soon."""

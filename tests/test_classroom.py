@@ -1,6 +1,7 @@
 """A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
 
 import contextlib
+import io
 import json
 import os
 import pickle
@@ -9,25 +10,30 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import psutil
 import pytest
 from jobs import die_of_three
 from nbgrader.api import Gradebook
+from rich.console import Console
 
 from course.probe import Call
 from grader import classroom, jobs, workers
 from grader.build import build, write
 from grader.classroom import Classroom
-from grader.coursedir import make_secret
+from grader.coursedir import make_secret, read_record
 from grader.errors import CourseError
 from grader.execution import Request
 from grader.jobs import Job, Outcome
+from grader.plugin.hooks import make_harmless
+from grader.reports import terminal
+from grader.reports.tables import pseudonym, read_tables
 from grader.workers import LOST_TWICE, Cluster, Processes, outcomes
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
@@ -114,6 +120,45 @@ def test_a_key_changes_with_everything_that_matters_and_with_nothing_else():
     assert Job(**base, cache=Path("/somewhere")).key == keys[0]
 
 
+def test_a_job_travels_with_the_key_of_the_machine_that_made_it(monkeypatch):
+    here, travelling = job(1).key, pickle.dumps(job(1))
+    monkeypatch.setattr(jobs, "versions", lambda: {"devices": "nvidia0"})
+    assert pickle.loads(travelling).key == here != job(1).key
+
+
+def test_what_decides_the_outputs_is_part_of_the_key(monkeypatch):
+    read = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"")
+    jobs.sources.__wrapped__()
+    assert {"execution.py", "jobs.py", "shown.py", "forked.py", "probe.py", "encoder.keras"} <= set(read)
+
+
+def test_small_files_count_as_what_they_take_of_a_disk(tmp_path):
+    for number in range(300):
+        (tmp_path / f"{number}.txt").write_text("1")
+    assert 200 < len(jobs.handed_in(tmp_path, jobs.SPARE_MEGABYTES + 1)) < 256  # of the 256 pages of a megabyte
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_kernel_that_cannot_start_costs_its_submission_alone():
+    limits, cell = {"disk": 16}, {"source": "1", "id": "a", "grade_id": "", "grade": False}
+    for megabytes, fails in ((4, ""), (17, "no kernel could start")):
+        outcome = jobs.run(Job([cell], {}, {"data.bin": bytes(megabytes * 2**20)}, "torch", limits, sandboxed=True))
+        assert fails in outcome.failed and bool(outcome.failed) == bool(fails)
+
+
+def test_no_file_is_renamed_over_another(tmp_path):
+    for name in ("a\x01.csv", "a\x02.csv", "a_.csv"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "timestamp.txt").write_text("soon")
+    (tmp_path / "timestamp-unreadable.txt").mkdir()
+    make_harmless(tmp_path)
+    files = {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
+    assert set(files) == {"a_.csv", "a_-2.csv", "a_-3.csv", "timestamp-unreadable-2.txt"}
+    assert set(files.values()) == {"a\x01.csv", "a\x02.csv", "a_.csv", "soon"}
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"key": 1, "no": 2}', '{"key": "k", "evidence": 3}'])
 def test_a_damaged_outcome_is_none(tmp_path, text):
     path = tmp_path / "ada.json"
@@ -164,6 +209,26 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
     with pytest.raises(CourseError, match="no scheduler with a worker answers"):
         Cluster("tcp://127.0.0.1:9")
+
+
+def test_a_scheduler_without_tls_of_ones_own_is_no_traceback(monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
+    with pytest.raises(CourseError, match="ssl_context"):
+        Cluster("tls://127.0.0.1:9")
+
+
+def test_workers_are_counted_as_they_come_and_none_is_reached_in_the_clear():
+    crew, found = object.__new__(Cluster), {}
+    crew._client = SimpleNamespace(nthreads=lambda: found)
+    assert crew.number == 1
+    found |= {"tls://10.0.0.1:3000": 1, "tcp://127.0.0.1:3001": 2}
+    assert crew.number == 3
+    found["tcp://10.0.0.2:3000"] = 1
+    with pytest.raises(CourseError, match="not encrypted"):
+        assert crew.number
+    crew._client = None
+    with pytest.raises(CancelledError):
+        assert crew.number
 
 
 # --- processes of this machine ---
@@ -421,6 +486,15 @@ def test_a_submission_is_judged_again_only_if_something_has_changed(course):
         (submission / "timestamp.txt").write_text("2024-01-02 00:00:00 UTC")
         assert not graded()
         grade()
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+            gradebook.find_grade("relu-check", "mlp", "mlp", "ada").manual_score = 2.0  # a penalty may be a share of it
+            gradebook.db.commit()
+        assert not graded()
+        grade()
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+            gradebook.grant_extension("mlp", "ada", days=7)
+        assert not graded()
+        grade()
         (course / "autograded" / "ada" / "mlp" / "mlp.ipynb").unlink()
         assert not graded()
         grade()
@@ -451,6 +525,58 @@ def test_a_file_that_may_not_be_read_stops_nobody_else(course, monkeypatch):
         planned = dict(room.jobs(room.work(list(CLASS))))
         assert {student for (student, _), job in planned.items() if job} == {*CLASS} - {"ben"}
         assert not room.is_graded("ben")
+
+
+@needs_sandbox
+def test_a_folder_that_cannot_be_made_harmless_stops_nobody_else(course, monkeypatch):
+    def refuse(folder):
+        if "ben" in folder.parts:
+            raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(classroom, "make_harmless", refuse)
+    with contextlib.chdir(course):
+        room = Classroom.open(course, "mlp")
+        planned = dict(room.jobs(room.work(list(CLASS))))
+    assert {student for (student, _), job in planned.items() if job} == {*CLASS} - {"ben"}
+
+
+@needs_sandbox
+def test_a_report_is_about_what_was_judged(course):
+    with contextlib.chdir(course):
+        room = Classroom.open(course, "mlp")
+        list(room.execute(room.work(list(CLASS)), Scripted({})))
+        assert [room.grade(student) for student in CLASS] == [""] * len(CLASS)
+        record = read_record(course, "mlp", "ada")
+        assert terminal.judged_outcome(course, "mlp", "ada", record).key == record.key
+        assert list(read_tables(course, "mlp").submissions["student"]) == list(CLASS)
+        hidden = list(read_tables(course, "mlp", pseudonyms=True).submissions["student"])
+        assert hidden == sorted(hidden) != [pseudonym(room.secret, student) for student in CLASS]
+
+        (course / "submitted" / "ada" / "mlp" / "mlp.ipynb").write_text("no notebook")  # of which nothing is executed
+        assert room.grade("ada") == ""
+        assert terminal.judged_outcome(course, "mlp", "ada", read_record(course, "mlp", "ada")) is None
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own use of its database
+def test_a_gradebook_may_lie_elsewhere(course, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "scores.db"
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f'\nget_config().CourseDirectory.db_url = "sqlite:///{elsewhere}"\n')
+    with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
+        terminal.read_rows(course, "mlp")
+    (course / "gradebook.db").rename(elsewhere)
+    with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
+        terminal.read_rows(course, "mlp")
+    with Gradebook(f"sqlite:///{elsewhere}") as gradebook:
+        gradebook.add_student("ada")
+        gradebook.add_submission("mlp", "ada")
+    assert list(terminal.read_rows(course, "mlp")[1]) == ["ada"]
+
+
+def test_the_table_at_the_end_says_why_nobody_was_graded(course):
+    console = Console(file=io.StringIO(), width=100)
+    console.print(terminal.summary(course, "mlp", classroom.Summary({}, set(), {"Last, First": "the id is not plain"})))
+    assert "the id is not plain" in console.file.getvalue()
 
 
 @needs_sandbox

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -180,6 +181,32 @@ def test_nobody_waits_for_a_heartbeat(tmp_path):
             return [thread for thread in threading.enumerate() if isinstance(thread, HBChannel)]
 
     assert asyncio.run(run()) == []
+
+
+def test_each_thread_gets_the_answer_to_its_own_question():
+    """A worker of Dask's may have several threads, and an answer does not say whose it is."""
+    server = object.__new__(forkserver.ForkServer)
+    server._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server._asking = threading.Lock()
+
+    def ask(number):
+        (end,) = server._ask({"number": number}, [], 5)
+        with os.fdopen(end) as answer:
+            return int(answer.read())
+
+    def answer():
+        while asked := other.recv(1 << 20):
+            read, write = os.pipe()
+            os.write(write, str(json.loads(asked)["number"]).encode())
+            os.close(write)
+            socket.send_fds(other, [b"{}"], [read])
+            os.close(read)
+
+    with other, server._channel, ThreadPoolExecutor(9) as threads:
+        answering = threads.submit(answer)
+        assert list(threads.map(ask, range(200))) == list(range(200))
+        server._channel.shutdown(socket.SHUT_RDWR)
+        answering.result()
 
 
 def test_nothing_passes_from_one_kernel_to_the_next(tmp_path):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from grader.reports.exports import no_formula
-from grader.reports.page import page, write_report
+from grader.reports.page import _distribution, page, write_report
 from grader.reports.similarity import length, normalized, similarity
 from grader.reports.tables import Tables, pseudonym, together
 
@@ -57,6 +57,16 @@ def test_of_a_class_only_what_the_student_wrote_counts():
 @pytest.mark.parametrize("source", ["", "def mean(:", "mean = 3", "def other(): pass"])
 def test_what_is_no_answer_is_like_nothing(source):
     assert normalized(source, "mean") == ""
+
+
+def test_what_is_nested_too_deeply_is_like_nothing():
+    sums = [f"def mean(v):\n    return {' + '.join(['v'] * terms)}" for terms in (20, 800)]
+    assert [bool(normalized(source, "mean")) for source in sums] == [True, False]
+
+
+def test_points_beyond_the_maximum_are_in_the_picture():
+    figure = _distribution(pd.Series([42.0, 40.0, 3.0, -1.0]), 40.0)
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 4
 
 
 def test_similarity_is_one_for_the_same_and_falls_with_each_change():

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ PASSED_ON = ("LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "XLA_PYTHO
 START_SECONDS, FORK_SECONDS = 180, 30
 
 _servers: dict[tuple[str, ...], ForkServer] = {}
+_starting = threading.Lock()
 
 
 class ForkServer:
@@ -38,15 +40,17 @@ class ForkServer:
     def of(backend: str, environment: Mapping[str, str]) -> ForkServer:
         """This process's server; a new one where there is none or it has died."""
         key = (backend, *(f"{name}={value}" for name, value in sorted(environment.items())))
-        server = _servers.get(key)
-        if server is None or server.process.poll() is not None:
-            if server is not None:
-                server.close()
-            server = _servers[key] = ForkServer(backend, environment)
-        return server
+        with _starting:
+            server = _servers.get(key)
+            if server is None or server.process.poll() is not None:
+                if server is not None:
+                    server.close()
+                server = _servers[key] = ForkServer(backend, environment)
+            return server
 
     def __init__(self, backend: str, environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="keras-course-")
+        self._asking = threading.Lock()  # an answer does not say to whom, and a worker of Dask's may have several threads
         self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         needed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         with other, Path(self._folder.name, "log").open("wb") as log:
@@ -91,9 +95,10 @@ class ForkServer:
 
     def _ask(self, message: Mapping[str, Any], descriptors: list[int], seconds: float) -> list[int]:
         try:
-            self._channel.settimeout(seconds)
-            socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
-            text, received, _, _ = socket.recv_fds(self._channel, 1 << 20, 1)
+            with self._asking:
+                self._channel.settimeout(seconds)
+                socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
+                text, received, _, _ = socket.recv_fds(self._channel, 1 << 20, 1)
             error = json.loads(text).get("error", "") if text else "it died"
         except OSError as failed:
             error = str(failed)

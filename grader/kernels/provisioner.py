@@ -24,7 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Dict, Instance, Type, Unicode, default
 
-from grader.errors import SandboxError
+from grader.errors import ExecutionError
 from grader.kernels.forked import FAILED, HOME, READY, RUNTIME
 from grader.kernels.forkserver import ForkServer
 from grader.kernels.limits import MEGABYTE, Limits
@@ -105,9 +105,9 @@ class SandboxProvisioner(KernelProvisionerBase):
                 return
             if await self.poll() is not None:
                 failed = root / FAILED.relative_to("/")
-                raise SandboxError(f"no kernel could start in the sandbox. {failed.read_text() if failed.exists() else ''}")
+                raise ExecutionError(f"no kernel could start in the sandbox. {failed.read_text() if failed.exists() else ''}")
             await asyncio.sleep(0.005)
-        raise SandboxError(f"the kernel did not start within {START_SECONDS} s.")
+        raise ExecutionError(f"the kernel did not start within {START_SECONDS} s.")
 
     async def poll(self) -> int | None:
         """None while the kernel lives."""
@@ -202,7 +202,7 @@ class SandboxClient(AsyncKernelClient):
                 while (await self.iopub_channel.get_msg(timeout=SUBSCRIPTION_SECONDS))["parent_header"].get("msg_id") != asked:
                     pass
                 return
-        raise SandboxError("the kernel's outputs do not arrive.")
+        raise ExecutionError("the kernel's outputs do not arrive.")
 
 
 class SandboxManager(AsyncKernelManager):

@@ -77,7 +77,7 @@ class Grade(Preprocessor):
             if (exercise := checked_exercise(cell)) in found:
                 cell.outputs = verdict_outputs(found[exercise], questions.points[exercise])
         if is_unit(unit):
-            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings)
+            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key)
             write_record(record_path(course, unit, student), record)
         resources[PERSON] = {exercise: verdict.person for exercise, verdict in found.items() if verdict.person}
         return notebook, resources

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,11 +61,17 @@ def make_harmless(folder: Path) -> None:
             path.write_text(f"This was a link to {target!r}. Links that are handed in are not followed.\n")
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
         if CONTROL.search(path.name):
-            path.rename(path.with_name(CONTROL.sub("_", path.name)))
+            path.rename(_free(path.with_name(CONTROL.sub("_", path.name))))
     timestamp = folder / "timestamp.txt"
     try:
         if timestamp.is_file():
             parse_utc(timestamp.read_text().strip())
-    except (ValueError, OverflowError):
-        timestamp.rename(folder / "timestamp-unreadable.txt")
+    except (ValueError, OverflowError, OSError):
+        timestamp.rename(_free(folder / "timestamp-unreadable.txt"))
         get_logger().warning(f"{timestamp} holds no date; it was renamed, and the submission counts as on time.")
+
+
+def _free(path: Path) -> Path:
+    """The path, or one with a number that nothing has yet: no file is renamed over another."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], numbered) if not os.path.lexists(free))

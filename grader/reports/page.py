@@ -67,7 +67,9 @@ def page(unit: str, tables: Tables) -> str:
 def _distribution(points: pd.Series, maximum: float) -> Figure:
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots()
-    axes.hist(points, bins=np.linspace(0, maximum, BINS + 1).tolist(), color=FULL, edgecolor=INK, linewidth=0.5)
+    axes.hist(
+        points.clip(0, maximum), bins=np.linspace(0, maximum, BINS + 1).tolist(), color=FULL, edgecolor=INK, linewidth=0.5
+    )
     axes.set_xlabel(f"points of {maximum:g}")
     axes.set_ylabel("students")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

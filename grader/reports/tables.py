@@ -15,10 +15,9 @@ import pandas as pd
 from course.cells import checked_exercise, grade_id
 from grader import checks
 from grader.coursedir import read_record, read_secret, record_path
-from grader.jobs import kept, outcome_path
 from grader.judge import RIGHT, UNANSWERED
 from grader.reports.similarity import length, normalized, similarity
-from grader.reports.terminal import in_order, read_rows
+from grader.reports.terminal import in_order, judged_outcome, read_rows
 
 NEARLY = 0.9
 """From this similarity on, an answer is nearly the same as the reference."""
@@ -72,12 +71,14 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
         return pseudonym(secret, student) if pseudonyms else student
 
     maxima, rows = read_rows(course, unit)
+    if pseudonyms:  # in the order of the real names, the k-th row would be the k-th of the class
+        rows = dict(sorted(rows.items(), key=lambda item: name(item[0])))
     order = in_order(course, unit, maxima)
     answers, submissions, persons, settings = [], [], [], []
     for student, row in rows.items():
         graded = record_path(course, unit, student).is_file()
         record = read_record(course, unit, student) if graded else None
-        outcome = kept(outcome_path(course, unit, student))
+        outcome = judged_outcome(course, unit, student, record)
         if record:
             settings += list(record.settings.items())
         for exercise in order:

@@ -11,16 +11,18 @@ from typing import Any
 import nbformat
 import numpy as np
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.engine import make_url
 
 from course.cells import check_id, checked_exercise
 from grader import checks
 from grader.classroom import Summary
-from grader.coursedir import Record, read_record, read_secret, record_path
+from grader.coursedir import Record, read_config, read_record, read_secret, record_path
 from grader.errors import CourseError
 from grader.grading import cases_for
-from grader.jobs import kept, outcome_path
+from grader.jobs import Outcome, kept, outcome_path
 from grader.judge import RIGHT, read
 
 
@@ -40,11 +42,10 @@ def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]
     Raises:
         CourseError: If nobody has been graded.
     """
-    database = course / "gradebook.db"
     missing = f"nothing of {unit!r} has been graded in {course}; run grader autograde {unit} there first."
-    if not database.is_file():
+    if not (url := _gradebook_url(course)):
         raise CourseError(missing)
-    with Gradebook(f"sqlite:///{database}") as gradebook:
+    with Gradebook(url) as gradebook:
         try:
             submissions = gradebook.assignment_submissions(unit)
         except MissingEntry:
@@ -63,14 +64,20 @@ def graded_units(course: Path) -> list[str]:
     Raises:
         CourseError: If there is none.
     """
-    database = course / "gradebook.db"
     found = []
-    if database.is_file():
-        with Gradebook(f"sqlite:///{database}") as gradebook:
+    if url := _gradebook_url(course):
+        with Gradebook(url) as gradebook:
             found = [assignment.name for assignment in gradebook.assignments if assignment.submissions]
     if not found:
         raise CourseError(f"nothing has been graded in {course}; run grader autograde <unit> there first.")
     return found
+
+
+def _gradebook_url(course: Path) -> str:
+    """Where nbgrader keeps its database; "" if there is none yet, which asking it would make."""
+    url: str = CourseDirectory(config=read_config(course), root=str(course.resolve())).db_url
+    place = make_url(url)
+    return "" if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file() else url
 
 
 def _row(submission: Any) -> Row:
@@ -111,7 +118,10 @@ def scores(course: Path, unit: str) -> Table:
 
 def summary(course: Path, unit: str, done: Summary) -> Table:
     """What a run of `grader autograde` did."""
-    maxima, rows = read_rows(course, unit)
+    try:
+        maxima, rows = read_rows(course, unit)
+    except CourseError:  # of nobody: below it says why
+        maxima, rows = {}, {}
     rows = {student: row for student, row in rows.items() if student in done.executed or student in done.kept}
     waiting = [student for student, row in rows.items() if row.waiting]
     totals = [row.total for row in rows.values()]
@@ -175,7 +185,7 @@ def explain(course: Path, unit: str, student: str, exercise: str) -> Table:
     if exercise not in record.verdicts:
         raise CourseError(f"{unit!r} has no exercise {exercise!r}; it has {', '.join(record.verdicts)}.")
     check, cases = cases_for(read_secret(course), unit, exercise, record.digest)
-    outcome = kept(outcome_path(course, unit, student))
+    outcome = judged_outcome(course, unit, student, record)
     evidence = outcome.evidence.get(check_id(exercise)) if outcome else None
     judged = read(check, cases, evidence.payload if evidence else None)
     verdict = record.verdicts[exercise]
@@ -192,6 +202,12 @@ def explain(course: Path, unit: str, student: str, exercise: str) -> Table:
         mark = "✗" if case.part in judged.failed else "✓"
         table.add_row(f"{mark} {case.part}", Text(_show(_inputs(case))), Text(expected), Text(received))
     return table
+
+
+def judged_outcome(course: Path, unit: str, student: str, record: Record | None) -> Outcome | None:
+    """The outcome that a record's verdicts are about; None if nothing was executed for it, such as a file that is none."""
+    outcome = kept(outcome_path(course, unit, student))
+    return outcome if outcome and record and outcome.key == record.key else None
 
 
 def _inputs(case: checks.Case) -> dict[str, object]:
