@@ -23,6 +23,8 @@ INK, FULL, PARTIAL, NONE = "#010203", "#040506", "#070809", "#0a0b0c"
 """Colours that the page replaces by its own, of which it has a light and a dark set."""
 IN_THE_PAGE = {INK: "currentColor", FULL: "var(--full)", PARTIAL: "var(--partial)", NONE: "var(--none)"}
 BINS = 20
+WIDTH = 5
+"""Inches: so narrow that letters can be read when a phone shows all of a picture."""
 
 
 def write_report(folder: Path, unit: str, tables: Tables) -> list[Path]:
@@ -65,7 +67,7 @@ def page(unit: str, tables: Tables) -> str:
 
 
 def _distribution(points: pd.Series, maximum: float) -> Figure:
-    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     axes = figure.subplots()
     axes.hist(
         points.clip(0, maximum), bins=np.linspace(0, maximum, BINS + 1).tolist(), color=FULL, edgecolor=INK, linewidth=0.5
@@ -78,7 +80,7 @@ def _distribution(points: pd.Series, maximum: float) -> Figure:
 
 def _shares(exercises: pd.DataFrame) -> Figure:
     names: Sequence[str] = list(exercises["exercise"])
-    figure = Figure(figsize=(7, 0.9 + 0.32 * len(names)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.25 * len(names)), layout="constrained")
     axes = figure.subplots()
     left = np.zeros(len(names))
     parts = {"all points": (exercises["full"], FULL, ""), "some": (exercises["partial"], PARTIAL, "///")}
