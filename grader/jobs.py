@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_notebook
 
 import course as students_package
-from course.cells import checked_exercise, grade_id
+from course.cells import checked_exercise, grade_id, new_cell
 from course.probe import encode
 from grader.coursedir import write_whole
 from grader.errors import SandboxError
@@ -120,9 +120,7 @@ def run(job: Job) -> Outcome:
         SandboxError: If no sandbox can be made here; it would be the same for every job.
     """
     cells = [
-        new_code_cell(
-            cell["source"], id=cell["id"], metadata={"nbgrader": {"grade_id": cell["grade_id"], "grade": cell["grade"]}}
-        )
+        new_cell("code", cell["source"], cell["id"], {"nbgrader": {"grade_id": cell["grade_id"], "grade": cell["grade"]}})
         for cell in job.cells
     ]
     cache = job.cache if job.cache and job.cache.is_dir() else None  # another machine has none

@@ -6,8 +6,11 @@ configure(get_config())
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
+
+import nbgrader.api
+from sqlalchemy import create_engine
 
 from grader.plugin.hooks import prepare
 from grader.plugin.restore import STUB_LINE
@@ -16,8 +19,13 @@ from grader.shown import NotPlain
 STUB = f"# Your code here.\n{STUB_LINE}"
 
 
+_engine = cache(create_engine)
+"""nbgrader opens the gradebook ten times for each submission, and with a new engine each statement is compiled anew."""
+
+
 def configure(config: Any) -> None:
     """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole."""
+    nbgrader.api.create_engine = _engine
     config.CourseDirectory.source_directory = "build/source"
     config.CourseDirectory.release_directory = "assignments"
     config.CourseDirectory.student_id_exclude = NotPlain("whoever has an id that is not plain")
@@ -29,7 +37,7 @@ def configure(config: Any) -> None:
         "nbgrader.preprocessors.DeduplicateIds",
         "nbgrader.preprocessors.OverwriteKernelspec",
         "nbgrader.preprocessors.OverwriteCells",
-        "nbgrader.preprocessors.CheckCellMetadata",
+        "grader.plugin.restore.CheckMarks",
     ]
     config.Autograde.autograde_preprocessors = [
         "grader.plugin.grade.Grade",
@@ -37,5 +45,4 @@ def configure(config: Any) -> None:
         "nbgrader.preprocessors.SaveAutoGrades",
         "grader.plugin.grade.FlagForPerson",
         "nbgrader.preprocessors.AssignLatePenalties",
-        "nbgrader.preprocessors.CheckCellMetadata",
     ]

@@ -90,6 +90,8 @@ class FlagForPerson(Preprocessor):
 
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Set the gradebook's flags and comments."""
+        if not resources[PERSON]:
+            return notebook, resources
         names = resources["nbgrader"]
         where = (names["notebook"], names["assignment"], names["student"])
         with Gradebook(names["db_url"]) as gradebook:

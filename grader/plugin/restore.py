@@ -17,10 +17,10 @@ from typing import Any
 import nbformat
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
+from nbgrader.preprocessors import CheckCellMetadata
 
-from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, is_untouched_look, marked_cell
+from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, is_untouched_look, marked_cell, new_cell
 from course.source import CELLS, names_given, parse, top_level
 from course.syllabus import is_unit
 from grader.shown import as_written
@@ -71,16 +71,33 @@ class Restore(Preprocessor):
         return notebook, resources
 
 
+class CheckMarks(CheckCellMetadata):  # type: ignore[misc]
+    """nbgrader's, which takes a tenth of all that judging takes: needless where `Restore` has just made the marks."""
+
+    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Demand that all marks are valid and no `grade_id` is there twice."""
+        if is_unit(resources["nbgrader"]["assignment"]):
+            return notebook, resources
+        checked: tuple[NotebookNode, dict[str, Any]] = super().preprocess(notebook, resources)
+        return checked
+
+
 def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Path) -> Canon:
     """Read a notebook's locked cells from the gradebook, and its texts from the source notebook."""
     source = gradebook.find_notebook(notebook, assignment)
     cells = {cell.name: cell.source for cell in source.source_cells}
     points = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in source.grade_cells}
     path = course / "build" / "source" / assignment / f"{notebook}.ipynb"
-    released = nbformat.read(path, as_version=4).cells if path.is_file() else []
-    texts = frozenset(cell.source for cell in released if cell.cell_type == "markdown")
-    looks = frozenset(cell.source for cell in released if is_untouched_look(cell))
+    texts, looks = _shown(path.read_text()) if path.is_file() else (frozenset(), frozenset())
     return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points, texts, looks)
+
+
+@lru_cache(1)
+def _shown(released: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The sources of a notebook's texts, and of its cells that only show something."""
+    cells = nbformat.reads(released, as_version=4).cells
+    texts = frozenset(cell.source for cell in cells if cell.cell_type == "markdown")
+    return texts, frozenset(cell.source for cell in cells if is_untouched_look(cell))
 
 
 def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
@@ -102,7 +119,8 @@ def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
         if here:
             restored.append(_answer(here[0], cell.source))
         elif cell.cell_type != "code":
-            restored.append(new_markdown_cell(cell.source if cell.source in canon.texts else as_written(cell.source)))
+            text = cell.source if cell.source in canon.texts else as_written(cell.source)
+            restored.append(new_cell("markdown", text, ""))
         elif cell.source.strip() not in canon.released:
             restored.append(_other(cell, canon))
         for position, name in enumerate(here):
@@ -169,8 +187,7 @@ def _other(cell: NotebookNode, canon: Canon) -> NotebookNode:
     look = content_id(LOOK, cell.source)
     claimed = (claim for claim in _claims(cell) if claim.startswith(look))
     id = next(claimed, look if cell.source in canon.looks else "")
-    other: NotebookNode = new_code_cell(cell.source, **({"id": id} if id else {}))
-    return other
+    return new_cell("code", cell.source, id)
 
 
 def _answer(name: str, source: str) -> NotebookNode:

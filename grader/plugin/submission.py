@@ -9,8 +9,9 @@ from typing import Any
 import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_notebook
 
+from course.cells import new_cell
 from course.syllabus import is_unit
 
 UNREADABLE = "unreadable"
@@ -26,7 +27,9 @@ class SubmissionExporter(NotebookExporter):
         """Convert a file; one that cannot be read becomes an empty notebook that says why."""
         assignment = (resources or {}).get("nbgrader", {}).get("assignment")
         keep = _marked_cell if assignment and not is_unit(assignment) else _plain_cell
-        notebook = read_submission(Path(filename), keep if getattr(self.parent, "_sanitizing", True) else None)
+        sanitizing = getattr(self.parent, "_sanitizing", True)
+        self.optimistic_validation = sanitizing  # then nothing is saved before the notebook is validated at the end
+        notebook = read_submission(Path(filename), keep if sanitizing else None)
         return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
 
 
@@ -46,7 +49,10 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
         notebook = new_notebook(metadata={UNREADABLE: reason})
     else:
         if keep:
-            notebook = new_notebook(cells=[kept for cell in notebook.cells if (kept := keep(cell))])
+            cells = [kept for cell in notebook.cells if (kept := keep(cell))]
+            for number, cell in enumerate(cells):
+                cell.id = f"cell-{number}"
+            notebook = new_notebook(cells=cells)
     return notebook
 
 
@@ -60,12 +66,7 @@ def _plain_cell(cell: Any) -> NotebookNode | None:
     # A lone surrogate is valid JSON, but no file can be written with it. Lines end as they do in what was released.
     source = cell["source"].encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
     marks = {"claims": [str(claim) for claim in (grade_id, cell.get("id")) if isinstance(claim, str)]}
-    plain: NotebookNode
-    if cell.get("cell_type") == "code":
-        plain = new_code_cell(source, metadata=marks)
-    else:
-        plain = new_markdown_cell(source, metadata=marks)
-    return plain
+    return new_cell("code" if cell.get("cell_type") == "code" else "markdown", source, "", marks)
 
 
 def _marked_cell(cell: Any) -> NotebookNode | None:
