@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.nbgraderformat import ValidationError
 
 from course.cells import LOOK, content_id
-from grader.plugin.restore import Canon, restore
+from grader.plugin.restore import Canon, CheckMarks, restore
 from grader.plugin.submission import UNREADABLE, SubmissionExporter
 
 CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
@@ -234,3 +235,15 @@ def test_cells_that_are_none_are_dropped(tmp_path):
     )
     notebook = read(path)
     assert [c.source for c in notebook.cells] in (["def f(x): return x"], [])
+
+
+def test_broken_marks_are_refused_where_they_are_the_students():
+    notebook = new_notebook(cells=[cell("2", "f-check", grade=True, points="many", solution=False, locked=True, task=False)])
+    with pytest.raises(ValidationError):
+        CheckMarks().preprocess(notebook, {"nbgrader": {"assignment": "ps1"}})
+
+
+def test_restored_marks_would_be_accepted(tmp_path):
+    notebook = new_notebook(cells=restore(submitted(released(), tmp_path), CANON))
+    CheckMarks().preprocess(notebook, {"nbgrader": {"assignment": "ps1"}})
+    nbformat.validate(notebook)

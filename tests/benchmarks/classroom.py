@@ -32,14 +32,17 @@ UNITS = os.environ.get("UNITS", " ".join(unit.id for unit in syllabus.UNITS)).sp
 CORES = os.cpu_count() or 1
 UNFAIR = ("broken", "crash")
 """What plain kernels do not survive as ours do."""
-AGAIN = "once more, nothing changed"
+AGAIN, JUDGED = "once more, nothing changed", "once more, all judged anew, nothing executed"
 WAYS = {
     "nbgrader, cold kernels, no sandbox": ("nbgrader", "autograde", "{unit}", "--Grade.sandbox=none"),
     "nbgrader, this configuration": ("nbgrader", "autograde", "{unit}"),
+    "grader autograde, 1 worker on 1 core": ("taskset", "-c", "0", "grader", "autograde", "{unit}", "--workers", "1"),
     "grader autograde, 1 worker": ("grader", "autograde", "{unit}", "--workers", "1"),
     "grader autograde, 2 workers": ("grader", "autograde", "{unit}", "--workers", "2"),
     AGAIN: ("grader", "autograde", "{unit}", "--workers", "2"),
+    JUDGED: ("grader", "autograde", "{unit}", "--workers", "2"),
 }
+"""With one worker and two cores the judge has a core of its own, which two workers have to share with it."""
 
 
 def make_class(folder: Path, unit: str, texts: list[str]) -> None:
@@ -100,8 +103,10 @@ def compare(unit: str, table: Table, place: Path) -> None:
     make_class(original, unit, mixed(unit, STUDENTS))
     right, plain, folder = {}, 0.0, original
     for way, command in WAYS.items():
-        again = way == AGAIN
-        if not again:
+        if way == JUDGED:
+            for seal in folder.glob("executions/*/*/graded"):
+                seal.unlink()
+        elif way != AGAIN:
             folder = place / f"{unit}-{way}"
             shutil.copytree(original, folder)
         seconds, cpu, _ = timed(folder, [part.format(unit=unit) for part in command])
@@ -109,8 +114,8 @@ def compare(unit: str, table: Table, place: Path) -> None:
         right, plain = right or found, plain or seconds
         if found != right:
             raise SystemExit(f"{unit}, {way}: other scores than {next(iter(WAYS))}: {set(found.items()) ^ set(right.items())}")
-        outcomes = [kept(path) for path in (folder / "executions" / unit).glob("*/*.json")]
-        floor = 0.0 if again else sum(outcome.seconds for outcome in outcomes if outcome) / CORES
+        outcomes = [kept(path) for path in folder.glob("executions/*/*/*.json")]
+        floor = 0.0 if way in (AGAIN, JUDGED) else sum(outcome.seconds for outcome in outcomes if outcome) / CORES
         table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), f"{seconds / plain:.2f}")
 
 
