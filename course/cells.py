@@ -16,7 +16,10 @@ BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 
 
 def new_cell(kind: str, source: str, id: str, metadata: Mapping[str, Any] | None = None) -> NotebookNode:
-    """A cell of format 4.5. nbformat's own makers validate each one, which takes far longer; notebooks are validated whole."""
+    """A code or Markdown cell; `id` may be "" where whole notebooks are numbered later.
+
+    nbformat's own makers validate each cell, which takes far longer than to validate the notebook.
+    """
     cell: dict[str, Any] = {"cell_type": kind, "id": id, "metadata": metadata or {}, "source": source}
     if kind == "code":
         cell |= {"execution_count": None, "outputs": []}

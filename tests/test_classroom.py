@@ -22,6 +22,7 @@ import pytest
 from jobs import die_of_three
 from nbgrader.api import Gradebook
 from rich.console import Console
+from traitlets.config import Config
 
 from course.probe import Call
 from grader import classroom, jobs, workers
@@ -31,6 +32,7 @@ from grader.coursedir import make_secret, read_record
 from grader.errors import CourseError
 from grader.execution import Request
 from grader.jobs import Job, Outcome
+from grader.plugin import configure
 from grader.plugin.hooks import make_harmless
 from grader.reports import terminal
 from grader.reports.tables import pseudonym, read_tables
@@ -146,6 +148,16 @@ def test_a_kernel_that_cannot_start_costs_its_submission_alone():
     for megabytes, fails in ((4, ""), (17, "no kernel could start")):
         outcome = jobs.run(Job([cell], {}, {"data.bin": bytes(megabytes * 2**20)}, "torch", limits, sandboxed=True))
         assert fails in outcome.failed and bool(outcome.failed) == bool(fails)
+
+
+def test_a_relative_gradebook_is_each_course_directorys_own(tmp_path, monkeypatch):
+    configure(Config())
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        with Gradebook("sqlite:///gradebook.db") as gradebook:
+            gradebook.add_student(name)
+            assert [student.id for student in gradebook.students] == [name]
 
 
 def test_no_file_is_renamed_over_another(tmp_path):

@@ -385,3 +385,42 @@ def test_a_killed_grader_leaves_no_process_and_no_mount(tmp_path, sent):
     while (left := list(tmp_path.glob("keras-course-*"))) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
+
+
+DYING = """
+import os, signal, sys, zmq
+from grader.kernels.provisioner import SandboxManager
+
+for number in range(10):
+    address = f"ipc://{sys.argv[1]}/{number}"
+    listens, listening = os.pipe()
+    if not (kernel := os.fork()):
+        outputs = zmq.Context().socket(zmq.XPUB)
+        outputs.bind(address)
+        os.write(listening, b"!")
+        outputs.recv()  # the subscription
+        for _ in range(100):
+            outputs.send_multipart([b"a"] * 1000)
+        os._exit(0)
+    os.read(listens, 1)
+    waits = SandboxManager().client().context
+    context = zmq.Context.shadow(waits)
+    context.sockopts.update(waits.sockopts)
+    received = context.socket(zmq.SUB)
+    received.linger = 0
+    received.connect(address)
+    received.subscribe(b"")
+    received.poll(10_000)
+    while received.poll(20):
+        assert len(received.recv_multipart()) == 1000
+    received.close()
+    os.kill(kernel, signal.SIGKILL)
+    os.waitpid(kernel, 0)
+print("survived")
+"""
+
+
+def test_a_kernel_that_dies_amid_its_outputs_does_not_end_the_grader(tmp_path):
+    command = [sys.executable, "-c", DYING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "survived\n", done.stderr

@@ -10,6 +10,7 @@ import nbgrader
 import pytest
 from nbgrader.api import Gradebook
 
+from grader.classroom import Classroom
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -47,7 +48,7 @@ def graded(folder):
         return {(g.student.id, g.notebook.name, g.name): (g.auto_score, g.needs_manual_grade, g.max_score) for g in grades}
 
 
-def test_the_sample_course_of_nbgrader_gets_the_same_grades(tmp_path):
+def test_the_sample_course_of_nbgrader_gets_the_same_grades(tmp_path, monkeypatch):
     plain = sample(tmp_path / "plain", "source", PLAIN)
     run("nbgrader", "generate_assignment", "ps1", cwd=plain)
     run("nbgrader", "autograde", "ps1", cwd=plain)
@@ -60,3 +61,7 @@ def test_the_sample_course_of_nbgrader_gets_the_same_grades(tmp_path):
     run("grader", "scores", "ps1", cwd=ours)
     run("nbgrader", "autograde", "ps1", "--force", cwd=ours)
     assert graded(ours) == graded(plain)
+    monkeypatch.chdir(ours)
+    room = Classroom.open(ours, "ps1")
+    first, second = ([job.key for _, job in room.jobs(room.work(room.students()), force=True)] for _ in range(2))
+    assert first == second  # else what the workers executed would be executed again for the judge

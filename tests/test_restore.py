@@ -8,7 +8,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.nbgraderformat import ValidationError
 
 from course.cells import LOOK, content_id
-from grader.plugin.restore import Canon, CheckMarks, restore
+from grader.errors import CourseError
+from grader.plugin.restore import Canon, CheckMarks, read_canon, restore
 from grader.plugin.submission import UNREADABLE, SubmissionExporter
 
 CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
@@ -247,3 +248,11 @@ def test_restored_marks_would_be_accepted(tmp_path):
     notebook = new_notebook(cells=restore(submitted(released(), tmp_path), CANON))
     CheckMarks().preprocess(notebook, {"nbgrader": {"assignment": "ps1"}})
     nbformat.validate(notebook)
+
+
+def test_a_release_without_an_answers_cell_is_refused_before_anything_is_judged(tmp_path):
+    source_cells = [SimpleNamespace(name=name, source="") for name in ("set-up", "f-check", "g", "g-check")]
+    grade_cells = [SimpleNamespace(name=name, max_score=1) for name in ("f-check", "g-check")]
+    released = SimpleNamespace(source_cells=source_cells, grade_cells=grade_cells)
+    with pytest.raises(CourseError, match="'mlp' was released without the cells f;"):
+        read_canon(SimpleNamespace(find_notebook=lambda *names: released), "mlp", "mlp", tmp_path)

@@ -36,6 +36,9 @@ PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 START_SECONDS = 60
 WAITING_MESSAGES = 10
 """That the grader holds in memory; more wait in the kernel, in memory which counts as the student's."""
+NEVER = 7 * 24 * 3600 * 1000
+"""Milliseconds until ZeroMQ would connect again: longer than any kernel lives. With its own "never", -1, a kernel that dies in
+the middle of its outputs can end the grader ("Assertion failed: !_more", libzmq 4.3.5)."""
 SUBSCRIPTION_TRIES, SUBSCRIPTION_SECONDS = 500, 0.02
 PLACES = {"HOME": HOME, "IPYTHONDIR": "/tmp/ipython", "MPLCONFIGDIR": "/tmp/matplotlib", "TMPDIR": "/tmp", "USER": "student"}
 
@@ -163,7 +166,7 @@ class SandboxClient(AsyncKernelClient):
     def _context_default(self) -> zmq.asyncio.Context:
         self._created_context = True
         context = zmq.asyncio.Context()
-        context.setsockopt(zmq.RECONNECT_IVL, -1)
+        context.setsockopt(zmq.RECONNECT_IVL, NEVER)
         context.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.flood)
         context.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
         return context

@@ -6,11 +6,12 @@ configure(get_config())
 
 from __future__ import annotations
 
+import os
 from functools import cache, partial
 from typing import Any
 
 import nbgrader.api
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from grader.plugin.hooks import prepare
 from grader.plugin.restore import STUB_LINE
@@ -19,12 +20,11 @@ from grader.shown import NotPlain
 STUB = f"# Your code here.\n{STUB_LINE}"
 
 
-_engine = cache(create_engine)
-"""nbgrader opens the gradebook ten times for each submission, and with a new engine each statement is compiled anew."""
-
-
 def configure(config: Any) -> None:
-    """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole."""
+    """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole.
+
+    nbgrader opens the gradebook ten times for each submission; with a new engine it would compile each statement anew.
+    """
     nbgrader.api.create_engine = _engine
     config.CourseDirectory.source_directory = "build/source"
     config.CourseDirectory.release_directory = "assignments"
@@ -46,3 +46,13 @@ def configure(config: Any) -> None:
         "grader.plugin.grade.FlagForPerson",
         "nbgrader.preprocessors.AssignLatePenalties",
     ]
+
+
+def _engine(url: str, **options: Any) -> Engine:
+    return _engine_of(os.getcwd(), url, **options)
+
+
+@cache
+def _engine_of(folder: str, url: str, **options: Any) -> Engine:
+    """The database engine for a URL, which may be relative to the working directory."""
+    return create_engine(url, **options)

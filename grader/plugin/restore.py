@@ -23,6 +23,7 @@ from nbgrader.preprocessors import CheckCellMetadata
 from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, is_untouched_look, marked_cell, new_cell
 from course.source import CELLS, names_given, parse, top_level
 from course.syllabus import is_unit
+from grader.errors import CourseError
 from grader.shown import as_written
 
 STUB_LINE = "raise NotImplementedError()"
@@ -83,13 +84,19 @@ class CheckMarks(CheckCellMetadata):  # type: ignore[misc]
 
 
 def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Path) -> Canon:
-    """Read a notebook's locked cells from the gradebook, and its texts from the source notebook."""
+    """Read a notebook's locked cells from the gradebook, and its texts from the source notebook.
+
+    Raises:
+        CourseError: If the gradebook has no set-up cell, or a check without its answer's cell.
+    """
     source = gradebook.find_notebook(notebook, assignment)
     cells = {cell.name: cell.source for cell in source.source_cells}
     points = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in source.grade_cells}
+    if missing := {SETUP, *points} - cells.keys():
+        raise CourseError(f"{assignment!r} was released without the cells {', '.join(sorted(missing))}; release it again.")
     path = course / "build" / "source" / assignment / f"{notebook}.ipynb"
-    texts, looks = _shown(path.read_text()) if path.is_file() else (frozenset(), frozenset())
-    return Canon(cells.get(SETUP, ""), {name: cells[check_id(name)] for name in points}, points, texts, looks)
+    texts, looks = _shown(path.read_text("utf-8")) if path.is_file() else (frozenset(), frozenset())
+    return Canon(cells[SETUP], {name: cells[check_id(name)] for name in points}, points, texts, looks)
 
 
 @lru_cache(1)

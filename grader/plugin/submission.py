@@ -28,7 +28,7 @@ class SubmissionExporter(NotebookExporter):
         assignment = (resources or {}).get("nbgrader", {}).get("assignment")
         keep = _marked_cell if assignment and not is_unit(assignment) else _plain_cell
         sanitizing = getattr(self.parent, "_sanitizing", True)
-        self.optimistic_validation = sanitizing  # then nothing is saved before the notebook is validated at the end
+        self.optimistic_validation = sanitizing  # nothing is saved then: once, at the end, is enough
         notebook = read_submission(Path(filename), keep if sanitizing else None)
         return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
 
@@ -38,7 +38,8 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
 
     Args:
         path: The file.
-        keep: What to keep of each cell, None for nothing; everything is kept by default, the notebook's metadata included.
+        keep: What to keep of each cell, None for nothing; what is kept is numbered. Everything stays as it is by default,
+            the notebook's metadata included.
     """
     try:
         notebook: NotebookNode = nbformat.reads(path.read_text("utf-8-sig"), as_version=4)  # some editors begin with a mark
@@ -51,7 +52,7 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
         if keep:
             cells = [kept for cell in notebook.cells if (kept := keep(cell))]
             for number, cell in enumerate(cells):
-                cell.id = f"cell-{number}"
+                cell.id = f"cell-{number}"  # not at random: a job's key holds it
             notebook = new_notebook(cells=cells)
     return notebook
 
