@@ -23,7 +23,7 @@ STUB = f"# Your code here.\n{STUB_LINE}"
 def configure(config: Any) -> None:
     """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole.
 
-    nbgrader opens the gradebook ten times for each submission; with a new engine it would compile each statement anew.
+    nbgrader opens the gradebook a dozen times for each submission; with a new engine it would compile each statement anew.
     """
     nbgrader.api.create_engine = _engine
     config.CourseDirectory.source_directory = "build/source"
