@@ -81,6 +81,12 @@ class Job:
         return self.__dict__ | {"key": self.key}
 
     @property
+    def kernels(self) -> Kernels:
+        """Where it is executed, on this machine."""
+        cache = self.cache if self.cache and self.cache.is_dir() else None  # another machine has none
+        return Kernels(self.backend, Limits(**self.limits), self.sandboxed, cache)
+
+    @property
     def settings(self) -> dict[str, str]:
         """In what way it is executed, for people."""
         limits = {f"limit: {name}": f"{value:g}" for name, value in self.limits.items()}
@@ -123,11 +129,8 @@ def run(job: Job) -> Outcome:
         new_cell("code", cell["source"], cell["id"], {"nbgrader": {"grade_id": cell["grade_id"], "grade": cell["grade"]}})
         for cell in job.cells
     ]
-    cache = job.cache if job.cache and job.cache.is_dir() else None  # another machine has none
     try:
-        execution = execute(
-            new_notebook(cells=cells), job.requests, Kernels(job.backend, Limits(**job.limits), job.sandboxed, cache), job.files
-        )
+        execution = execute(new_notebook(cells=cells), job.requests, job.kernels, job.files)
     except SandboxError:
         raise
     except Exception as error:  # no kernel, or no set-up

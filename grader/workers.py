@@ -9,14 +9,16 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from grader.errors import CourseError
 from grader.jobs import Job, Outcome, run
+from grader.kernels.forkserver import Key, Zygote, zygotes
 
 LOST_TWICE = "the process that ran this submission was lost twice; did it use more memory than there is?"
 CONNECT_SECONDS = 30
@@ -80,39 +82,42 @@ def outcomes(jobs: Iterable[tuple[Name, Job | None]], workers: Workers) -> Itera
 
 
 class Processes:
-    """Worker processes of this machine, each with a fork server of its own."""
+    """Worker processes of this machine, each with a fork server of its own, forked from a zygote that they share."""
 
     lost = (BrokenExecutor,)
+    _pool: Executor | None = None
 
     def __init__(self, number: int) -> None:
         self.number = number
         self._folder = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
-        self._pool = self._start()
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Run a job, soon."""
-        try:
-            return self._pool.submit(run, job)
-        except BrokenExecutor:
-            self._pool = self._start()
-            return self._pool.submit(run, job)
+        if self._pool is not None:
+            with suppress(BrokenExecutor):
+                return self._pool.submit(run, job)
+        self._pool = self._start(job)
+        return self._pool.submit(run, job)
 
     def stop(self) -> None:
         """End everything at once."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.kill()  # what it has started ends with it
             process.join()
         self._folder.cleanup()
 
-    def _start(self) -> Executor:
+    def _start(self, job: Job) -> Executor:
+        job.kernels.prepare()
         # Not forked: this process may have threads and an open gradebook.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.number, context, initializer=_begin, initargs=(self._folder.name,))
+        return ProcessPoolExecutor(self.number, context, initializer=_begin, initargs=(self._folder.name, zygotes))
 
 
-def _begin(folder: str) -> None:
+def _begin(folder: str, lent: Mapping[Key, Zygote]) -> None:
     """What a worker process does first."""
+    zygotes.update(lent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
     tempfile.tempdir = folder
     gc.freeze()  # what was imported stays: `execute` need not look through it for what can be collected

@@ -32,6 +32,7 @@ from grader.coursedir import make_secret, read_record
 from grader.errors import CourseError
 from grader.execution import Request
 from grader.jobs import Job, Outcome
+from grader.kernels import forked
 from grader.plugin import configure
 from grader.plugin.hooks import make_harmless
 from grader.reports import terminal
@@ -47,7 +48,8 @@ RELU = unit_text("mlp").exercises["relu"].reference
 
 
 def job(number):
-    return Job([{"source": str(number)}], {}, {}, "tensorflow", {}, sandboxed=True)
+    cell = {"source": str(number), "id": str(number), "grade_id": "", "grade": False}
+    return Job([cell], {}, {}, "tensorflow", {}, sandboxed=True)
 
 
 class Scripted:
@@ -258,6 +260,23 @@ def test_a_worker_that_dies_costs_its_submission_alone(monkeypatch):
 
 
 # --- a class, with kernels ---
+
+
+@pytest.mark.slow
+@needs_sandbox
+def test_workers_import_once_for_all():
+    this = psutil.Process()
+    before = {process.pid for process in this.children(recursive=True)}
+    crew = Processes(2)
+    try:
+        failed = [outcome.failed for _, outcome in outcomes([(n, job(n)) for n in range(4)], crew)]
+        new = [process for process in this.children(recursive=True) if process.pid not in before]
+        servers = [process for process in new if forked.__file__ in process.cmdline() and process.ppid() != this.pid]
+        assert failed == [""] * 4
+        assert len(servers) == 2 and len({server.ppid() for server in servers}) == 1  # a fork of the zygote for each
+        assert psutil.Process(servers[0].ppid()).ppid() == this.pid
+    finally:
+        crew.stop()
 
 
 def grader(course, *arguments, code=0, **options):

@@ -26,7 +26,7 @@ from grader.execution import Request, execute
 from grader.kernels import forkserver
 from grader.kernels.limits import Limits
 from grader.kernels.provisioner import NAME
-from grader.kernels.settings import Kernels
+from grader.kernels.settings import Kernels, keras_environment
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -209,6 +209,26 @@ def test_each_thread_gets_the_answer_to_its_own_question():
         answering.result()
 
 
+TRAINED = """
+import keras, tensorflow
+keras.utils.set_random_seed(1)
+x = keras.random.normal((200, 4))
+model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(x, x[:, :1], epochs=5, verbose=0)
+print([weights.tolist() for weights in model.get_weights()])
+print(tensorflow.data.Dataset.range(3).options().autotune.enabled)
+"""
+
+
+def test_what_is_trained_is_the_same_as_without_our_settings(tmp_path):
+    ours, untuned = inside(tmp_path, TRAINED).splitlines()
+    command = [sys.executable, "-c", TRAINED]
+    done = subprocess.run(command, env=os.environ | keras_environment("tensorflow"), capture_output=True, text=True)
+    plain, tuned = done.stdout.splitlines()
+    assert (ours, untuned) == (plain, "False") and tuned == "None"
+
+
 def test_nothing_passes_from_one_kernel_to_the_next(tmp_path):
     leave = """
 import keras, os, random, sys, numpy
@@ -231,16 +251,35 @@ print(any(found), files, "LEFT" in os.environ, keras.config.floatx(), random.ran
     assert len({*first[4:], *second[4:]}) == 4  # each kernel has randomness of its own
 
 
-def test_the_server_is_replaced_when_it_dies_and_holds_nothing_of_the_grader(tmp_path):
+def zygote_and_server(tmp_path):
+    """The process ids of what a kernel is forked from."""
     assert inside(tmp_path, "print(1)") == "1\n"
-    server = next(s for key, s in forkserver._servers.items() if key[0] == "tensorflow" and s.process.poll() is None)
-    process = psutil.Process(server.process.pid)
-    assert not any("/grader/" in mapped.path and not mapped.path.endswith("forked.py") for mapped in process.memory_maps())
-    assert not [name for name in process.environ() if "GRADER" in name or "SECRET" in name]
-    server.process.kill()
-    server.process.wait()
-    assert inside(tmp_path, "print(2)") == "2\n"
-    assert forkserver._servers and all(s.process.pid != process.pid for s in forkserver._servers.values())
+    key, server = next((key, server) for key, server in forkserver._servers.items() if key[0] == "tensorflow")
+    (line,) = (line for line in Path(f"/proc/self/fdinfo/{server._handle}").read_text().splitlines() if line.startswith("Pid:"))
+    return forkserver.zygotes[key]._process.pid, int(line.split()[1])
+
+
+def kill(number):
+    process = psutil.Process(number)
+    process.kill()
+    process.wait()
+
+
+def test_what_a_kernel_needs_is_replaced_when_it_dies(tmp_path):
+    zygote, server = zygote_and_server(tmp_path)
+    kill(server)
+    same, other = zygote_and_server(tmp_path)
+    assert same == zygote and other != server
+    kill(zygote)
+    assert zygote_and_server(tmp_path) == (zygote, other)  # a server needs it no more
+    kill(other)
+    assert not {zygote, other} & {*zygote_and_server(tmp_path)}
+
+
+def test_zygote_and_server_hold_nothing_of_the_grader(tmp_path):
+    for process in map(psutil.Process, zygote_and_server(tmp_path)):
+        assert not any("/grader/" in mapped.path and not mapped.path.endswith("forked.py") for mapped in process.memory_maps())
+        assert not [name for name in process.environ() if "GRADER" in name or "SECRET" in name]
 
 
 def run_answer(body, **limits):
@@ -344,7 +383,7 @@ def test_a_kernelspec_that_names_the_provisioner_gets_a_sandboxed_kernel(tmp_pat
 GRADER = """
 import asyncio, signal, sys
 from pathlib import Path
-from grader.kernels.settings import Kernels
+from grader.kernels.settings import Kernels, keras_environment
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off for jobs in the background
 

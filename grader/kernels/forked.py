@@ -1,7 +1,7 @@
-"""The fork server: imports Keras once; each kernel is a fork of it that enters a sandbox which bubblewrap has made.
+"""The zygote imports Keras once; fork servers are its forks, one for each process that grades; kernels are theirs.
 
-`forkserver.py` runs this file as a script, so that nothing of `grader` is ever in its memory, and with an empty
-environment: what a kernel can read of its own process is what stands here.
+A kernel enters a sandbox which bubblewrap has made. `forkserver.py` runs this file as a script, so that nothing of `grader`
+is ever in its memory, and with an empty environment: what a kernel can read of its own process is what stands here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import socket
 import sys
 import traceback
@@ -42,15 +43,48 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(channel: socket.socket) -> None:
-    """Serve until whoever holds the other end of the channel is gone, however it went."""
+    """Import, and fork a server for each channel that comes, until nobody is left who could send one."""
     start = json.loads(channel.recv(1 << 20))
     os.environ.update(start["environment"])
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # every kernel would start it, and nobody uses it
     for name in start["modules"]:
         importlib.import_module(name)
+    end_epochs_at_once()
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page that it looks at
-    channel.send(b"{}")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a server that has ended
+    while True:
+        message, ends, _, _ = socket.recv_fds(channel, 1, 1)
+        if not message:
+            break
+        if not os.fork():
+            channel.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            serve(socket.socket(fileno=ends[0]))
+            os._exit(0)
+        os.close(ends[0])
+    shutil.rmtree(start["folder"], ignore_errors=True)
+
+
+def end_epochs_at_once() -> None:
+    """Switch off what tunes TensorFlow's data sets: it changes no result, and at the end of each epoch `fit` waits for it.
+
+    Its thread sleeps up to 0.16 s before it notices that there is nothing left to tune.
+    """
+    options = sys.modules["tensorflow"].data.Options
+    make = options.__init__
+
+    def make_untuned(self: Any) -> None:
+        make(self)
+        self.autotune.enabled = False
+
+    options.__init__ = make_untuned
+
+
+def serve(channel: socket.socket) -> None:
+    """Tell who this is, and fork kernels until whoever holds the other end of the channel is gone, however it went."""
+    channel.recv(1 << 20)
+    socket.send_fds(channel, [b"{}"], [os.pidfd_open(os.getpid())])
     while True:
         message, namespaces, _, _ = socket.recv_fds(channel, 1 << 20, len(NAMESPACES))
         if not message:
@@ -66,7 +100,6 @@ def main(channel: socket.socket) -> None:
         os.waitpid(between, 0)
         for namespace in namespaces:
             os.close(namespace)
-    shutil.rmtree(start["folder"], ignore_errors=True)
 
 
 def enter(namespaces: list[int], request: Mapping[str, Any], channel: socket.socket) -> None:

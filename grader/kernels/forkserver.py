@@ -1,16 +1,19 @@
-"""This side of the fork server: starts it, asks it for kernels, replaces it when it dies."""
+"""This side of zygotes and fork servers: starts them, asks for kernels, replaces what has died."""
 
 from __future__ import annotations
 
 import atexit
 import json
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +32,42 @@ BACKEND_MODULES = {"tensorflow": (), "jax": ("jax.numpy",), "torch": ("torch",)}
 PASSED_ON = ("LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_PREALLOCATE", "LANG")
 START_SECONDS, FORK_SECONDS = 180, 30
 
-_servers: dict[tuple[str, ...], ForkServer] = {}
+Key = tuple[str, ...]
+"""Backend and environment."""
+
+zygotes: dict[Key, Zygote] = {}
+"""This process's, and those that another one has lent it."""
+_servers: dict[Key, ForkServer] = {}
 _starting = threading.Lock()
 
 
-class ForkServer:
-    """A process that has imported Keras with one backend, and holds no secret."""
+class Zygote:
+    """A process that has imported Keras with one backend, and holds no secret: fork servers are its forks.
+
+    It can be sent to worker processes, so that a machine imports once. Whoever has started it ends it.
+    """
+
+    _process: subprocess.Popen[bytes] | None = None
+    """None where it is lent."""
 
     @staticmethod
-    def of(backend: str, environment: Mapping[str, str]) -> ForkServer:
-        """This process's server; a new one where there is none or it has died."""
-        key = (backend, *(f"{name}={value}" for name, value in sorted(environment.items())))
-        with _starting:
-            server = _servers.get(key)
-            if server is None or server.process.poll() is not None:
-                if server is not None:
-                    server.close()
-                server = _servers[key] = ForkServer(backend, environment)
-            return server
+    def of(backend: str, environment: Mapping[str, str]) -> Zygote:
+        """This process's, which may still be importing; a new one where there is none or it has died."""
+        key = _key(backend, environment)
+        zygote = zygotes.get(key)
+        if zygote is None or not zygote.lives:
+            if zygote is not None:
+                zygote.close()
+            zygote = zygotes[key] = Zygote(backend, environment)
+        return zygote
 
     def __init__(self, backend: str, environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="keras-course-")
-        self._asking = threading.Lock()  # an answer does not say to whom, and a worker of Dask's may have several threads
-        self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.log = Path(self._folder.name, "log")
+        self.channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         needed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        with other, Path(self._folder.name, "log").open("wb") as log:
-            self.process = subprocess.Popen(
+        with other, self.log.open("wb") as log:
+            self._process = subprocess.Popen(
                 [sys.executable, "-P", forked.__file__, str(other.fileno())],
                 pass_fds=[other.fileno()],
                 env={name: value for name, value in needed.items() if name in ("LD_LIBRARY_PATH", "PYTHONPATH")},
@@ -68,7 +81,55 @@ class ForkServer:
             "modules": [*MODULES, *BACKEND_MODULES[backend]],
             "folder": self._folder.name,
         }
-        self._ask(start, [], START_SECONDS)
+        self.channel.send(json.dumps(start).encode())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"channel": self.channel, "log": self.log}
+
+    @property
+    def lives(self) -> bool:
+        """Whether it can be asked; it says nothing, so that all there is to read is the end."""
+        return not select.select([self.channel], [], [], 0)[0]
+
+    def close(self) -> None:
+        """End it, if it is this process's; its forks live on."""
+        self.channel.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._folder.cleanup()
+
+
+class ForkServer:
+    """A zygote's fork that forks kernels for this process alone."""
+
+    _handle = -1
+    """A descriptor of its process, once it is known."""
+
+    @staticmethod
+    def of(backend: str, environment: Mapping[str, str]) -> ForkServer:
+        """This process's server; a new one where there is none or it has died."""
+        key = _key(backend, environment)
+        with _starting:
+            server = _servers.get(key)
+            if server is None or not server.lives:
+                if server is not None:
+                    server.close()
+                server = _servers[key] = ForkServer(Zygote.of(backend, environment))
+            return server
+
+    def __init__(self, zygote: Zygote) -> None:
+        self._log = zygote.log
+        self._asking = threading.Lock()  # an answer does not say to whom, and a worker of Dask's may have several threads
+        self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            socket.send_fds(zygote.channel, [b"."], [other.fileno()])
+        (self._handle,) = self._ask({}, [], START_SECONDS)
+
+    @property
+    def lives(self) -> bool:
+        """Whether it can be asked."""
+        return not select.select([self._handle], [], [], 0)[0]
 
     def fork(self, sandbox: Sandbox, request: Mapping[str, Any]) -> int:
         """Fork a kernel into a sandbox.
@@ -89,9 +150,13 @@ class ForkServer:
 
     def close(self) -> None:
         """End it; the kernels live on."""
+        self._kill()
         self._channel.close()
-        self.process.wait()
-        self._folder.cleanup()
+        os.close(self._handle)
+
+    def _kill(self) -> None:
+        with suppress(OSError):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def _ask(self, message: Mapping[str, Any], descriptors: list[int], seconds: float) -> list[int]:
         try:
@@ -103,13 +168,18 @@ class ForkServer:
         except OSError as failed:
             error = str(failed)
         if error:
-            self.process.kill()
-            said = Path(self._folder.name, "log").read_text(errors="replace")[-2000:]
-            raise SandboxError(f"the fork server failed: {error}. {said}")
+            self._kill()
+            raise SandboxError(f"the fork server failed: {error}. {self._log.read_text(errors='replace')[-2000:]}")
         return received
+
+
+def _key(backend: str, environment: Mapping[str, str]) -> Key:
+    return (backend, *(f"{name}={value}" for name, value in sorted(environment.items())))
 
 
 @atexit.register
 def _close_all() -> None:
     for server in _servers.values():
         server.close()
+    for zygote in zygotes.values():
+        zygote.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from jupyter_client.manager import AsyncKernelManager
 
 from course.probe import REQUEST_VARIABLE
+from grader.kernels.forkserver import Zygote
 from grader.kernels.limits import Limits
 from grader.kernels.provisioner import SandboxManager
 from grader.kernels.sandbox import CACHE, INPUTS, SUBMISSION
@@ -43,16 +44,27 @@ class Kernels:
             inputs: Folder in which the request of each check cell appears.
             submission: Folder whose files the kernel finds in its working directory, or None; ignored without a sandbox.
         """
-        environment = keras_environment(self.backend) | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
+        if not self.sandboxed:
+            return AsyncKernelManager()
         folders = {INPUTS: inputs}
         if submission is not None:
             folders[SUBMISSION] = submission
         if self.cache is not None:
             folders[CACHE] = self.cache
-            environment |= ANYWHERE | {CACHE_VARIABLE: CACHE, LEAST_SECONDS_VARIABLE: "1e9"}  # what takes less is not written
+        return SandboxManager(backend=self.backend, environment=self._environment, folders=folders, limits=self.limits)
+
+    def prepare(self) -> None:
+        """Begin to import, ahead of the first kernel, what kernels in a sandbox are forked from."""
         if self.sandboxed:
-            return SandboxManager(backend=self.backend, environment=environment, folders=folders, limits=self.limits)
-        return AsyncKernelManager()
+            Zygote.of(self.backend, self._environment)
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        """Of kernels in a sandbox."""
+        environment = keras_environment(self.backend) | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
+        if self.cache is not None:
+            environment |= ANYWHERE | {CACHE_VARIABLE: CACHE, LEAST_SECONDS_VARIABLE: "1e9"}  # what takes less is not written
+        return environment
 
     def start_arguments(self, inputs: Path) -> Mapping[str, object]:
         """What a kernel without a sandbox needs to be started with."""
