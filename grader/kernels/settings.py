@@ -18,6 +18,8 @@ from grader.kernels.sandbox import CACHE, INPUTS, SUBMISSION
 REQUEST = "request.json"
 ANYWHERE = {"JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none"}
 """Else the cache's path is part of each key, and what was written at one place would not be found at another."""
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+"""Kernels run beside one another, and what a kernel computes should not depend on how many cores there are."""
 CACHE_VARIABLE, LEAST_SECONDS_VARIABLE = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
@@ -61,7 +63,7 @@ class Kernels:
     @property
     def _environment(self) -> Mapping[str, str]:
         """Of kernels in a sandbox."""
-        environment = keras_environment(self.backend) | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
+        environment = keras_environment(self.backend) | ONE_THREAD | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
         if self.cache is not None:
             environment |= ANYWHERE | {CACHE_VARIABLE: CACHE, LEAST_SECONDS_VARIABLE: "1e9"}  # what takes less is not written
         return environment
