@@ -82,7 +82,10 @@ def outcomes(jobs: Iterable[tuple[Name, Job | None]], workers: Workers) -> Itera
 
 
 class Processes:
-    """Worker processes of this machine, each with a fork server of its own, forked from a zygote that they share."""
+    """Worker processes of this machine, each with a fork server of its own, forked from a zygote that they share.
+
+    The zygote ends with this process.
+    """
 
     lost = (BrokenExecutor,)
     _pool: Executor | None = None

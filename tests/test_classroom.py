@@ -252,7 +252,7 @@ def test_a_worker_that_dies_costs_its_submission_alone(monkeypatch):
     monkeypatch.setattr(workers, "run", die_of_three)
     crew = Processes(2)
     try:
-        found = dict(outcomes([(f"s{n}", job(n)) for n in range(8)], crew))
+        found = dict(outcomes([(f"s{n}", replace(job(n), sandboxed=False)) for n in range(8)], crew))
     finally:
         crew.stop()
     assert {student: outcome.failed for student, outcome in found.items() if outcome.failed} == {"s3": LOST_TWICE}
@@ -269,7 +269,8 @@ def test_workers_import_once_for_all():
     before = {process.pid for process in this.children(recursive=True)}
     crew = Processes(2)
     try:
-        failed = [outcome.failed for _, outcome in outcomes([(n, job(n)) for n in range(4)], crew)]
+        slow = [replace(job(n), cells=[job(n).cells[0] | {"source": "import time; time.sleep(2)"}]) for n in range(4)]
+        failed = [outcome.failed for _, outcome in outcomes(enumerate(slow), crew)]
         new = [process for process in this.children(recursive=True) if process.pid not in before]
         servers = [process for process in new if forked.__file__ in process.cmdline() and process.ppid() != this.pid]
         assert failed == [""] * 4

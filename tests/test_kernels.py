@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course.probe import Call
+from grader.errors import SandboxError
 from grader.execution import Request, execute
 from grader.kernels import forkserver
 from grader.kernels.limits import Limits
@@ -211,22 +213,26 @@ def test_each_thread_gets_the_answer_to_its_own_question():
 
 TRAINED = """
 import keras, tensorflow
+from pathlib import Path
 keras.utils.set_random_seed(1)
 x = keras.random.normal((200, 4))
+computing = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")].count("tf_Compute\\n")
 model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
 model.compile("adam", "mse")
 model.fit(x, x[:, :1], epochs=5, verbose=0)
 print([weights.tolist() for weights in model.get_weights()])
 print(tensorflow.data.Dataset.range(3).options().autotune.enabled)
+print(computing)
 """
 
 
 def test_what_is_trained_is_the_same_as_without_our_settings(tmp_path):
-    ours, untuned = inside(tmp_path, TRAINED).splitlines()
+    ours, untuned, threads = inside(tmp_path, TRAINED).splitlines()
     command = [sys.executable, "-c", TRAINED]
-    done = subprocess.run(command, env=os.environ | keras_environment("tensorflow"), capture_output=True, text=True)
-    plain, tuned = done.stdout.splitlines()
+    done = subprocess.run(command, env=os.environ | keras_environment("tensorflow"), capture_output=True, text=True, check=True)
+    plain, tuned, _ = done.stdout.splitlines()
     assert (ours, untuned) == (plain, "False") and tuned == "None"
+    assert threads == "1"
 
 
 def test_nothing_passes_from_one_kernel_to_the_next(tmp_path):
@@ -254,15 +260,17 @@ print(any(found), files, "LEFT" in os.environ, keras.config.floatx(), random.ran
 def zygote_and_server(tmp_path):
     """The process ids of what a kernel is forked from."""
     assert inside(tmp_path, "print(1)") == "1\n"
-    key, server = next((key, server) for key, server in forkserver._servers.items() if key[0] == "tensorflow")
-    (line,) = (line for line in Path(f"/proc/self/fdinfo/{server._handle}").read_text().splitlines() if line.startswith("Pid:"))
+    key = forkserver._key("tensorflow", Kernels("tensorflow")._environment)
+    handle = forkserver._servers[key]._handle
+    (line,) = (line for line in Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines() if line.startswith("Pid:"))
     return forkserver.zygotes[key]._process.pid, int(line.split()[1])
 
 
 def kill(number):
-    process = psutil.Process(number)
-    process.kill()
-    process.wait()
+    handle = os.pidfd_open(number)
+    signal.pidfd_send_signal(handle, signal.SIGKILL)
+    assert select.select([handle], [], [], 10)[0]
+    os.close(handle)
 
 
 def test_what_a_kernel_needs_is_replaced_when_it_dies(tmp_path):
@@ -274,6 +282,17 @@ def test_what_a_kernel_needs_is_replaced_when_it_dies(tmp_path):
     assert zygote_and_server(tmp_path) == (zygote, other)  # a server needs it no more
     kill(other)
     assert not {zygote, other} & {*zygote_and_server(tmp_path)}
+
+
+def test_what_cannot_be_imported_is_told_and_tried_again(tmp_path, monkeypatch):
+    for process in zygote_and_server(tmp_path):
+        kill(process)
+    with monkeypatch.context() as patch:
+        patch.setattr(forkserver, "MODULES", ("no_such_module",))
+        for _ in range(2):
+            with pytest.raises(SandboxError, match="No module named 'no_such_module'"):
+                forkserver.ForkServer.of("tensorflow", Kernels("tensorflow")._environment)
+    assert inside(tmp_path, "print(1)") == "1\n"
 
 
 def test_zygote_and_server_hold_nothing_of_the_grader(tmp_path):
@@ -383,7 +402,7 @@ def test_a_kernelspec_that_names_the_provisioner_gets_a_sandboxed_kernel(tmp_pat
 GRADER = """
 import asyncio, signal, sys
 from pathlib import Path
-from grader.kernels.settings import Kernels, keras_environment
+from grader.kernels.settings import Kernels
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off for jobs in the background
 
@@ -415,7 +434,7 @@ def test_a_killed_grader_leaves_no_process_and_no_mount(tmp_path, sent):
     ) as grader:
         grader.stdout.readline()
         family = psutil.Process(grader.pid).children(recursive=True)
-        assert len(family) >= 7  # fork server, bubblewrap, its first process, kernel, three daemons
+        assert len(family) >= 8  # zygote, fork server, bubblewrap, its first process, kernel, three daemons
         grader.send_signal(sent)
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []

@@ -20,6 +20,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def main(channel: socket.socket) -> None:
         if not os.fork():
             channel.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            serve(socket.socket(fileno=ends[0]))
+            with suppress(ConnectionError):  # whoever asked is gone
+                serve(socket.socket(fileno=ends[0]))
             os._exit(0)
         os.close(ends[0])
     shutil.rmtree(start["folder"], ignore_errors=True)

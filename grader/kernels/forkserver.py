@@ -57,7 +57,7 @@ class Zygote:
         zygote = zygotes.get(key)
         if zygote is None or not zygote.lives:
             if zygote is not None:
-                zygote.close()
+                zygotes.pop(key).close()
             zygote = zygotes[key] = Zygote(backend, environment)
         return zygote
 
@@ -81,7 +81,8 @@ class Zygote:
             "modules": [*MODULES, *BACKEND_MODULES[backend]],
             "folder": self._folder.name,
         }
-        self.channel.send(json.dumps(start).encode())
+        with suppress(OSError):  # whoever asks it for a server will read in its log why it has died
+            self.channel.send(json.dumps(start).encode())
 
     def __getstate__(self) -> dict[str, Any]:
         return {"channel": self.channel, "log": self.log}
@@ -114,17 +115,25 @@ class ForkServer:
             server = _servers.get(key)
             if server is None or not server.lives:
                 if server is not None:
-                    server.close()
-                server = _servers[key] = ForkServer(Zygote.of(backend, environment))
+                    _servers.pop(key).close()
+                try:
+                    server = _servers[key] = ForkServer(Zygote.of(backend, environment))
+                except SandboxError:  # it may hang, which nobody should wait for twice
+                    zygotes.pop(key).close()
+                    raise
             return server
 
     def __init__(self, zygote: Zygote) -> None:
         self._log = zygote.log
         self._asking = threading.Lock()  # an answer does not say to whom, and a worker of Dask's may have several threads
         self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with other:
+        with other, suppress(OSError):  # if the zygote is gone, nobody will answer
             socket.send_fds(zygote.channel, [b"."], [other.fileno()])
-        (self._handle,) = self._ask({}, [], START_SECONDS)
+        try:
+            (self._handle,) = self._ask({}, [], START_SECONDS)
+        except SandboxError:
+            self._channel.close()
+            raise
 
     @property
     def lives(self) -> bool:
@@ -153,6 +162,7 @@ class ForkServer:
         self._kill()
         self._channel.close()
         os.close(self._handle)
+        self._handle = -1  # the number may be another process's soon
 
     def _kill(self) -> None:
         with suppress(OSError):
@@ -169,7 +179,10 @@ class ForkServer:
             error = str(failed)
         if error:
             self._kill()
-            raise SandboxError(f"the fork server failed: {error}. {self._log.read_text(errors='replace')[-2000:]}")
+            said = ""
+            with suppress(FileNotFoundError):  # who started the zygote may have ended
+                said = self._log.read_text(errors="replace")[-2000:]
+            raise SandboxError(f"the fork server failed: {error}. {said}")
         return received
 
 

@@ -19,7 +19,7 @@ REQUEST = "request.json"
 ANYWHERE = {"JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none"}
 """Else the cache's path is part of each key, and what was written at one place would not be found at another."""
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-"""Kernels run beside one another, and what a kernel computes should not depend on how many cores there are."""
+"""TensorFlow, too, computes in one thread: kernels run beside one another."""
 CACHE_VARIABLE, LEAST_SECONDS_VARIABLE = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
@@ -82,7 +82,7 @@ class Kernels:
 
 
 def keras_environment(backend: str) -> dict[str, str]:
-    """The backend, one thread, quiet, and float32 meaning float32."""
+    """The backend, one thread for what uses OpenMP, quiet, and float32 meaning float32."""
     return {
         "KERAS_BACKEND": backend,
         "JAX_DEFAULT_MATMUL_PRECISION": "highest",
