@@ -441,6 +441,16 @@ def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory, m
     assert points(course) == EARNED | {f"s{number}": FULL for number in range(8)}
 
 
+@pytest.mark.slow
+def test_workers_are_stopped_that_have_noticed_that_their_scheduler_is_gone(tmp_path):
+    with cluster(tmp_path, 18795, workers=1) as (address, _):
+        crew = Cluster(address)
+        held = crew._executor.submit(time.sleep, 60)  # an executor looks after what somebody holds
+        crew._client.close()
+        crew.stop()
+        assert held and crew._client.status == "closed"
+
+
 @needs_sandbox
 @pytest.mark.slow
 def test_when_the_scheduler_dies_the_next_run_goes_on(course, tmp_path_factory):
