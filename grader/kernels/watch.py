@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import threading
@@ -30,6 +31,9 @@ class Watch(threading.Thread):
     def __init__(self, init: int, handle: int, kernel: int, limits: Limits) -> None:
         super().__init__(daemon=True)
         self._init, self._handle, self._kernel, self._limits = psutil.Process(init), handle, kernel, limits
+        self._listing = f"/proc/{init}/root/proc"
+        self._names: set[str] = set()
+        self._family: list[psutil.Process] = []
         self._grader = psutil.Process()
         self._grader_memory = self._grader.memory_info().rss
         self._stopped = threading.Event()
@@ -87,7 +91,7 @@ class Watch(threading.Thread):
                         f"was stopped: its output broke off. Did it print more than {self._limits.flood} characters at once?"
                     )
                     return
-            except psutil.NoSuchProcess:
+            except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                 return
 
     def _broken_off(self) -> bool:
@@ -97,9 +101,16 @@ class Watch(threading.Thread):
                 return False
         return not self._stopped.wait(INTERVAL) and not select.select([self._kernel], [], [], 0)[0]
 
+    def _processes(self) -> list[psutil.Process]:
+        """The sandbox's. Who they are is only asked when others are there: the answer is sought among all of the machine's."""
+        names = {name for name in os.listdir(self._listing) if name.isdigit()}
+        if names != self._names:
+            self._names, self._family = names, self._init.children(recursive=True)
+        return self._family
+
     def _over(self) -> str:
         seconds, memory, processes = 0.0, 0, 0
-        family = self._init.children(recursive=True)
+        family = self._processes()
         for process in family:
             with suppress(psutil.NoSuchProcess), process.oneshot():
                 times = process.cpu_times()
