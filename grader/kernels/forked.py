@@ -71,7 +71,7 @@ def main(channel: socket.socket) -> None:
 def end_epochs_at_once() -> None:
     """Switch off what tunes TensorFlow's data sets: it changes no result, and at the end of each epoch `fit` waits for it.
 
-    Its thread sleeps up to 0.16 s before it notices that there is nothing left to tune.
+    Its thread sleeps, each time twice as long, and only then notices that there is nothing left to tune.
     """
     options = sys.modules["tensorflow"].data.Options
     make = options.__init__

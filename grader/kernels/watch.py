@@ -112,11 +112,14 @@ class Watch(threading.Thread):
         seconds, memory, processes = 0.0, 0, 0
         family = self._processes()
         for process in family:
-            with suppress(psutil.NoSuchProcess), process.oneshot():
-                times = process.cpu_times()
-                seconds += times.user + times.system + times.children_user + times.children_system
-                memory += process.memory_info().rss
-                processes += process.num_threads()
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    seconds += times.user + times.system + times.children_user + times.children_system
+                    memory += process.memory_info().rss
+                    processes += process.num_threads()
+            except psutil.NoSuchProcess:
+                self._names.clear()  # another may have got its number
         self.used, self.memory = max(self.used, seconds), max(self.memory, memory)
         waiting = self._grader.memory_info().rss - self._grader_memory
         now, limits = time.monotonic(), self._limits
