@@ -1,8 +1,8 @@
 """How long a class takes: with cold kernels and no sandbox, one by one as nbgrader does; with ours; and in parallel.
 
-Prints a row per unit and way of grading, with the floor (the students' own compute over the cores) and the ratio to plain
-nbgrader; scores must be the same in every cell. Then a cheap class of once, three and ten times the size. Run by `make bench`;
-`STUDENTS=6 UNITS=mlp` makes it shorter.
+Prints a row per unit and way of grading, with the floor (the students' own compute over the cores), the ratio to plain
+nbgrader and the efficiency of two workers over one; scores must be the same in every cell. Then a cheap class of once, three
+and ten times the size. Run by `make bench`; `STUDENTS=6 UNITS=mlp` makes it shorter.
 """
 
 import itertools
@@ -32,13 +32,15 @@ UNITS = os.environ.get("UNITS", " ".join(unit.id for unit in syllabus.UNITS)).sp
 CORES = os.cpu_count() or 1
 UNFAIR = ("broken", "crash")
 """What plain kernels do not survive as ours do."""
+PLAIN = "nbgrader, cold kernels, no sandbox"
+ONE, TWO = "grader autograde, 1 worker", "grader autograde, 2 workers"
 AGAIN, JUDGED = "once more, nothing changed", "once more, all judged anew, nothing executed"
 WAYS = {
-    "nbgrader, cold kernels, no sandbox": ("nbgrader", "autograde", "{unit}", "--Grade.sandbox=none"),
+    PLAIN: ("nbgrader", "autograde", "{unit}", "--Grade.sandbox=none"),
     "nbgrader, this configuration": ("nbgrader", "autograde", "{unit}"),
     "grader autograde, 1 worker on 1 core": ("taskset", "-c", "0", "grader", "autograde", "{unit}", "--workers", "1"),
-    "grader autograde, 1 worker": ("grader", "autograde", "{unit}", "--workers", "1"),
-    "grader autograde, 2 workers": ("grader", "autograde", "{unit}", "--workers", "2"),
+    ONE: ("grader", "autograde", "{unit}", "--workers", "1"),
+    TWO: ("grader", "autograde", "{unit}", "--workers", "2"),
     AGAIN: ("grader", "autograde", "{unit}", "--workers", "2"),
     JUDGED: ("grader", "autograde", "{unit}", "--workers", "2"),
 }
@@ -101,7 +103,7 @@ def compare(unit: str, table: Table, place: Path) -> None:
     original = place / unit
     original.mkdir()
     make_class(original, unit, mixed(unit, STUDENTS))
-    right, plain, folder = {}, 0.0, original
+    right, walls, folder = {}, dict[str, float](), original
     for way, command in WAYS.items():
         if way == JUDGED:
             for seal in folder.glob("executions/*/*/graded"):
@@ -111,13 +113,15 @@ def compare(unit: str, table: Table, place: Path) -> None:
             shutil.copytree(original, folder)
         seconds, cpu, _ = timed(folder, [part.format(unit=unit) for part in command])
         found = scores(folder, unit)
-        right, plain = right or found, plain or seconds
+        right, walls[way] = right or found, seconds
         if found != right:
-            raise SystemExit(f"{unit}, {way}: other scores than {next(iter(WAYS))}: {set(found.items()) ^ set(right.items())}")
+            raise SystemExit(f"{unit}, {way}: other scores than {PLAIN}: {set(found.items()) ^ set(right.items())}")
         outcomes = [kept(path) for path in folder.glob("executions/*/*/*.json")]
         cores = 1 if "taskset" in command else CORES
         floor = 0.0 if way in (AGAIN, JUDGED) else sum(outcome.seconds for outcome in outcomes if outcome) / cores
-        table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), f"{seconds / plain:.2f}")
+        ratio = f"{seconds / walls[PLAIN]:.2f}"
+        efficiency = f"{walls[ONE] / seconds / 2:.2f}" if way == TWO else ""
+        table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), ratio, efficiency)
 
 
 def grow(table: Table, place: Path) -> None:
@@ -143,7 +147,7 @@ def grow(table: Table, place: Path) -> None:
 
 def main() -> None:
     table = Table(title=f"A class of {STUDENTS} on {CORES} cores")
-    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain"):
+    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain", "efficiency"):
         table.add_column(column, justify="left" if column in ("unit", "way") else "right")
     growth = Table(title="A class of cheap submissions")
     for column in ("submissions", "s each", "s each, once more", "MB of the writing process", "MB, once more"):
