@@ -31,7 +31,7 @@ import course as students_package
 from grader.coursedir import read_config, read_secret, record_path, write_whole
 from grader.errors import CourseError
 from grader.grading import questions_for
-from grader.jobs import Job, Outcome, counts, keep, kept, outcome_path, run_here, sources, usable, versions
+from grader.jobs import Job, Outcome, counts, devices, installed, keep, kept, outcome_path, run_here, usable
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
 from grader.plugin.hooks import make_harmless
@@ -219,11 +219,11 @@ class Classroom:
                 (book.name, cell.name, cell.max_score) for book in assignment.notebooks for cell in book.grade_cells
             )
             due = assignment.duedate
-        backend = Grade(config=self.config).backend  # type: ignore[no-untyped-call]
+        settings = Grade(config=self.config).settings  # type: ignore[no-untyped-call]
         configured = _contents(self.course, "*.py")  # with late penalties and the like of the instructor's own
         texts = _contents(self.course / "build" / "source" / self.unit)
-        installed = [versions(), version("nbgrader"), sources(), _programs()]
-        return _hash(cells, points, due, backend, configured, texts, self.secret, installed)
+        programs = [installed(), devices(), version("nbgrader"), _programs()]
+        return _hash(cells, points, due, settings, configured, texts, self.secret, programs)
 
 
 def _hash(*parts: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from joblib import cpu_count
 from rich.console import Console
 
 from course import syllabus
@@ -113,7 +113,7 @@ def autograde(
     with _clear_errors(), chdir(course):  # nbgrader works in the course directory
         room = classroom.Classroom.open(Path.cwd(), unit)
         students = room.students(student or ())
-        crew = Cluster(scheduler) if scheduler else Processes(workers or os.cpu_count() or 1)
+        crew = Cluster(scheduler) if scheduler else Processes(workers or cpu_count())
         try:
             summary = classroom.autograde(room, students, crew, force, console, verbose)
         except KeyboardInterrupt:

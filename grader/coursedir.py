@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from jupyter_core.application import JupyterApp
 from nbformat import NotebookNode
-from traitlets.config import Config
-from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
+from traitlets.config import Application, Config
 
 from course.cells import is_untouched_look
 from grader.errors import CourseError
@@ -84,11 +84,13 @@ def read_secret(course: Path) -> bytes:
 
 
 def read_config(course: Path) -> Config:
-    """nbgrader's configuration of a course directory; empty where there is none."""
-    try:
-        return PyFileConfigLoader(CONFIG_FILE, path=str(course)).load_config()
-    except ConfigFileNotFound:
-        return Config()
+    """nbgrader's configuration of a course directory, over what Jupyter's own folders say for all; empty without any."""
+    name = Path(CONFIG_FILE).stem
+    app = JupyterApp(config_file_name=name, raise_config_file_errors=True)
+    app.load_config_file()
+    Application.load_config_file(app, name, path=str(course))
+    config: Config = app.config
+    return config
 
 
 def digest_of(notebook: NotebookNode) -> str:

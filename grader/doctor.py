@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+from joblib import cpu_count
 from rich.table import Table
 from rich.text import Text
 from traitlets.config import Config
@@ -130,9 +131,7 @@ def _machine() -> Iterator[Finding]:
     gpus = sorted(name for name in os.listdir("/dev") if GPU.match(name)) if Path("/dev").is_dir() else []
     yield Finding("GPU devices", None, ", ".join(gpus) or "none")
     memory = psutil.virtual_memory()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding(
-        "machine", None, f"{platform.system()} {platform.release()}, {cores} cores, {memory.total / 1e9:.0f} GB of memory"
-    )
+    machine = f"{platform.system()} {platform.release()}, {cpu_count()} cores, {memory.total / 1e9:.0f} GB of memory"
+    yield Finding("machine", None, machine)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     yield Finding("temporary files", None, f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}")

@@ -203,7 +203,7 @@ class _Runner:
         client.limits, client.room = self.limits, self.room
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what libraries log when they start
         started = time.monotonic()
-        with client.setup_kernel(cleanup_kc=True, **self.kernels.start_arguments(self.inputs), **quiet):
+        with client.setup_kernel(cleanup_kc=True, **self.kernels.start_arguments(self.inputs, self.files), **quiet):
             if client.watch:
                 client.watch.notebook_seconds = self.seconds
             self._run_cells(client, todo, completed)
@@ -273,13 +273,19 @@ class _Runner:
     def _leave(self, cell: NotebookNode, reason: str) -> None:
         """Record that a cell gave nothing; an answer's reason is told by its check."""
         name = grade_id(cell)
-        if name not in self.requests and checked_exercise(cell):  # an ordinary test, which would pass if it said nothing
-            cell.outputs = [new_output("error", ename="NotRun", evalue=reason, traceback=[reason])]
+        if name not in self.requests and checked_exercise(cell):
+            cell.outputs = [not_run(reason)]
         elif name not in self.requests:
             self.trouble = reason
         elif name not in self.evidence:
             self.evidence[name] = Evidence(None, self.trouble or reason)
             self.trouble = ""
+
+
+def not_run(reason: str) -> NotebookNode:
+    """The output of an ordinary test that did not run: to nbgrader, one that says nothing has passed."""
+    output: NotebookNode = new_output("error", ename="NotRun", evalue=reason, traceback=[reason])
+    return output
 
 
 def _write_readable(folder: Path, name: str, content: bytes) -> None:

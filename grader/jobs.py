@@ -26,13 +26,16 @@ import course as students_package
 from course.cells import checked_exercise, grade_id, new_cell
 from course.probe import encode
 from grader.coursedir import write_whole
-from grader.errors import SandboxError
+from grader.errors import CourseError, SandboxError
 from grader.execution import Evidence, Request, execute
 from grader.kernels.limits import MEGABYTE, Limits
 from grader.kernels.settings import Kernels
 
 FOLDER = "executions"
-LIBRARIES = ("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "matplotlib", "scikit-learn", "ipython", "ipykernel")
+LIBRARIES = (
+    *("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "scipy", "matplotlib", "scikit-learn"),
+    *("ipython", "ipykernel"),
+)
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 PAGE = 4096
 """Bytes: what a file takes of a disk in memory is a multiple of it."""
@@ -72,13 +75,18 @@ class Job:
             },
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
             "settings": [self.backend, dict(self.limits), self.sandboxed],
-            "installed": [versions(), sources()],
+            "installed": [self.installed, devices()],
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
+    @functools.cached_property
+    def installed(self) -> dict[str, str]:
+        """What it was made with, and has to be executed with."""
+        return installed()
+
     def __getstate__(self) -> dict[str, Any]:
         """It travels with its key: another machine, with other devices, would make another one of it."""
-        return self.__dict__ | {"key": self.key}
+        return self.__dict__ | {"key": self.key, "installed": self.installed}
 
     @property
     def kernels(self) -> Kernels:
@@ -91,7 +99,8 @@ class Job:
         """In what way it is executed, for people."""
         limits = {f"limit: {name}": f"{value:g}" for name, value in self.limits.items()}
         own = {"backend": self.backend, "sandbox": "bubblewrap" if self.sandboxed else "none"}
-        return own | {name: value for name, value in versions().items() if value} | limits
+        seen = {"devices": devices()} if devices() else {}
+        return own | versions() | seen | limits
 
 
 @dataclass(frozen=True)
@@ -123,8 +132,12 @@ def run(job: Job) -> Outcome:
     """Execute a job here.
 
     Raises:
+        CourseError: If other versions are installed here than where the job was made: it might give something else.
         SandboxError: If no sandbox can be made here; it would be the same for every job.
     """
+    here = installed()
+    if other := [name for name in here | job.installed if here.get(name) != job.installed.get(name)]:
+        raise CourseError(f"{platform.node()} has another {', '.join(other)} than the machine that grades: install the same.")
     cells = [
         new_cell("code", cell["source"], cell["id"], {"nbgrader": {"grade_id": cell["grade_id"], "grade": cell["grade"]}})
         for cell in job.cells
@@ -204,21 +217,35 @@ def kept(path: Path) -> Outcome | None:
         return None
 
 
+def installed() -> dict[str, str]:
+    """The versions that an execution depends on, of this course, too."""
+    return versions() | {"keras-course": sources()}
+
+
 @functools.cache
 def versions() -> dict[str, str]:
-    """The versions that an execution depends on, and the devices that it may find."""
+    """Those of other packages and Python."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
-    devices = [path.name for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
-    return found | {"devices": " ".join([*devices, os.environ.get(VISIBLE_DEVICES, "")]).strip()}
+    return found
+
+
+@functools.cache
+def devices() -> str:
+    """The devices that an execution may find; "" for none but the CPU."""
+    found = [path.name for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
+    return " ".join([*found, os.environ.get(VISIBLE_DEVICES, "")]).strip()
 
 
 @functools.cache
 def sources() -> str:
-    """The hash of what executes, of what decides which outputs are kept, and of the package that students import."""
+    """The hash of what executes, of what decides which outputs are kept, and of the package that students import.
+
+    Not of the units' texts: what a submission has of them is in its cells.
+    """
     ours, package = Path(__file__).parent, Path(str(students_package.__file__)).parent
     paths = [ours / "execution.py", ours / "jobs.py", ours / "shown.py", *(ours / "kernels").rglob("*.py")]
-    paths += [*package.rglob("*.py"), *package.rglob("*.keras")]
+    paths += [*package.rglob("*.keras"), *(path for path in package.rglob("*.py") if path.parent != package / "units")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()

@@ -130,11 +130,19 @@ def test_a_job_travels_with_the_key_of_the_machine_that_made_it(monkeypatch):
     assert pickle.loads(travelling).key == here != job(1).key
 
 
+def test_a_machine_with_other_versions_refuses_a_job(monkeypatch):
+    travelling = pickle.dumps(job(1))
+    monkeypatch.setattr(jobs, "versions", lambda: {"keras": "2.0"})
+    with pytest.raises(CourseError, match=r"has another .*\bkeras\b.* than the machine that grades"):
+        jobs.run(pickle.loads(travelling))
+
+
 def test_what_decides_the_outputs_is_part_of_the_key(monkeypatch):
     read = []
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or b"")
     jobs.sources.__wrapped__()
-    assert {"execution.py", "jobs.py", "shown.py", "forked.py", "probe.py", "encoder.keras"} <= set(read)
+    assert {"execution.py", "jobs.py", "shown.py", "forked.py", "probe.py", "encoder.keras"} <= {path.name for path in read}
+    assert "units" not in {path.parent.name for path in read}  # a text that was mended executes nothing but what it changed
 
 
 def test_small_files_count_as_what_they_take_of_a_disk(tmp_path):

@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import nbgrader
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
 
 from grader.classroom import Classroom
+from grader.jobs import Outcome
+from grader.plugin import grade
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -27,10 +31,11 @@ c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedE
 )
 
 
-def run(*command, cwd):
+def run(*command, cwd, code=0):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
 
 
 def sample(folder, source, config):
@@ -46,6 +51,84 @@ def graded(folder):
         submissions = gradebook.assignment_submissions("ps1")
         grades = [grade for s in submissions for notebook in s.notebooks for grade in notebook.grades]
         return {(g.student.id, g.notebook.name, g.name): (g.auto_score, g.needs_manual_grade, g.max_score) for g in grades}
+
+
+def own(folder, cells, files=(), config=""):
+    """A course directory with an assignment of its own, released, of these cells: source and marks."""
+    folder.mkdir()
+    (folder / "nbgrader_config.py").write_text(f"from grader.plugin import configure\nc = get_config()\nconfigure(c)\n{config}")
+    source = folder / "build" / "source" / "hw"
+    source.mkdir(parents=True)
+    marked = [new_code_cell(text, metadata={"nbgrader": {"schema_version": 3, "task": False} | marks}) for text, marks in cells]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=marked, metadata=kernel), source / "hw.ipynb")
+    for name, text in dict(files).items():
+        (source / name).write_text(text)
+    run("grader", "secret", cwd=folder)
+    run("nbgrader", "generate_assignment", "hw", cwd=folder)
+    return folder
+
+
+def hand_in(course, student, files=()):
+    """What was released, handed in with these files."""
+    folder = course / "submitted" / student / "hw"
+    shutil.copytree(course / "assignments" / "hw", folder)
+    for name, text in dict(files).items():
+        (folder / name).write_text(text)
+
+
+def ordinary_test(source):
+    return source, {"grade_id": "t", "grade": True, "locked": True, "solution": False, "points": 2}
+
+
+def earned(course, student):
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        (notebook,) = gradebook.find_submission("hw", student).notebooks
+        return [(grade.auto_score, grade.needs_manual_grade) for grade in notebook.grades]
+
+
+FILES = {"helper.py": "answer = 42", "data.csv": "1", "own.txt": "the instructor's"}
+ASKS = """
+import os
+import helper
+assert helper.answer == 42
+assert open("data.csv").read() == "1"
+assert open("own.txt").read() == "mine"
+assert os.environ["NBGRADER_EXECUTION"] == "autograde"
+"""
+
+
+@pytest.mark.parametrize("settings", ["", "c.Grade.sandbox = 'none'"])
+def test_an_instructors_files_lie_beside_the_notebook_whatever_was_handed_in(settings, tmp_path):
+    excluded = 'c.Autograde.exclude_overwriting = {"hw": ["own.txt"]}\n'
+    course = own(tmp_path / "course", [ordinary_test(ASKS)], FILES, excluded + settings)
+    hand_in(course, "ada", {"own.txt": "mine", "helper.py": "answer = 0"})
+    (course / "submitted" / "ada" / "hw" / "data.csv").unlink()
+    run("grader", "autograde", "hw", cwd=course)
+    assert earned(course, "ada") == [(2, False)]
+
+
+def test_an_ordinary_test_that_could_not_be_run_has_not_passed(tmp_path, monkeypatch):
+    course = own(tmp_path / "course", [ordinary_test("assert True")])
+    hand_in(course, "ada")
+    monkeypatch.chdir(course)
+    room = Classroom.open(course, "hw")
+    monkeypatch.setattr(grade, "outcome_of", lambda job, path: Outcome(job.key, failed="the disk is full"))
+    assert not room.grade("ada")
+    assert earned(course, "ada") == [(0, True)]
+    monkeypatch.undo()
+    run("grader", "autograde", "hw", cwd=course)
+    assert earned(course, "ada") == [(2, False)]
+
+
+def test_an_own_assignments_file_that_is_no_notebook_is_said_to_be_not_graded(tmp_path):
+    course = own(tmp_path / "course", [ordinary_test("assert True")])
+    hand_in(course, "ada", {"hw.ipynb": "no notebook"})
+    hand_in(course, "bob")
+    said = run("grader", "autograde", "hw", "--verbose", cwd=course, code=1)
+    assert "ada: NOT GRADED" in said
+    assert "hw.ipynb is no notebook" in said
+    assert earned(course, "bob") == [(2, False)]
 
 
 def test_the_sample_course_of_nbgrader_gets_the_same_grades(tmp_path, monkeypatch):

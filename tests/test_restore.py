@@ -250,9 +250,16 @@ def test_restored_marks_would_be_accepted(tmp_path):
     nbformat.validate(notebook)
 
 
-def test_a_release_without_an_answers_cell_is_refused_before_anything_is_judged(tmp_path):
-    source_cells = [SimpleNamespace(name=name, source="") for name in ("set-up", "f-check", "g", "g-check")]
-    grade_cells = [SimpleNamespace(name=name, max_score=1) for name in ("f-check", "g-check")]
+@pytest.mark.parametrize(
+    ("cells", "tests", "missing"),
+    [
+        (("set-up", "f-check", "g", "g-check"), ("f-check", "g-check"), "f"),
+        (("set-up", "g", "g-check", "of my own"), ("g-check", "of my own"), "of my own-check"),
+    ],
+)
+def test_a_release_with_a_test_of_no_answer_is_refused_before_anything_is_judged(cells, tests, missing, tmp_path):
+    source_cells = [SimpleNamespace(name=name, source="") for name in cells]
+    grade_cells = [SimpleNamespace(name=name, max_score=1) for name in tests]
     released = SimpleNamespace(source_cells=source_cells, grade_cells=grade_cells)
-    with pytest.raises(CourseError, match="'mlp' was released without the cells f;"):
+    with pytest.raises(CourseError, match=f"'mlp' was released without the cells {missing};"):
         read_canon(SimpleNamespace(find_notebook=lambda *names: released), "mlp", "mlp", tmp_path)

@@ -180,6 +180,9 @@ def become_kernel(request: Mapping[str, Any]) -> None:
         shutil.copytree(request["submission"], HOME, dirs_exist_ok=True)
     connection = Path(RUNTIME, "connection.json")
     connection.write_text(json.dumps(request["connection"]))
+    # What was handed in beside the notebook can be imported, as in any kernel; IPython itself adds nothing under `python -P`.
+    packages = (number for number, path in enumerate(sys.path) if path.endswith("-packages"))
+    sys.path.insert(next(packages, len(sys.path)), "")
     random.seed()
     sys.modules["numpy"].random.seed()
     sys.argv = ["kernel"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from grader.kernels.sandbox import CACHE, INPUTS, SUBMISSION
 REQUEST = "request.json"
 ANYWHERE = {"JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none"}
 """Else the cache's path is part of each key, and what was written at one place would not be found at another."""
+GRADING = {"NBGRADER_EXECUTION": "autograde"}
+"""What nbgrader's own tests may ask for."""
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 """TensorFlow, too, computes in one thread: kernels run beside one another."""
 CACHE_VARIABLE, LEAST_SECONDS_VARIABLE = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
@@ -44,7 +47,8 @@ class Kernels:
 
         Args:
             inputs: Folder in which the request of each check cell appears.
-            submission: Folder whose files the kernel finds in its working directory, or None; ignored without a sandbox.
+            submission: Folder whose files the kernel finds in its working directory, or None; without a sandbox,
+                `start_arguments` has it.
         """
         if not self.sandboxed:
             return AsyncKernelManager()
@@ -63,19 +67,20 @@ class Kernels:
     @property
     def _environment(self) -> Mapping[str, str]:
         """Of kernels in a sandbox."""
-        environment = keras_environment(self.backend) | ONE_THREAD | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
+        environment = keras_environment(self.backend) | GRADING | ONE_THREAD | {REQUEST_VARIABLE: f"{INPUTS}/{REQUEST}"}
         if self.cache is not None:
             environment |= ANYWHERE | {CACHE_VARIABLE: CACHE, LEAST_SECONDS_VARIABLE: "1e9"}  # what takes less is not written
         return environment
 
-    def start_arguments(self, inputs: Path) -> Mapping[str, object]:
-        """What a kernel without a sandbox needs to be started with."""
+    def start_arguments(self, inputs: Path, submission: Path) -> Mapping[str, object]:
+        """What a kernel without a sandbox needs to be started with; see `manager`."""
         if self.sandboxed:
             return {}
         folders = {name: inputs.parent / name for name in ("work", "ipython")}
         for folder in folders.values():
             folder.mkdir(exist_ok=True)
-        places = {REQUEST_VARIABLE: str(inputs / REQUEST), "IPYTHONDIR": str(folders["ipython"])}
+        shutil.copytree(submission, folders["work"], dirs_exist_ok=True)
+        places = GRADING | {REQUEST_VARIABLE: str(inputs / REQUEST), "IPYTHONDIR": str(folders["ipython"])}
         if self.cache is not None:
             places |= ANYWHERE | {CACHE_VARIABLE: str(self.cache), LEAST_SECONDS_VARIABLE: "0"}
         return {"env": os.environ | keras_environment(self.backend) | places, "cwd": str(folders["work"])}

@@ -87,13 +87,16 @@ def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Pat
     """Read a notebook's locked cells from the gradebook, and its texts from the source notebook.
 
     Raises:
-        CourseError: If the gradebook has no set-up cell, or a check without its answer's cell.
+        CourseError: If the gradebook has no set-up cell, or a test that is not `<exercise>-check` of an answer's cell.
     """
     source = gradebook.find_notebook(notebook, assignment)
     cells = {cell.name: cell.source for cell in source.source_cells}
     points = {cell.name.removesuffix("-check"): float(cell.max_score) for cell in source.grade_cells}
-    if missing := {SETUP, *points} - cells.keys():
-        raise CourseError(f"{assignment!r} was released without the cells {', '.join(sorted(missing))}; release it again.")
+    if missing := {SETUP, *points, *map(check_id, points)} - cells.keys():
+        raise CourseError(
+            f"{assignment!r} was released without the cells {', '.join(sorted(missing))}; release it again. In a unit "
+            "each test is called <exercise>-check, and the cell that it checks <exercise>."
+        )
     path = course / "build" / "source" / assignment / f"{notebook}.ipynb"
     texts, looks = _shown(path.read_text("utf-8")) if path.is_file() else (frozenset(), frozenset())
     return Canon(cells[SETUP], {name: cells[check_id(name)] for name in points}, points, texts, looks)

@@ -13,6 +13,7 @@ from nbformat.v4 import new_notebook
 
 from course.cells import new_cell
 from course.syllabus import is_unit
+from grader.errors import CourseError
 
 UNREADABLE = "unreadable"
 
@@ -24,12 +25,19 @@ class SubmissionExporter(NotebookExporter):
     """
 
     def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
-        """Convert a file; one that cannot be read becomes an empty notebook that says why."""
+        """Convert a file; one that cannot be read becomes an empty notebook that says why.
+
+        Raises:
+            CourseError: If it cannot be read and is of the instructor's own assignment, where nothing could tell students.
+        """
         assignment = (resources or {}).get("nbgrader", {}).get("assignment")
-        keep = _marked_cell if assignment and not is_unit(assignment) else _plain_cell
+        own = bool(assignment) and not is_unit(assignment)
+        keep = _marked_cell if own else _plain_cell
         sanitizing = getattr(self.parent, "_sanitizing", True)
         self.optimistic_validation = sanitizing  # nothing is saved then: once, at the end, is enough
         notebook = read_submission(Path(filename), keep if sanitizing else None)
+        if own and UNREADABLE in notebook.metadata:
+            raise CourseError(notebook.metadata[UNREADABLE])
         return self.from_notebook_node(notebook, resources=resources, **kwargs)  # type: ignore[no-untyped-call]
 
 

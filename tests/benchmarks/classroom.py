@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from joblib import cpu_count
 from nbgrader.api import Gradebook
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,7 @@ from grader.notebooks import read_unit
 COURSE = Path(__file__).parents[2]
 STUDENTS = int(os.environ.get("STUDENTS", "30"))
 UNITS = os.environ.get("UNITS", " ".join(unit.id for unit in syllabus.UNITS)).split()
-CORES = os.cpu_count() or 1
+CORES = cpu_count()
 UNFAIR = ("broken", "crash")
 """What plain kernels do not survive as ours do."""
 PLAIN = "nbgrader, cold kernels, no sandbox"
