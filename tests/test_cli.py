@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from course import probe
 from grader.cli import app
-from grader.coursedir import Record, read_record, read_secret, record_path, write_record
+from grader.coursedir import Record, read_config, read_record, read_secret, record_path, write_record
 from grader.errors import CourseError
 from grader.judge import Verdict
 
@@ -34,6 +34,23 @@ def test_a_missing_or_short_secret_is_an_error(tmp_path):
     (tmp_path / ".course-secret").write_text("abc")
     with pytest.raises(CourseError, match="holds 3 characters, expected at least 32"):
         read_secret(tmp_path)
+
+
+def test_jupyters_own_configuration_counts_where_the_courses_says_nothing(tmp_path, monkeypatch):
+    everywhere, course = tmp_path / "jupyter", tmp_path / "course"
+    everywhere.mkdir()
+    course.mkdir()
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(everywhere))
+    (everywhere / "nbgrader_config.py").write_text("c.Limits.cell_seconds = 7\nc.Limits.memory = 1")
+    (course / "nbgrader_config.py").write_text("c.Limits.memory = 2")
+    (course / "nbgrader_config.json").write_text('{"Limits": {"disk": 3}}')
+    assert read_config(course)["Limits"] == {"cell_seconds": 7, "memory": 2, "disk": 3}
+
+
+def test_a_broken_configuration_is_an_error(tmp_path):
+    (tmp_path / "nbgrader_config.py").write_text("c.Limits.memory = ")
+    with pytest.raises(SyntaxError):
+        read_config(tmp_path)
 
 
 def test_the_demo_overwrites_nothing(tmp_path):

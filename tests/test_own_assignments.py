@@ -35,7 +35,7 @@ def run(*command, cwd, code=0):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-3000:]
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def sample(folder, source, config):
@@ -129,6 +129,8 @@ def test_an_own_assignments_file_that_is_no_notebook_is_said_to_be_not_graded(tm
     assert "ada: NOT GRADED" in said
     assert "hw.ipynb is no notebook" in said
     assert earned(course, "bob") == [(2, False)]
+    assert "'hw' is no unit" in run("grader", "report", "hw", cwd=course, code=1)
+    run("grader", "scores", "hw", cwd=course)
 
 
 def test_the_sample_course_of_nbgrader_gets_the_same_grades(tmp_path, monkeypatch):

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from course.cells import checked_exercise, grade_id
+from course.syllabus import is_unit
 from grader import checks
 from grader.coursedir import read_record, read_secret, record_path
+from grader.errors import CourseError
 from grader.judge import RIGHT, UNANSWERED
 from grader.reports.similarity import length, normalized, similarity
 from grader.reports.terminal import in_order, judged_outcome, read_rows
@@ -63,8 +65,10 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
     """Read what was graded of a unit.
 
     Raises:
-        CourseError: If nobody has been graded.
+        CourseError: If nobody has been graded, or it is none of the course's units.
     """
+    if not is_unit(unit):
+        raise CourseError(f"{unit!r} is no unit, and a report tells what a unit's checks found; see `grader scores {unit}`.")
     secret = read_secret(course)
 
     def name(student: str) -> str:
@@ -160,7 +164,7 @@ def _exercises(answers: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 def _misconceptions(answers: pd.DataFrame, unit: str, order: list[str]) -> pd.DataFrame:
     rows = []
-    for exercise in order:
+    for exercise in (name for name in order if name in checks.names(unit)):
         known = {mistake.sentence for mistake in checks.load(unit, exercise).mistakes}
         these = answers[(answers["exercise"] == exercise) & (answers["sentence"] != RIGHT)]
         for sentence, group in these[these["sentence"].isin(known)].groupby("sentence", sort=False):

@@ -43,9 +43,10 @@ def classroom():
     room = Classroom(Path(tempfile.mkdtemp(prefix="attacked-")))
     with room.watched():
         room.fill(ATTACKS, CONFIG)
-        prefix, grade = [], ("nbgrader", "autograde", UNIT, "--force")
+        prefix = []
+        grade = ("grader", "autograde", UNIT, "--workers", "2") if AS_USER else ("nbgrader", "autograde", UNIT, "--force")
         if os.environ.get("ATTACKED_AS") == "ordinary user":
-            prefix, grade = as_ordinary_user(REPOSITORY), ("grader", "autograde", UNIT, "--workers", "2")
+            prefix = as_ordinary_user(REPOSITORY)
             for path in (room.folder, *room.folder.rglob("*")):
                 os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
         said = room.run("nbgrader", "generate_assignment", UNIT, prefix=prefix)
