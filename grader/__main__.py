@@ -3,9 +3,12 @@
 
 def main() -> None:
     """Run a command."""
-    from grader.cli import app
+    try:
+        from grader.cli import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # commands say more; this was before one began
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

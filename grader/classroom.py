@@ -39,6 +39,7 @@ from grader.plugin.submission import UNREADABLE
 from grader.workers import Workers, outcomes
 
 SUBMITTED = "submitted"
+GO_ON = "What was executed is kept: the same command goes on from here."
 Work = tuple[str, str]
 """A student's id and a notebook's name."""
 
@@ -149,11 +150,11 @@ class Classroom:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SAWarning)  # nbgrader's own use of its database
                 converter.start()
+            write_whole(self._seal(student), _hash(origin, self._written(student)))
         except Exception as error:  # one submission never stops a class
             return f"{said.getvalue()}{type(error).__name__}: {error}"
         finally:
             converter.log.removeHandler(handler)
-        write_whole(self._seal(student), _hash(origin, self._written(student)))
         return ""
 
     def is_graded(self, student: str) -> bool:
@@ -292,7 +293,7 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
         verbose: One line per submission.
 
     Raises:
-        CourseError: If the workers' scheduler has stopped.
+        CourseError: If the workers' scheduler has stopped, or outcomes cannot be kept.
         SandboxError: If no sandbox can be made.
     """
     summary = Summary({}, set(students), {})
@@ -322,9 +323,9 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
                 if student in summary.executed and not left[student]:  # whom nothing is executed of can wait: workers cannot
                     judge(student)
         except CancelledError as error:  # nothing else of a cluster is left when its scheduler dies
-            raise CourseError(
-                "the scheduler has stopped. What was executed is kept: the same command goes on from here."
-            ) from error
+            raise CourseError(f"the scheduler has stopped. {GO_ON}") from error
+        except OSError as error:  # no more outcomes can be kept: the disk is full, say
+            raise CourseError(f"{error}. {GO_ON}") from error
         finally:
             workers.stop()
         for student in students:

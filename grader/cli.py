@@ -117,9 +117,7 @@ def autograde(
         try:
             summary = classroom.autograde(room, students, crew, force, console, verbose)
         except KeyboardInterrupt:
-            typer.secho(
-                "grader: stopped. What was executed is kept: the same command goes on from here.", fg="yellow", err=True
-            )
+            typer.secho(f"grader: stopped. {classroom.GO_ON}", fg="yellow", err=True)
             raise typer.Exit(130) from None
         console.print(terminal.summary(room.course, unit, summary))
         if summary.failed:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -97,10 +97,11 @@ class Processes:
     def submit(self, job: Job) -> Future[Outcome]:
         """Run a job, soon."""
         if self._pool is not None:
-            with suppress(BrokenExecutor):
+            with suppress(BrokenExecutor), _interrupt_later():
                 return self._pool.submit(run, job)
         self._pool = self._start(job)
-        return self._pool.submit(run, job)
+        with _interrupt_later():
+            return self._pool.submit(run, job)
 
     def stop(self) -> None:
         """End everything at once."""
@@ -118,10 +119,24 @@ class Processes:
         return ProcessPoolExecutor(self.number, context, initializer=_begin, initargs=(self._folder.name, zygotes))
 
 
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Keep Ctrl-C back until this is over, and for good from processes that are started meanwhile: it is not for them."""
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # whichever thread the system chooses
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit this, not the handler
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _begin(folder: str, lent: Mapping[Key, Zygote]) -> None:
     """What a worker process does first."""
     zygotes.update(lent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
     tempfile.tempdir = folder
     gc.freeze()  # what was imported stays: `execute` need not look through it for what can be collected
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -373,19 +373,54 @@ def test_only_what_changed_is_executed_again(course):
     assert max(path.stat().st_mtime for path in outcomes_of) < started  # nbgrader's own command executes none either
 
 
+BEGIN = [sys.executable, "-c", "import signal; signal.signal(2, signal.default_int_handler); from grader.cli import app; app()"]
+"""Ctrl-C is heard even where these tests run in the background of a shell."""
+
+
+def is_beginning(process):
+    """Whether it is a worker that is importing."""
+    with contextlib.suppress(psutil.Error):  # it has ended
+        return "spawn_main" in " ".join(process.cmdline()) and process.cpu_times().user > 0.2
+    return False
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_ctrl_c_while_workers_begin_is_one_sentence(course):
+    """A terminal sends it to all processes of a command."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen([*BEGIN, "autograde", "mlp"], cwd=course, env=environment(), **pipes) as run:
+        while not any(map(is_beginning, psutil.Process(run.pid).children())):
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGINT)
+        said = run.stdout.read()
+    assert (run.returncode, said.strip()) == (130, f"grader: stopped. {classroom.GO_ON}")
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_class_goes_on_when_there_is_room_again(course, monkeypatch):
+    def full(path, outcome):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.chdir(course)
+    monkeypatch.setattr(classroom, "keep", full)
+    room, crew = Classroom.open(course, "mlp"), Processes(1)
+    with pytest.raises(CourseError, match=rf"No space left on device.*\. {re.escape(classroom.GO_ON)}"):
+        classroom.autograde(room, room.students(), crew, force=False, show=Console(), verbose=False)
+    monkeypatch.undo()
+    grader(course, "autograde", "mlp")
+    assert points(course) == EARNED
+
+
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     for number in range(6):
         submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
-    begin = [
-        sys.executable,
-        "-c",
-        "import signal; signal.signal(2, signal.default_int_handler); from grader.cli import app; app()",
-    ]
     arguments = ["autograde", "mlp", "--workers", "2", "--verbose"]
-    with subprocess.Popen([*begin, *arguments], cwd=course, env=environment(), stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen([*BEGIN, *arguments], cwd=course, env=environment(), stdout=subprocess.PIPE, text=True) as run:
         first = {run.stdout.readline().split(":")[0] for _ in range(2)}
         family = psutil.Process(run.pid).children(recursive=True)
         stopped = time.monotonic()
