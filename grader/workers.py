@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from grader.errors import CourseError
+from grader.errors import CourseError, SandboxError
 from grader.jobs import Job, Outcome, run
 from grader.kernels.forkserver import Key, Zygote, zygotes
 
@@ -48,14 +48,15 @@ class Workers(Protocol):
 def outcomes(jobs: Iterable[tuple[Name, Job | None]], workers: Workers) -> Iterator[tuple[Name, Outcome | None]]:
     """Run jobs, a few ahead of the workers, and yield each one's outcome as it comes; None where nothing is to be run.
 
-    A job whose worker is lost is run once more, alone, so that it is known whose fault it was.
+    A job whose worker is lost, or could make no sandbox, is run once more, alone, so that it is known whose fault it was.
 
     Raises:
-        SandboxError: If a worker can make no sandbox.
+        SandboxError: If no sandbox could be made then, either.
     """
     todo = iter(jobs)
     running: dict[Future[Outcome], tuple[Name, Job]] = {}
     suspects: list[tuple[Name, Job]] = []
+    failures: tuple[type[Exception], ...] = (*workers.lost, SandboxError)
     more = True
     while more or running or suspects:
         while more and not suspects and len(running) < 2 * workers.number:
@@ -71,7 +72,7 @@ def outcomes(jobs: Iterable[tuple[Name, Job | None]], workers: Workers) -> Itera
                 name, suspect = running.pop(future)
                 try:
                     yield name, future.result()
-                except workers.lost:
+                except failures:
                     suspects.append((name, suspect))
         elif suspects:
             name, suspect = suspects.pop()

@@ -29,7 +29,7 @@ from grader import classroom, jobs, workers
 from grader.build import build, write
 from grader.classroom import Classroom
 from grader.coursedir import make_secret, read_record
-from grader.errors import CourseError
+from grader.errors import CourseError, SandboxError
 from grader.execution import Request
 from grader.jobs import Job, Outcome
 from grader.kernels import forked
@@ -53,19 +53,19 @@ def job(number):
 
 
 class Scripted:
-    """Workers whose futures are ready at once; a job dies as often as its script says."""
+    """Workers whose futures are ready at once; a job fails as often as its script says."""
 
     number, lost = 2, (BrokenExecutor,)
 
-    def __init__(self, deaths):
-        self.deaths, self.ran, self.most = dict(deaths), [], 0
+    def __init__(self, deaths, error=BrokenExecutor):
+        self.deaths, self.error, self.ran = dict(deaths), error, []
 
     def submit(self, job):
         future, name = Future(), job.cells[0]["source"]
         self.ran.append(name)
         if self.deaths.get(name, 0) > 0:
             self.deaths[name] -= 1
-            future.set_exception(BrokenExecutor())
+            future.set_exception(self.error())
         else:
             future.set_result(Outcome(job.key, repeats=True))
         return future
@@ -100,6 +100,14 @@ def test_a_lost_job_is_run_once_more_and_given_up_if_it_is_lost_again():
     assert found["s5"] == Outcome(job(5).key, failed=LOST_TWICE)
     assert crew.ran.count("3") == crew.ran.count("5") == 2
     assert all(crew.ran.count(str(n)) == 1 for n in range(9) if n not in (3, 5))
+
+
+def test_a_sandbox_that_could_not_be_made_once_stops_no_class():
+    crew = Scripted({"3": 1}, SandboxError)
+    assert not any(outcome.failed for _, outcome in outcomes([(f"s{n}", job(n)) for n in range(9)], crew))
+    assert crew.ran.count("3") == 2
+    with pytest.raises(SandboxError):
+        list(outcomes([(f"s{n}", job(n)) for n in range(9)], Scripted({"3": 2}, SandboxError)))
 
 
 def test_a_key_changes_with_everything_that_matters_and_with_nothing_else():
