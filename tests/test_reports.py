@@ -5,14 +5,16 @@ Reports of a real class are in test_end_to_end.py.
 
 from html.parser import HTMLParser
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from grader.reports.exports import no_formula
 from grader.reports.page import _distribution, page, write_report
 from grader.reports.similarity import length, normalized, similarity
-from grader.reports.tables import Tables, pseudonym, together
+from grader.reports.tables import Tables, _alike, _exercises, pseudonym, together
 
 ANSWER = '''
 def mean(values, axis=0):
@@ -75,6 +77,37 @@ def test_similarity_is_one_for_the_same_and_falls_with_each_change():
     c = normalized("def mean(v):\n    return 0", "mean")
     assert similarity(a, a) == 1 > similarity(a, b) > 0.9 > similarity(a, c)
     assert length(a) > length(c) > 5
+
+
+def test_an_exercise_is_described_by_its_points():
+    given = {"ada": (2, 2), "ben": (2, 1), "cai": (0, 1), "dot": (0, 0)}
+    answers = [
+        {"student": student, "exercise": exercise, "points": points, "maximum": 2.0, "answered": student != "dot"}
+        for student, both in given.items()
+        for exercise, points in zip("fg", both, strict=True)
+    ]
+    f, g = _exercises(pd.DataFrame(answers), ["f", "g"]).to_dict("records")
+    assert (f["mean_share"], f["full"], f["partial"], f["answered"]) == (0.5, 0.5, 0, 3)
+    assert (g["mean_share"], g["full"], g["partial"], g["answered"]) == (0.5, 0.25, 0.5, 3)
+    assert [f["discrimination"], g["discrimination"]] == pytest.approx([2**-0.5] * 2)
+
+
+def test_the_same_answer_of_several_is_listed_unless_it_is_the_references(tmp_path):
+    def write(folder, source):
+        cell = new_code_cell(source, metadata={"nbgrader": {"grade_id": "mean"}})
+        (tmp_path / folder / "mlp").mkdir(parents=True)
+        nbformat.write(new_notebook(cells=[cell]), tmp_path / folder / "mlp" / "mlp.ipynb")
+
+    write("assignments", "def mean(values, axis=0):\n    raise NotImplementedError()")
+    write("build/source", ANSWER)
+    odd = ANSWER.replace("total + step", "total - step * 0")
+    works = {"ada": odd, "ben": odd.replace("total", "acc"), "cai": ANSWER, "dot": ANSWER, "eve": ANSWER.replace("+", "-")}
+    for student, source in works.items():
+        write(f"autograded/{student}", source)
+    copies, near = _alike(tmp_path, "mlp", list(works), ["mean"], str.upper)
+    assert copies["students"].tolist() == ["ADA, BEN"]
+    assert copies["like_reference"][0] < 1
+    assert {"CAI", "DOT"} <= set(near["student"])
 
 
 def test_pseudonyms_last_and_depend_on_the_secret():
