@@ -1,8 +1,8 @@
 """How long a class takes: with cold kernels and no sandbox, one by one as nbgrader does; with ours; and in parallel.
 
 Prints a row per unit and way of grading, with the floor (the students' own compute over the cores), the ratio to plain
-nbgrader and the efficiency of two workers over one; scores must be the same in every cell. Then a cheap class of once, three
-and ten times the size. Run by `make bench`; `STUDENTS=6 UNITS=mlp` makes it shorter.
+nbgrader and the efficiency of two workers, over one and over one on a single core; scores must be the same in every cell.
+Then a cheap class of once, three and ten times the size. Run by `make bench`; `STUDENTS=6 UNITS=mlp` makes it shorter.
 """
 
 import itertools
@@ -34,12 +34,13 @@ CORES = cpu_count()
 UNFAIR = ("broken", "crash")
 """What plain kernels do not survive as ours do."""
 PLAIN = "nbgrader, cold kernels, no sandbox"
+CORE = "grader autograde, 1 worker on 1 core"
 ONE, TWO = "grader autograde, 1 worker", "grader autograde, 2 workers"
 AGAIN, JUDGED = "once more, nothing changed", "once more, all judged anew, nothing executed"
 WAYS = {
     PLAIN: ("nbgrader", "autograde", "{unit}", "--Grade.sandbox=none"),
     "nbgrader, this configuration": ("nbgrader", "autograde", "{unit}"),
-    "grader autograde, 1 worker on 1 core": ("taskset", "-c", "0", "grader", "autograde", "{unit}", "--workers", "1"),
+    CORE: ("taskset", "-c", "0", "grader", "autograde", "{unit}", "--workers", "1"),
     ONE: ("grader", "autograde", "{unit}", "--workers", "1"),
     TWO: ("grader", "autograde", "{unit}", "--workers", "2"),
     AGAIN: ("grader", "autograde", "{unit}", "--workers", "2"),
@@ -121,8 +122,8 @@ def compare(unit: str, table: Table, place: Path) -> None:
         cores = 1 if "taskset" in command else CORES
         floor = 0.0 if way in (AGAIN, JUDGED) else sum(outcome.seconds for outcome in outcomes if outcome) / cores
         ratio = f"{seconds / walls[PLAIN]:.2f}"
-        efficiency = f"{walls[ONE] / seconds / 2:.2f}" if way == TWO else ""
-        table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), ratio, efficiency)
+        efficiency = [f"{walls[single] / seconds / 2:.2f}" if way == TWO else "" for single in (ONE, CORE)]
+        table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), ratio, *efficiency)
 
 
 def grow(table: Table, place: Path) -> None:
@@ -148,7 +149,7 @@ def grow(table: Table, place: Path) -> None:
 
 def main() -> None:
     table = Table(title=f"A class of {STUDENTS} on {CORES} cores")
-    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain", "efficiency"):
+    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain", "over 1 worker", "over 1 core"):
         table.add_column(column, justify="left" if column in ("unit", "way") else "right")
     growth = Table(title="A class of cheap submissions")
     for column in ("submissions", "s each", "s each, once more", "MB of the writing process", "MB, once more"):
