@@ -668,6 +668,27 @@ def test_a_gradebook_may_lie_elsewhere(course, tmp_path_factory):
     assert list(terminal.read_rows(course, "mlp")[1]) == ["ada"]
 
 
+@needs_sandbox
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
+@pytest.mark.parametrize("told", ["by the command", "in Jupyter's own folder"])
+def test_nbgrader_clears_scores_in_the_gradebook_that_it_was_told(course, tmp_path_factory, told):
+    folder = tmp_path_factory.mktemp("elsewhere")
+    url = f"sqlite:///{folder / 'scores.db'}"
+    (course / "gradebook.db").rename(folder / "scores.db")
+    if told != "by the command":
+        (folder / "nbgrader_config.py").write_text(f"get_config().CourseDirectory.db_url = {url!r}")
+    with Gradebook(url) as gradebook:
+        gradebook.add_submission("mlp", gradebook.add_student("ada").id)
+        gradebook.find_grade("relu-check", "mlp", "mlp", "ada").auto_score = 1
+        gradebook.db.commit()
+    (course / "submitted" / "ada" / "mlp" / "mlp.ipynb").rename(course / "submitted" / "ada" / "mlp" / "other.ipynb")
+    command = ["nbgrader", "autograde", "mlp", "--student", "ada", *(["--db", url] if told == "by the command" else [])]
+    subprocess.run(command, cwd=course, env=environment() | {"JUPYTER_CONFIG_DIR": str(folder)}, capture_output=True)
+    assert not (course / "gradebook.db").exists()
+    with Gradebook(url) as gradebook:
+        assert gradebook.find_grade("relu-check", "mlp", "mlp", "ada").auto_score is None
+
+
 def test_the_table_at_the_end_says_why_nobody_was_graded(course):
     console = Console(file=io.StringIO(), width=100)
     console.print(terminal.summary(course, "mlp", classroom.Summary({}, set(), {"Last, First": "the id is not plain"})))

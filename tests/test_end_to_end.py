@@ -336,7 +336,11 @@ def test_without_a_sandbox_nobody_is_graded_unless_told_to(course, tmp_path):
     output = run(*grade, cwd=course, code=1, programs=str(tmp_path))
     assert "bubblewrap is not installed" in output and "docs/sandbox.md" in output
     assert scores(course, "attention", "half") == before
+    link = course / "submitted" / "half" / "attention" / "link"
+    link.symlink_to(course / ".course-secret")
     output = run(*grade, "--Grade.sandbox=none", cwd=course, programs=str(tmp_path))
+    assert link.read_text().startswith("This was a link")
+    link.unlink()
     assert "No sandbox: what half handed in runs with all of your rights." in output
     assert scores(course, "attention", "half") == before
     assert "WITHOUT A SANDBOX: half" in run("grader", "scores", "attention", "--course", str(course), cwd=COURSE)

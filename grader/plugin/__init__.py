@@ -7,7 +7,7 @@ configure(get_config())
 from __future__ import annotations
 
 import os
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import nbgrader.api
@@ -30,7 +30,7 @@ def configure(config: Any) -> None:
     config.CourseDirectory.release_directory = "assignments"
     config.CourseDirectory.student_id_exclude = NotPlain("whoever has an id that is not plain")
     config.ClearSolutions.code_stub = {"python": STUB}
-    config.Autograde.pre_convert_hook = partial(prepare, config)
+    config.Autograde.pre_convert_hook = prepare
     config.Autograde.exporter_class = "grader.plugin.submission.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = [
         "grader.plugin.restore.Restore",

@@ -6,19 +6,20 @@ import itertools
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import parse_utc
+from traitlets.config import Application, Config
 from traitlets.log import get_logger
 
-from grader.coursedir import read_secret, record_path
+from grader.coursedir import read_config, read_secret, record_path
 from grader.kernels.sandbox import require
 from grader.plugin.grade import NO_SANDBOX, Grade
 from grader.shown import CONTROL
 
 
-def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) -> None:
+def prepare(assignment: str, student: str, notebooks: list[str]) -> None:
     """Clear a submission's older automatic scores and its record, so that none survives whatever fails later.
 
     `Autograde` calls this in the course directory before each submission, even if no file in it has the right name, and
@@ -26,19 +27,18 @@ def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) ->
     scores stay. Without the secret or a sandbox nothing can be graded, so nothing is forgotten.
 
     Args:
-        config: nbgrader's configuration.
         assignment: The unit's id.
         student: What nbgrader was told to grade, "*" for a whole class.
         notebooks: The files of this submission: `submitted/<student>/<assignment>/….ipynb`.
     """
     read_secret(Path.cwd())
+    config = _config_in_force()
     if Grade(config=config).sandbox != NO_SANDBOX:  # type: ignore[no-untyped-call]
         require()
     folder = Path(notebooks[0]).parent
     student = folder.parent.name
     record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
-    url = config.CourseDirectory.get("db_url", "") or f"sqlite:///{Path.cwd() / 'gradebook.db'}"
-    with Gradebook(url) as gradebook, suppress(MissingEntry):
+    with Gradebook(CourseDirectory(config=config).db_url) as gradebook, suppress(MissingEntry):
         for notebook in gradebook.find_submission(assignment, student).notebooks:
             for grade in notebook.grades:
                 grade.auto_score = None
@@ -47,6 +47,14 @@ def prepare(config: Any, assignment: str, student: str, notebooks: list[str]) ->
                 comment.auto_comment = f"No {notebook.name}.ipynb could be graded in what was submitted last."
         gradebook.db.commit()
     make_harmless(folder)
+
+
+def _config_in_force() -> Config:
+    """nbgrader's configuration of the working directory, and over it what the command that runs was told."""
+    config = read_config(Path.cwd())
+    if Application.initialized():
+        config.merge(Application.instance().config)
+    return config
 
 
 def make_harmless(folder: Path) -> None:
