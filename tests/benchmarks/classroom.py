@@ -34,13 +34,13 @@ CORES = cpu_count()
 UNFAIR = ("broken", "crash")
 """What plain kernels do not survive as ours do."""
 PLAIN = "nbgrader, cold kernels, no sandbox"
-CORE = "grader autograde, 1 worker on 1 core"
+ONE_CORE = "grader autograde, 1 worker on 1 core"
 ONE, TWO = "grader autograde, 1 worker", "grader autograde, 2 workers"
 AGAIN, JUDGED = "once more, nothing changed", "once more, all judged anew, nothing executed"
 WAYS = {
     PLAIN: ("nbgrader", "autograde", "{unit}", "--Grade.sandbox=none"),
     "nbgrader, this configuration": ("nbgrader", "autograde", "{unit}"),
-    CORE: ("taskset", "-c", "0", "grader", "autograde", "{unit}", "--workers", "1"),
+    ONE_CORE: ("taskset", "-c", "0", "grader", "autograde", "{unit}", "--workers", "1"),
     ONE: ("grader", "autograde", "{unit}", "--workers", "1"),
     TWO: ("grader", "autograde", "{unit}", "--workers", "2"),
     AGAIN: ("grader", "autograde", "{unit}", "--workers", "2"),
@@ -119,10 +119,10 @@ def compare(unit: str, table: Table, place: Path) -> None:
         if found != right:
             raise SystemExit(f"{unit}, {way}: other scores than {PLAIN}: {set(found.items()) ^ set(right.items())}")
         outcomes = [kept(path) for path in folder.glob("executions/*/*/*.json")]
-        cores = 1 if "taskset" in command else CORES
+        cores = 1 if way == ONE_CORE else CORES
         floor = 0.0 if way in (AGAIN, JUDGED) else sum(outcome.seconds for outcome in outcomes if outcome) / cores
         ratio = f"{seconds / walls[PLAIN]:.2f}"
-        efficiency = [f"{walls[single] / seconds / 2:.2f}" if way == TWO else "" for single in (ONE, CORE)]
+        efficiency = [f"{walls[single] / seconds / 2:.2f}" if way == TWO else "" for single in (ONE, ONE_CORE)]
         table.add_row(unit, way, *(f"{value:.1f}" for value in (seconds, cpu, floor)), ratio, *efficiency)
 
 
@@ -149,7 +149,8 @@ def grow(table: Table, place: Path) -> None:
 
 def main() -> None:
     table = Table(title=f"A class of {STUDENTS} on {CORES} cores")
-    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain", "over 1 worker", "over 1 core"):
+    efficiency = ("efficiency over 1 worker", "over 1 core")
+    for column in ("unit", "way", "wall (s)", "CPU (s)", "floor (s)", "wall / plain", *efficiency):
         table.add_column(column, justify="left" if column in ("unit", "way") else "right")
     growth = Table(title="A class of cheap submissions")
     for column in ("submissions", "s each", "s each, once more", "MB of the writing process", "MB, once more"):
