@@ -6,7 +6,7 @@ from typing import Any
 def load_ipython_extension(shell: Any) -> None:
     """Make `probe(answer)` show the verdict; IPython calls this on `%load_ext grader`."""
     from course import probe
-    from grader.rehearsal import show_verdict
+    from grader.proving.rehearsal import show_verdict
 
     probe.judge = show_verdict
 

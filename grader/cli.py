@@ -13,13 +13,18 @@ from joblib import cpu_count
 from rich.console import Console
 
 from course import syllabus
-from grader import build as builder
-from grader import checks, classroom, coursedir, demo, doctor, newcourse
-from grader import kit as kits
+from grader import doctor
+from grader.classroom import autograde as classroom
+from grader.classroom import coursedir
+from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.errors import CourseError, GraderError
-from grader.plugin.grade import NO_SANDBOX, Grade
+from grader.handout import build as builder
+from grader.handout import demo
+from grader.handout import init as newcourse
+from grader.handout import kit as kits
 from grader.reports import terminal
-from grader.workers import Cluster, Processes
+from grader.running.workers import Cluster, Processes
+from grader.units import checks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -193,7 +198,8 @@ def calibrate(
     """Measure what reference and weak answers reach on this backend, for the bars of trained accuracy."""
     import keras
 
-    from grader import bars, calibrate
+    from grader.judging import bars
+    from grader.proving import calibrate
 
     with _clear_errors():
         for unit in units or [unit.id for unit in syllabus.UNITS]:
@@ -203,7 +209,7 @@ def calibrate(
 @app.command()
 def pretrain(course: Course = HERE) -> None:
     """Train the encoder that the course ships anew, after a change of the grammar or of `train_mini_bert`."""
-    from grader import pretrain
+    from grader.handout import pretrain
 
     with _clear_errors(), console.status("training, some minutes"):
         file = pretrain.pretrain(course=course)

@@ -23,9 +23,9 @@ from rich.text import Text
 from traitlets.config import Config
 
 from grader.errors import SandboxError
-from grader.kernels.limits import Limits
-from grader.kernels.sandbox import GPU, find_bubblewrap, is_root, require
-from grader.kernels.settings import Kernels, keras_environment
+from grader.running.kernels.limits import Limits
+from grader.running.kernels.sandbox import GPU, find_bubblewrap, is_root, require
+from grader.running.kernels.settings import Kernels, keras_environment
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's backends, and the distributions that they come in."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from grader.notebooks import UnitText, read_unit
-from grader.rehearsal import rehearse
+from grader.proving.rehearsal import rehearse
+from grader.units.text import UnitText, read_unit
 
 COURSE = Path(__file__).parent.parent
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from grader.jobs import Outcome
+from grader.running.jobs import Outcome
 
 
 def die_of_three(job):

@@ -3,7 +3,7 @@
 import pytest
 
 from grader.errors import SandboxError
-from grader.kernels.sandbox import require
+from grader.running.kernels.sandbox import require
 
 
 def _missing() -> str:

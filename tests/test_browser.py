@@ -17,7 +17,7 @@ import pytest
 from nbgrader.api import Gradebook
 from playwright.sync_api import expect, sync_playwright
 
-from grader.newcourse import begin
+from grader.handout.init import begin
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
 

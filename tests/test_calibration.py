@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from course import syllabus
-from grader import bars, calibrate, checks
-from grader.bars import Bar, Row
 from grader.checks.attention import train_unscrambler
-from grader.checks.classifiers import CHANCE
 from grader.checks.mlp import train_classifier
 from grader.errors import CheckError
-from grader.variants import vary
+from grader.judging import bars
+from grader.judging.bars import Bar, Row
+from grader.judging.classifiers import CHANCE
+from grader.proving import calibrate
+from grader.units import checks
+from grader.units.variants import vary
 from harness import unit_text
 
 TRAINED = [(unit.id, name) for unit in syllabus.UNITS for name in calibrate.trained_exercises(unit.id)]
@@ -178,7 +180,7 @@ def test_an_oracle_earns_all_and_every_blind_guess_fails_on_accuracy():
 def test_pretraining_writes_an_encoder(tmp_path):
     import keras
 
-    from grader.pretrain import pretrain
+    from grader.handout.pretrain import pretrain
 
     file = pretrain(samples=128, file=tmp_path / "encoder.keras")
     encoder = keras.saving.load_model(file)

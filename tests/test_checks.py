@@ -11,10 +11,10 @@ import pytest
 
 from course import probe, syllabus
 from course.probe import Call
-from grader import checks
-from grader.judge import RIGHT, judge, matches, runs_of
-from grader.rehearsal import rehearse
-from grader.variants import vary
+from grader.judging.judge import RIGHT, judge, matches, runs_of
+from grader.proving.rehearsal import rehearse
+from grader.units import checks
+from grader.units.variants import vary
 from harness import answer, grade, unit_text
 
 pytestmark = pytest.mark.all_backends

@@ -25,19 +25,20 @@ from rich.console import Console
 from traitlets.config import Config
 
 from course.probe import Call
-from grader import classroom, jobs, workers
-from grader.build import build, write
-from grader.classroom import Classroom
-from grader.coursedir import make_secret, read_record
+from grader.classroom import autograde as classroom
+from grader.classroom.autograde import Classroom
+from grader.classroom.coursedir import make_secret, read_record
+from grader.classroom.plugin import configure
+from grader.classroom.plugin.hooks import make_harmless
 from grader.errors import CourseError, SandboxError
-from grader.execution import Request
-from grader.jobs import Job, Outcome
-from grader.kernels import forked
-from grader.plugin import configure
-from grader.plugin.hooks import make_harmless
+from grader.handout.build import build, write
 from grader.reports import terminal
 from grader.reports.tables import pseudonym, read_tables
-from grader.workers import LOST_TWICE, Cluster, Processes, outcomes
+from grader.running import jobs, workers
+from grader.running.execution import Request
+from grader.running.jobs import Job, Outcome
+from grader.running.kernels import forked
+from grader.running.workers import LOST_TWICE, Cluster, Processes, outcomes
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
 

@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from course import probe
+from grader.classroom.coursedir import Record, read_config, read_record, read_secret, record_path, write_record
 from grader.cli import app
-from grader.coursedir import Record, read_config, read_record, read_secret, record_path, write_record
 from grader.errors import CourseError
-from grader.judge import Verdict
+from grader.judging.judge import Verdict
 
 
 def call(*arguments, code=0):

@@ -15,7 +15,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from course.cells import SETUP, grade_id
-from grader.kit import make_kit
+from grader.handout.kit import make_kit
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
 

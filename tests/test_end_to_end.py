@@ -23,10 +23,10 @@ import pytest
 from nbgrader.api import Gradebook
 
 from course import syllabus
-from grader import checks
-from grader.coursedir import read_record, read_secret
-from grader.grading import cases_for
-from grader.judge import UNANSWERED
+from grader.classroom.coursedir import read_record, read_secret
+from grader.classroom.questions import cases_for
+from grader.judging.judge import UNANSWERED
+from grader.units import checks
 from harness import COURSE, unit_text
 from sandboxes import needs_sandbox
 

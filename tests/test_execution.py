@@ -8,12 +8,12 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, content_id
 from course.probe import EVIDENCE_MIME, Call, encode
-from grader.coursedir import digest_of
+from grader.classroom.coursedir import digest_of
 from grader.errors import ExecutionError
-from grader.execution import Evidence, Request, execute
-from grader.judge import read
-from grader.kernels.limits import Limits
-from grader.kernels.settings import Kernels
+from grader.judging.judge import read
+from grader.running.execution import Evidence, Request, execute
+from grader.running.kernels.limits import Limits
+from grader.running.kernels.settings import Kernels
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]

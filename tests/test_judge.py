@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from course import probe, syllabus
-from grader import checks
-from grader.checks import Call, Case, Check, Mistake
-from grader.judge import RIGHT, UNANSWERED, judge, rng_for, runs_of
+from grader.judging.judge import RIGHT, UNANSWERED, judge, rng_for, runs_of
+from grader.judging.vocabulary import Call, Case, Check, Mistake
+from grader.units import checks
 
 
 def oracle(run, factor=2.0):

@@ -24,11 +24,11 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course.probe import Call
 from grader.errors import SandboxError
-from grader.execution import Request, execute
-from grader.kernels import forkserver
-from grader.kernels.limits import Limits
-from grader.kernels.provisioner import NAME
-from grader.kernels.settings import Kernels, keras_environment
+from grader.running.execution import Request, execute
+from grader.running.kernels import forkserver
+from grader.running.kernels.limits import Limits
+from grader.running.kernels.provisioner import NAME
+from grader.running.kernels.settings import Kernels, keras_environment
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -402,7 +402,7 @@ def test_a_kernelspec_that_names_the_provisioner_gets_a_sandboxed_kernel(tmp_pat
 GRADER = """
 import asyncio, signal, sys
 from pathlib import Path
-from grader.kernels.settings import Kernels
+from grader.running.kernels.settings import Kernels
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off for jobs in the background
 
@@ -447,7 +447,7 @@ def test_a_killed_grader_leaves_no_process_and_no_mount(tmp_path, sent):
 
 DYING = """
 import os, signal, sys, zmq
-from grader.kernels.provisioner import SandboxManager
+from grader.running.kernels.provisioner import SandboxManager
 
 messages = 0
 for number in range(10):

@@ -12,8 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from course import syllabus
 from grader.errors import CourseError
-from grader.kit import make_kit
-from grader.notebooks import COLAB
+from grader.handout.kit import make_kit
+from grader.units.text import COLAB
 from harness import COURSE, unit_text
 
 UNITS = [unit.id for unit in syllabus.UNITS]

@@ -8,10 +8,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import syllabus
 from course.cells import is_untouched_look
-from grader import build as builder
-from grader import checks
 from grader.errors import BuildError
-from grader.notebooks import demand_clean_release, read_unit, source_notebook
+from grader.handout import build as builder
+from grader.units import checks
+from grader.units.text import demand_clean_release, read_unit, source_notebook
 from harness import COURSE
 
 TEXT = """# %% [markdown]
@@ -217,11 +217,11 @@ def test_one_name_everywhere(unit):
     for path in (
         "course/units/{}.py",
         "solutions/{}.py",
-        "grader/checks/{}/__init__.py",
+        "grader/checks/{}",
         "tests/test_{}.py",
         "assignments/{0}/{0}.ipynb",
     ):
-        assert (COURSE / path.format(unit)).is_file(), path.format(unit)
+        assert (COURSE / path.format(unit)).exists(), path.format(unit)
     exercises = list(read_unit(COURSE, unit).exercises)
     assert checks.names(unit) == sorted(exercises)
     release = nbformat.read(COURSE / "assignments" / unit / f"{unit}.ipynb", as_version=4)

@@ -12,9 +12,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
 
-from grader.classroom import Classroom
-from grader.jobs import Outcome
-from grader.plugin import grade
+from grader.classroom.autograde import Classroom
+from grader.classroom.plugin import grade
+from grader.running.jobs import Outcome
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]

@@ -8,9 +8,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.nbgraderformat import ValidationError
 
 from course.cells import LOOK, content_id
+from grader.classroom.plugin.restore import Canon, CheckMarks, read_canon, restore
+from grader.classroom.plugin.submission import UNREADABLE, SubmissionExporter
 from grader.errors import CourseError
-from grader.plugin.restore import Canon, CheckMarks, read_canon, restore
-from grader.plugin.submission import UNREADABLE, SubmissionExporter
 
 CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
 CANON = Canon(

@@ -6,11 +6,11 @@ from saved import PROGRAMS
 
 from course import check, syllabus
 from course.cells import SETUP, check_id, checked_exercise, grade_id, is_untouched_look
-from grader.build import build
-from grader.coursedir import digest_of
-from grader.demo import submissions
-from grader.plugin.restore import Canon, restore
-from grader.plugin.submission import SubmissionExporter
+from grader.classroom.coursedir import digest_of
+from grader.classroom.plugin.restore import Canon, restore
+from grader.classroom.plugin.submission import SubmissionExporter
+from grader.handout.build import build
+from grader.handout.demo import submissions
 from harness import COURSE, unit_text
 
 UNITS = [unit.id for unit in syllabus.UNITS]

@@ -1,1 +1,7 @@
-"""What instructors want to know of a class: tables, a page, and files for gradebooks elsewhere."""
+"""What instructors look at.
+
+In come a course directory's gradebook, records and outcomes; out come tables for a terminal, a page, and files for other
+gradebooks. Nothing is written but these.
+
+May import: `course`, and of `grader` the hall, `units`, `judging`, `running` and `classroom`.
+"""

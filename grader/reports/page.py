@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from course import syllabus
-from grader.coursedir import write_whole
+from grader.classroom.coursedir import write_whole
 from grader.reports.exports import no_formula
 from grader.reports.tables import Tables
 

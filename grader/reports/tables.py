@@ -14,12 +14,12 @@ import pandas as pd
 
 from course.cells import checked_exercise, grade_id
 from course.syllabus import is_unit
-from grader import checks
-from grader.coursedir import read_record, read_secret, record_path
+from grader.classroom.coursedir import read_record, read_secret, record_path
 from grader.errors import CourseError
-from grader.judge import RIGHT, UNANSWERED
+from grader.judging.judge import RIGHT, UNANSWERED
 from grader.reports.similarity import length, normalized, similarity
 from grader.reports.terminal import in_order, judged_outcome, read_rows
+from grader.units import checks
 
 NEARLY = 0.9
 """From this similarity on, an answer is nearly the same as the reference."""

@@ -17,13 +17,13 @@ from rich.text import Text
 from sqlalchemy.engine import make_url
 
 from course.cells import check_id, checked_exercise
-from grader import checks
-from grader.classroom import Summary
-from grader.coursedir import Record, read_config, read_record, read_secret, record_path
+from grader.classroom.autograde import Summary
+from grader.classroom.coursedir import Record, read_config, read_record, read_secret, record_path
+from grader.classroom.questions import cases_for
 from grader.errors import CourseError
-from grader.grading import cases_for
-from grader.jobs import Outcome, kept, outcome_path
-from grader.judge import RIGHT, read
+from grader.judging.judge import RIGHT, read
+from grader.judging.vocabulary import Case
+from grader.running.jobs import Outcome, kept, outcome_path
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def judged_outcome(course: Path, unit: str, student: str, record: Record | None)
     return outcome if outcome and record and outcome.key == record.key else None
 
 
-def _inputs(case: checks.Case) -> dict[str, object]:
+def _inputs(case: Case) -> dict[str, object]:
     run = case.run
     given = {f"argument {number}": value for number, value in enumerate(run.args, 1)} | dict(run.kwargs)
     for name in ("init", "weights", "inputs"):

@@ -20,10 +20,10 @@ import psutil
 from nbgrader.api import Gradebook
 
 from attacks.attack import Attack
-from grader.build import build, write
-from grader.coursedir import make_secret
-from grader.demo import submissions
-from grader.notebooks import read_unit
+from grader.classroom.coursedir import make_secret
+from grader.handout.build import build, write
+from grader.handout.demo import submissions
+from grader.units.text import read_unit
 
 REPOSITORY = Path(__file__).parents[2]
 UNIT = "mlp"

@@ -24,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from attacks.attack import Attack
 from attacks.classroom import REPOSITORY, UNIT, Classroom
-from grader.judge import RIGHT
+from grader.judging.judge import RIGHT
 from grader.shown import NotPlain, as_written, output_content
 from sandboxes import needs_sandbox
 

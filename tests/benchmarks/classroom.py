@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from course import syllabus
-from grader.build import build, write
-from grader.coursedir import make_secret
-from grader.demo import submissions
-from grader.jobs import kept
-from grader.notebooks import read_unit
+from grader.classroom.coursedir import make_secret
+from grader.handout.build import build, write
+from grader.handout.demo import submissions
+from grader.running.jobs import kept
+from grader.units.text import read_unit
 
 COURSE = Path(__file__).parents[2]
 STUDENTS = int(os.environ.get("STUDENTS", "30"))

@@ -16,14 +16,14 @@ from rich.table import Table
 
 from course import syllabus
 from course.cells import SETUP
-from grader.build import build, write
-from grader.compiled import compiled_reference
-from grader.demo import submissions
-from grader.grading import questions_for, verdicts
-from grader.jobs import Job, plain_cells, run
-from grader.kernels.settings import keras_environment
-from grader.notebooks import read_unit
-from grader.plugin.restore import Canon, restore
+from grader.classroom.compiled import compiled_reference
+from grader.classroom.plugin.restore import Canon, restore
+from grader.classroom.questions import questions_for, verdicts
+from grader.handout.build import build, write
+from grader.handout.demo import submissions
+from grader.running.jobs import Job, plain_cells, run
+from grader.running.kernels.settings import keras_environment
+from grader.units.text import read_unit
 
 COURSE = Path(__file__).parents[2]
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from attacks.attack import Attack, all_attacks
 from attacks.classroom import HONEST, LIMITS, REPOSITORY, UNIT, Classroom
 from attacks.ordinary_user import as_ordinary_user
-from grader.kernels.sandbox import find_bubblewrap, is_root
+from grader.running.kernels.sandbox import find_bubblewrap, is_root
 
 ALONE = ("network", "processes", "resources", "saved", "tampering", "writing")
 """Families whose harm to a class could not be told apart, or one of which stops plain nbgrader for the others."""

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from grader.kernels.settings import Kernels, keras_environment
+from grader.running.kernels.settings import Kernels, keras_environment
 
 BACKENDS = ("tensorflow", "jax", "torch")
 FIRST_RESULT = "import keras; import numpy as np; print(np.sum(keras.ops.convert_to_numpy(keras.ops.ones(3) * 2)))"

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, Judged, LayerCall, Mistake
-from grader.checks.attention._matching import shows
+from grader.judging import Array, Case, Check, Judged, LayerCall, Mistake
+
+from ._matching import shows
 
 BATCH, HEADS, KEY_DIM, QUERIES, KEYS, MODEL = 2, 3, 4, 5, 7, 10
 INNER = HEADS * KEY_DIM

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from grader.checks import Check, Judged
+from grader.judging import Check, Judged
 
 
 def shows(check: Check, judged: Judged, parts: Collection[str], **switches: Any) -> bool:

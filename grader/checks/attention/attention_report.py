@@ -5,8 +5,9 @@ The first two are square, so that a report by columns has the right shape and ca
 
 import numpy as np
 
-from grader.checks import Array, Arrays, Call, Case, Check, Judged, Mistake
-from grader.checks.attention._matching import shows
+from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
+
+from ._matching import shows
 
 RETURNS = ("row_sums", "entropies", "strongest")
 SIZE = 6

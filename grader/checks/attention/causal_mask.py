@@ -5,7 +5,7 @@ As for all masks, 0 and 1 of any dtype pass for False and True: `ops.where` and 
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

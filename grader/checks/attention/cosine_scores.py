@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
+from grader.judging import Array, Call, Case, Check, Mistake
 
 
 def _directions(rng: np.random.Generator, count: int, dim: int) -> Array:

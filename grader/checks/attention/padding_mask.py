@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Judged, Mistake
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
 
 BATCH, LENGTH = 4, 7
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.attention._matching import shows
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
+
+from ._matching import shows
 
 RETURNS = ("output", "weights")
 LARGE = {"large scores", "mask strength"}

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from course import data
-from grader.bars import Bar
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging.bars import Bar
 
 LEAST_ACCURACY = 0.95
 LEAST_WEIGHT = 0.75

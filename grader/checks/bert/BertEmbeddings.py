@@ -3,9 +3,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, LayerCall, Mistake
-from grader.checks.bert._reference import normalize
-from grader.checks.matching import apart
+from grader.judging import Array, Case, Check, LayerCall, Mistake
+from grader.judging.matching import apart
+
+from ._reference import normalize
 
 VOCABULARY, LONGEST, DIM, SEGMENTS = 9, 7, 5, 3
 

@@ -3,9 +3,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, LayerCall, Mistake
-from grader.checks.bert._reference import attend, gelu, normalize
-from grader.checks.matching import apart, only
+from grader.judging import Array, Case, Check, LayerCall, Mistake
+from grader.judging.matching import apart, only
+
+from ._reference import attend, gelu, normalize
 
 PADDED = "padding"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array
+from grader.judging import Array
 
 _erf = np.vectorize(math.erf, otypes=[float])
 

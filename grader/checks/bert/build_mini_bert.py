@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grader.checks import Array, Arrays, Case, Check, Mistake, ModelCall
-from grader.checks.bert._reference import attend, gelu, normalize
-from grader.checks.classifiers import COUNT, PARAMETERS, TRAINABLE, counts
-from grader.checks.matching import apart, only
+from grader.judging import Array, Arrays, Case, Check, Mistake, ModelCall
+from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts
+from grader.judging.matching import apart, only
+
+from ._reference import attend, gelu, normalize
 
 VOCABULARY, LENGTH, DIM, HEADS, HIDDEN, BLOCKS = 11, 5, 6, 2, 9, 2
 KEY = DIM // HEADS

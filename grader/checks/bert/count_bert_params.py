@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
+from grader.judging import Array, Call, Case, Check, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from course.data.text import MASK, WORDS
 from course.probe import Randomness
-from grader.checks import Array, Arrays, Call, Case, Check, Judged, Mistake
+from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
 
 SAMPLES, LENGTH = 3000, 20
 RATE, HIDDEN, RANDOM = 0.15, 0.8, 0.1

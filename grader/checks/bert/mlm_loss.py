@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart, not_finite, only
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart, not_finite, only
 
 LARGE, NONE = "large logits", "no token chosen"
 

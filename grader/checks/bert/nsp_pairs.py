@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from course.probe import Randomness
-from grader.checks import Array, Arrays, Call, Case, Check, Judged, Mistake
+from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
 
 DOCUMENTS, SENTENCES, LENGTH = 300, 6, 3
 PAIRS = DOCUMENTS * (SENTENCES - 1)

@@ -14,10 +14,10 @@ import numpy as np
 from course.data import Grammar
 from course.data.text import WORDS
 from course.probe import Encoder
-from grader.bars import Bar
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
-from grader.checks.classifiers import activated_outputs, are_logits, untrained
-from grader.checks.matching import only
+from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.judging.bars import Bar
+from grader.judging.classifiers import activated_outputs, are_logits, untrained
+from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.75
 LABELLED, JUDGED = 40, 4000

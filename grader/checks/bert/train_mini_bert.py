@@ -14,8 +14,8 @@ import numpy as np
 
 from course.data import Grammar
 from course.data.text import LENGTH, MASK, WORDS
-from grader.bars import Bar, bars
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging.bars import Bar, bars
 
 LEAST_GAIN = 0.85
 MOST_GAIN = 1.03

@@ -3,9 +3,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, LayerCall, Mistake
-from grader.checks.cnn._reference import convolve
-from grader.checks.matching import apart, only, shows
+from grader.judging import Array, Case, Check, LayerCall, Mistake
+from grader.judging.matching import apart, only, shows
+
+from ._reference import convolve
 
 SAME, MORE, STRIDE = "same shape", "more channels", "stride"
 

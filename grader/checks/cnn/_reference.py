@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.checks import Array
+from grader.judging import Array
 
 
 def convolve(images: Array, kernel: Array, bias: Array, stride: int = 1, padding: str = "same") -> Array:

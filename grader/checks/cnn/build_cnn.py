@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, Mistake, ModelCall
-from grader.checks.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
-from grader.checks.cnn._reference import convolve
-from grader.checks.matching import apart, only, shows
+from grader.judging import Array, Case, Check, Mistake, ModelCall
+from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
+from grader.judging.matching import apart, only, shows
+
+from ._reference import convolve
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart, has_shape, shows
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart, has_shape, shows
 
 SQUARE = "square kernel, as many filters as channels"
 

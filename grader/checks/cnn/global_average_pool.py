@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.matching import apart, shows
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.matching import apart, shows
 
 VALUES, CUBE = "values", "as many channels as rows"
 BATCH, HEIGHT, WIDTH, CHANNELS = 2, 3, 4, 5

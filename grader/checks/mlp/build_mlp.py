@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, Judged, Mistake, ModelCall
-from grader.checks.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
-from grader.checks.matching import apart, only, shows
+from grader.judging import Array, Case, Check, Judged, Mistake, ModelCall
+from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
+from grader.judging.matching import apart, only, shows
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

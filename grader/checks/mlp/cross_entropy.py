@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.matching import got, not_finite, only
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.matching import got, not_finite, only
 
 ONE = "batch of one row"
 

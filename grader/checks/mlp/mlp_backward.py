@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart, only
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart, only
 
 ABSENT, KEPT = "batch without the last class", "inputs left as they are"
 NAMES = ("output_kernel", "output_bias", "hidden_kernel", "hidden_bias")

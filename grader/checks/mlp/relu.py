@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Judged, Mistake
-from grader.checks.matching import apart, got
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.matching import apart, got
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart, only, shows
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart, only, shows
 
 KEPT = "inputs left as they are"
 Shapes = dict[str, tuple[int, ...]]

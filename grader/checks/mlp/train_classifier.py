@@ -15,10 +15,10 @@ import numpy as np
 
 from course import data
 from course.data.signals import LENGTH
-from grader.bars import Bar
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.checks.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits, untrained
-from grader.checks.matching import only
+from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging.bars import Bar
+from grader.judging.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits, untrained
+from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.52
 TRAIN = JUDGED = 4000

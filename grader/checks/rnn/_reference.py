@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.checks import Array
+from grader.judging import Array
 
 
 def simple_states(xs: Array, kernel: Array, recurrent_kernel: Array, bias: Array) -> Array:

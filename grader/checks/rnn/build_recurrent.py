@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, Mistake, ModelCall
-from grader.checks.matching import apart, only, shows
-from grader.checks.rnn._reference import simple_states
+from grader.judging import Array, Case, Check, Mistake, ModelCall
+from grader.judging.matching import apart, only, shows
+
+from ._reference import simple_states
 
 ONE, MANY, FROM_ONE = "many to one", "many to many", "one to many"
 FEATURES, UNITS, OUTPUTS, STEPS = 3, 5, 4, 6

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from grader.checks import Array, Case, Check, Mistake, ModelCall
-from grader.checks.classifiers import COUNT, PARAMETERS, TRAINABLE, counts
-from grader.checks.matching import apart
-from grader.checks.rnn._reference import sigmoid
+from grader.judging import Array, Case, Check, Mistake, ModelCall
+from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts
+from grader.judging.matching import apart
+
+from ._reference import sigmoid
 
 FEATURES, UNITS, CLASSES = 3, 5, 4
 

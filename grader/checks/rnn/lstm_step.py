@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart
-from grader.checks.rnn._reference import sigmoid
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart
+
+from ._reference import sigmoid
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart, shows
-from grader.checks.rnn._reference import simple_states
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart, shows
+
+from ._reference import simple_states
 
 SAME, ONE = "as many outputs as units", "one step"
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from grader.checks import Array, Call, Case, Check, Mistake
-from grader.checks.matching import apart, shows
-from grader.checks.rnn._reference import sigmoid
+from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.matching import apart, shows
+
+from ._reference import sigmoid
 
 SQUARE = "as many inputs as units"
 

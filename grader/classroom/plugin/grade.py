@@ -1,0 +1,136 @@
+"""Executes a sanitised notebook and judges it: one preprocessor, so that evidence is never left without its judge."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import find_all_files
+from traitlets import Enum
+
+from course.cells import check_id, checked_exercise, grade_id
+from course.syllabus import is_unit
+from grader.classroom.compiled import compiled_reference
+from grader.classroom.coursedir import Record, digest_of, read_secret, record_path, write_record
+from grader.classroom.plugin.submission import UNREADABLE
+from grader.classroom.questions import Questions, questions_for, verdicts
+from grader.judging.judge import Verdict
+from grader.running.execution import not_run
+from grader.running.jobs import Job, Outcome, handed_in, outcome_of, outcome_path, plain_cells
+from grader.running.kernels.limits import MEGABYTE, Limits
+from grader.running.kernels.sandbox import require
+from grader.shown import without_markup
+
+PERSON = "needs_person"
+NO_SANDBOX = "none"
+
+
+class Grade(Preprocessor):
+    """In place of nbgrader's `Execute`: `Autograde` calls it on the sanitised copy, in the course directory."""
+
+    enabled = True
+    backend = Enum(
+        ("tensorflow", "jax", "torch"),
+        default_value=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        help="Keras backend of the kernels that grade.",
+    ).tag(config=True)
+    sandbox = Enum(
+        ("bubblewrap", NO_SANDBOX),
+        default_value="bubblewrap",
+        help="What protects whoever grades from what is graded. With none, a submission may do what they may.",
+    ).tag(config=True)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """In what way submissions are executed, as a `Job` has it."""
+        limits = Limits(parent=self)
+        values = {name: getattr(limits, name) for name in limits.class_own_traits(config=True)}
+        return {"backend": self.backend, "limits": values, "sandboxed": self.sandbox != NO_SANDBOX}
+
+    def job(self, course: Path, unit: str, student: str, notebook: NotebookNode, questions: Questions) -> Job:
+        """What there is to execute of a sanitised notebook."""
+        settings, masters = self.settings, self._masters(unit)
+        room = settings["limits"]["disk"] - sum(map(len, masters.values())) / MEGABYTE
+        return Job(
+            cells=plain_cells(notebook),
+            requests=questions.requests(unit),
+            files=handed_in(course / "submitted" / student / unit, room) | masters,
+            cache=compiled_reference(course, unit) if settings["sandboxed"] and self.backend == "jax" else None,
+            **settings,
+        )
+
+    def _masters(self, unit: str) -> dict[str, bytes]:
+        """The instructor's files beside the notebooks, which nbgrader puts over those that were handed in."""
+        coursedir = CourseDirectory(config=self.config)
+        folder = coursedir.format_path(coursedir.source_directory, ".", unit)
+        students = Autograde(coursedir=coursedir, config=self.config).exclude_overwriting.get(unit, ())
+        paths = find_all_files(folder, [*coursedir.ignore, "*.ipynb"])
+        found = {Path(path).relative_to(folder).as_posix(): Path(path) for path in sorted(paths)}
+        return {name: path.read_bytes() for name, path in found.items() if name not in students}
+
+    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Run the notebook unless the same was run before, write each verdict into its check cell, and keep the record."""
+        course, names = Path.cwd(), resources["nbgrader"]
+        unit, student = names["assignment"], names["student"]
+        questions = questions_for(notebook, unit, read_secret(course))
+        job = self.job(course, unit, student, notebook, questions)
+        unreadable = notebook.metadata.get(UNREADABLE, "")
+        if job.sandboxed:
+            require()  # also where nothing has to be run: either grading works here or it does not
+        else:
+            self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
+        outcome = Outcome(job.key) if unreadable else outcome_of(job, outcome_path(course, unit, student, names["notebook"]))
+        found = verdicts(notebook, unit, questions, outcome, job.files, unreadable)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for cell, outputs in zip(code, outcome.outputs, strict=False):
+            cell.outputs = [NotebookNode(output) for output in outputs]
+        people = {check_id(exercise): verdict.person for exercise, verdict in found.items() if verdict.person}
+        for cell in code:
+            if (exercise := checked_exercise(cell)) in found:
+                cell.outputs = verdict_outputs(found[exercise], questions.points[exercise])
+            elif exercise and outcome.failed:
+                cell.outputs = [not_run(outcome.failed)]
+                people[grade_id(cell)] = outcome.failed
+        if is_unit(unit):
+            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key)
+            write_record(record_path(course, unit, student), record)
+        resources[PERSON] = people
+        return notebook, resources
+
+
+class FlagForPerson(Preprocessor):
+    """Right after `SaveAutoGrades`, which resets the flag: marks what a person has to look at, with the reason."""
+
+    enabled = True
+
+    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Set the gradebook's flags and comments."""
+        if not resources[PERSON]:
+            return notebook, resources
+        names = resources["nbgrader"]
+        where = (names["notebook"], names["assignment"], names["student"])
+        with Gradebook(names["db_url"]) as gradebook:
+            for check, reason in resources[PERSON].items():
+                gradebook.find_grade(check, *where).needs_manual_grade = True
+                with suppress(MissingEntry):  # an ordinary test may check no one answer
+                    gradebook.find_comment(check.removesuffix("-check"), *where).auto_comment = without_markup(reason)
+            gradebook.db.commit()
+        return notebook, resources
+
+
+def verdict_outputs(verdict: Verdict, points: float) -> list[NotebookNode]:
+    """A verdict as nbgrader and people read it: always an explicit score, 0 and full marks included."""
+    parts = "   ".join(f"{'✓' if passed else '✗'} {part}" for part, passed in verdict.passed.items())
+    text = f"{verdict.points:g} of {points:g} points\n{verdict.sentence}\n{parts}".strip()
+    return [
+        new_output("display_data", {"text/plain": text}),
+        new_output("execute_result", {"text/plain": str(float(verdict.points))}, execution_count=None),
+    ]

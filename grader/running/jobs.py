@@ -1,0 +1,251 @@
+"""Executions of submissions: what each depends on, and where it is kept so that it is not run again for nothing.
+
+A job holds all that an execution depends on beside the installed packages, and nothing else of the course: it can be run
+anywhere. What it gave is kept in the course directory, one file per submission, under the job's key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
+
+import course as students_package
+from course.cells import checked_exercise, grade_id, new_cell
+from course.probe import encode
+from grader.classroom.coursedir import write_whole
+from grader.errors import CourseError, SandboxError
+from grader.running.execution import Evidence, Request, execute
+from grader.running.kernels.limits import MEGABYTE, Limits
+from grader.running.kernels.settings import Kernels
+
+FOLDER = "executions"
+LIBRARIES = (
+    *("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "scipy", "matplotlib", "scikit-learn"),
+    *("ipython", "ipykernel"),
+)
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+PAGE = 4096
+"""Bytes: what a file takes of a disk in memory is a multiple of it."""
+SPARE_MEGABYTES = 8
+"""Of the kernel's disk: it writes files of its own when it starts."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission to execute.
+
+    Args:
+        cells: The sanitised notebook's code cells: source, id, `grade_id`, and whether it is graded.
+        requests: What the probe has to do, by `grade_id` of the check cell.
+        files: What was handed in beside the notebook, by path.
+        backend: Keras backend.
+        limits: By name.
+        sandboxed: Whether the code runs in a sandbox.
+        cache: See `Kernels`; what it holds changes nothing but the time.
+    """
+
+    cells: Sequence[Mapping[str, Any]]
+    requests: Mapping[str, Request]
+    files: Mapping[str, bytes]
+    backend: str
+    limits: Mapping[str, float]
+    sandboxed: bool
+    cache: Path | None = None
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The hash of all that the execution depends on."""
+        known = {
+            "cells": list(self.cells),
+            "requests": {
+                name: [encode(list(request.runs)), list(request.off_limits)] for name, request in self.requests.items()
+            },
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
+            "settings": [self.backend, dict(self.limits), self.sandboxed],
+            "installed": [self.installed, devices()],
+        }
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+    @functools.cached_property
+    def installed(self) -> dict[str, str]:
+        """What it was made with, and has to be executed with."""
+        return installed()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """It travels with its key: another machine, with other devices, would make another one of it."""
+        return self.__dict__ | {"key": self.key, "installed": self.installed}
+
+    @property
+    def kernels(self) -> Kernels:
+        """Where it is executed, on this machine."""
+        cache = self.cache if self.cache and self.cache.is_dir() else None  # another machine has none
+        return Kernels(self.backend, Limits(**self.limits), self.sandboxed, cache)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """In what way it is executed, for people."""
+        limits = {f"limit: {name}": f"{value:g}" for name, value in self.limits.items()}
+        own = {"backend": self.backend, "sandbox": "bubblewrap" if self.sandboxed else "none"}
+        seen = {"devices": devices()} if devices() else {}
+        return own | versions() | seen | limits
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running a job gave.
+
+    Args:
+        key: The job's.
+        evidence: By `grade_id` of the check cell.
+        outputs: Of each of the job's cells.
+        repeats: See `Execution`. Only what repeats is taken from an earlier run.
+        seconds: CPU seconds.
+        memory: Megabytes.
+        failed: Why nothing could be run, for a reason that is not the student's; else "".
+        origin: The hash of all that the job was made from, or "": where it is still the same, so is the job.
+    """
+
+    key: str
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    outputs: Sequence[Sequence[Mapping[str, Any]]] = ()
+    repeats: bool = False
+    seconds: float = 0
+    memory: float = 0
+    failed: str = ""
+    origin: str = ""
+
+
+def run(job: Job) -> Outcome:
+    """Execute a job here.
+
+    Raises:
+        CourseError: If other versions are installed here than where the job was made: it might give something else.
+        SandboxError: If no sandbox can be made here; it would be the same for every job.
+    """
+    here = installed()
+    if other := [name for name in here | job.installed if here.get(name) != job.installed.get(name)]:
+        raise CourseError(f"{platform.node()} has another {', '.join(other)} than the machine that grades: install the same.")
+    cells = [
+        new_cell("code", cell["source"], cell["id"], {"nbgrader": {"grade_id": cell["grade_id"], "grade": cell["grade"]}})
+        for cell in job.cells
+    ]
+    try:
+        execution = execute(new_notebook(cells=cells), job.requests, job.kernels, job.files)
+    except SandboxError:
+        raise
+    except Exception as error:  # no kernel, or no set-up
+        return Outcome(job.key, failed=f"the notebook could not be run ({type(error).__name__}: {error})")
+    outputs = [cell.outputs for cell in cells]
+    return Outcome(job.key, execution.evidence, outputs, execution.repeats, execution.seconds, execution.memory)
+
+
+run_here: set[str] = set()
+"""Keys of the jobs whose outcomes this process has waited for: they count here even if they do not repeat."""
+
+
+def outcome_of(job: Job, path: Path) -> Outcome:
+    """The outcome of a job: what is kept of it at a path, or else what it gives now, which is kept."""
+    if not (found := usable(job, path)):
+        found = run(job)
+        keep(path, found)
+    return found
+
+
+def usable(job: Job, path: Path) -> Outcome | None:
+    """What is kept of a job, if it spares running it."""
+    found = kept(path)
+    return found if found and found.key == job.key and counts(found) else None
+
+
+def counts(outcome: Outcome) -> bool:
+    """Whether an outcome may stand for another run of the same job."""
+    return outcome.repeats or outcome.key in run_here
+
+
+def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
+    """What lies beside a submission's notebook, as far as a kernel's disk holds it and has a little left.
+
+    Plain files alone, since links lead out of the folder.
+    """
+    room, found = (megabytes - SPARE_MEGABYTES) * MEGABYTE, {}
+    for path in sorted(submission.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb":
+            continue
+        if (room := room - max(1, math.ceil(path.stat().st_size / PAGE)) * PAGE) > 0:
+            found[path.relative_to(submission).as_posix()] = path.read_bytes()
+    return found
+
+
+def plain_cells(notebook: NotebookNode) -> list[dict[str, Any]]:
+    """The code cells of a sanitised notebook, as a job has them."""
+    return [
+        {"source": cell.source, "id": cell.get("id", ""), "grade_id": grade_id(cell), "grade": bool(checked_exercise(cell))}
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def outcome_path(course: Path, unit: str, student: str, notebook: str = "") -> Path:
+    """Where the outcome of a submission's last execution is kept; a unit has one notebook, of its own name."""
+    return course / FOLDER / unit / student / f"{notebook or unit}.json"
+
+
+def keep(path: Path, outcome: Outcome) -> None:
+    """Write an outcome, whole or not at all, in place of an older one of the submission."""
+    write_whole(path, json.dumps(asdict(outcome)))
+
+
+def kept(path: Path) -> Outcome | None:
+    """The outcome of a submission's last execution, or None."""
+    try:
+        known = json.loads(path.read_text())
+        return Outcome(**known | {"evidence": {name: Evidence(**value) for name, value in known["evidence"].items()}})
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):  # none, or of another version of this program
+        return None
+
+
+def installed() -> dict[str, str]:
+    """The versions that an execution depends on, of this course, too."""
+    return versions() | {"keras-course": sources()}
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Those of other packages and Python."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+@functools.cache
+def devices() -> str:
+    """The devices that an execution may find; "" for none but the CPU."""
+    found = [path.name for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
+    return " ".join([*found, os.environ.get(VISIBLE_DEVICES, "")]).strip()
+
+
+@functools.cache
+def sources() -> str:
+    """The hash of what executes, of what decides which outputs are kept, and of the package that students import.
+
+    Not of the units' texts: what a submission has of them is in its cells.
+    """
+    room, package = Path(__file__).parent, Path(str(students_package.__file__)).parent
+    paths = [room / "execution.py", room / "jobs.py", room.parent / "shown.py", *(room / "kernels").rglob("*.py")]
+    paths += [*package.rglob("*.keras"), *(path for path in package.rglob("*.py") if path.parent != package / "units")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()
