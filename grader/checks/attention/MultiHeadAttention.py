@@ -1,4 +1,4 @@
-# ruff: noqa: N999 (the module has the name of the layer)
+
 """Multi-head attention: weights set by name, every size another, queries, keys and values different from one another.
 
 Masks come in every shape that is allowed: for each sequence and query, the same for all queries (padding), and the same for all

@@ -1,4 +1,4 @@
-# ruff: noqa: N999 (the module has the name of the layer)
+
 """The sum of three tables, normalised, with weights that are set: with segments, without, and for a row that is short."""
 
 import numpy as np

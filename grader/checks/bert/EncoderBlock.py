@@ -1,4 +1,4 @@
-# ruff: noqa: N999 (the module has the name of the layer)
+
 """A block of an encoder with weights that are set: without padding, with it, and with a single head."""
 
 import numpy as np

@@ -1,4 +1,4 @@
-# ruff: noqa: N999 (the module has the name of the layer)
+
 """A residual block with weights that are set: one whose input goes round it as it is, two with a projection."""
 
 import numpy as np
