@@ -10,6 +10,12 @@ from nbformat import NotebookNode, from_dict
 
 from course.source import ALWAYS_THERE, defined, used
 
+RELEASES = "assignments"
+"""The folder of a course directory in which the releases are."""
+COURSE = "keras_course"
+"""In a release's metadata, what `course.check` has to know: what is `off_limits`, by exercise, and the `files` beside it."""
+CELL_SECONDS, NOTEBOOK_SECONDS = 120.0, 900.0
+"""CPU seconds that grading allows a cell and a notebook, unless an instructor sets other limits."""
 SETUP = "set-up"
 LOOK = "look-"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
@@ -76,6 +82,16 @@ def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
         needed |= more
         wanted |= {name for number in more for name in used(code[number].source)}
     return needed
+
+
+def hidden_line(exercise: str) -> str:
+    """The line of an exercise's check that students do not see."""
+    return f"probe({exercise})"
+
+
+def asks_probe(exercise: str, source: str) -> bool:
+    """Whether the source of an exercise's check asks the probe: what makes a notebook one of a unit."""
+    return hidden_line(exercise) in grading_part(source).splitlines()
 
 
 def is_untouched_look(cell: NotebookNode) -> bool:

@@ -25,8 +25,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from course import syllabus
-from course.cells import SETUP, check_id, checked_exercise, grade_id
+from course.cells import CELL_SECONDS, COURSE, NOTEBOOK_SECONDS, RELEASES, SETUP, check_id, checked_exercise, grade_id
 from course.off_limits import doubts, find
 from course.source import defined, parse
 
@@ -122,8 +121,7 @@ def examine(path: Path, console: Console) -> Findings:
         NotebookError: If the file is missing, is no notebook, or is none of the course's.
     """
     notebook = _read(path)
-    unit = _unit_of(path, notebook)
-    given = _released(unit)
+    given, unit = _handed_out(path, notebook)
     checks = {checked_exercise(cell): cell for cell in given.cells if checked_exercise(cell)}
     places = _checks(notebook, checks)
     problems, remarks = list(_problems(path, unit, notebook, given)), list(_remarks(notebook, given, checks, places))
@@ -138,7 +136,7 @@ def examine(path: Path, console: Console) -> Findings:
     problems += _failures(run, places.values(), {_plain(cell) for cell in given.cells})
     remarks.append(_time(run))
     exercises = [_finding(name, cell.metadata.nbgrader.points, run, places.get(name)) for name, cell in checks.items()]
-    problems += _off_limits(unit, path.parent, notebook, places)
+    problems += _off_limits(given, path.parent, notebook, places)
     return Findings(exercises, problems, remarks)
 
 
@@ -156,26 +154,30 @@ def _read(path: Path) -> NotebookNode:
     return notebook
 
 
-def _unit_of(path: Path, notebook: NotebookNode) -> str:
-    """The unit whose exercises' names a notebook's cells have, or define."""
+def _handed_out(path: Path, notebook: NotebookNode) -> tuple[NotebookNode, str]:
+    """The release of which a notebook has, or defines, the most exercises, and its unit."""
     found = {name for cell in notebook.cells if cell.cell_type == "code" for name in (*_names(cell), *defined(cell.source))}
-    known = {unit: len({checked_exercise(cell) for cell in _released(unit).cells} & (found - {""})) for unit in _releases()}
-    best = max(known, key=lambda unit: (known[unit], unit == path.stem))
-    if not known[best]:
+    known = {place.stem: nbformat.read(place, as_version=4) for place in _releases(path)}
+    units = {unit: release for unit, release in known.items() if COURSE in release.metadata}
+    there = {unit: len({checked_exercise(cell) for cell in release.cells} & (found - {""})) for unit, release in units.items()}
+    best = max(there, key=lambda unit: (there[unit], unit == path.stem), default="")
+    if not best or not there[best]:
         raise NotebookError(f"{path} has none of the course's exercises in it.")
-    return best
+    return units[best], best
 
 
-def _releases() -> dict[str, Path]:
-    """The notebooks as they were handed out, by unit: they are in students' wheels, and in the course's repository."""
+def _releases(path: Path) -> Iterator[Path]:
+    """The notebooks as they were handed out: in a student's package, or else in the course directory that a file lies in.
+
+    Whoever has no such package is an instructor; what comes last wins over others of its name.
+    """
     package = Path(__file__).parent
-    places = [*package.glob("releases/*.ipynb"), *package.parent.glob("assignments/*/*.ipynb")]
-    return {place.stem: place for place in places if syllabus.is_unit(place.stem)}
-
-
-def _released(unit: str) -> NotebookNode:
-    notebook: NotebookNode = nbformat.read(_releases()[unit], as_version=4)
-    return notebook
+    if handed_out := sorted(package.glob("releases/*.ipynb")):
+        yield from handed_out
+        return
+    here = next((folder for folder in path.resolve().parents if (folder / "nbgrader_config.py").is_file()), package.parent)
+    for course in (package.parent, here):
+        yield from course.glob(f"{RELEASES}/*/*.ipynb")
 
 
 def _names(cell: NotebookNode) -> tuple[str, str]:
@@ -230,10 +232,11 @@ def _remarks(
         yield f"Not run when you saved: {unrun} of {len(counts)} cells. What counts is a run from the top, as here."
 
 
-def _off_limits(unit: str, folder: Path, notebook: NotebookNode, places: Mapping[str, int]) -> Iterator[str]:
+def _off_limits(given: NotebookNode, folder: Path, notebook: NotebookNode, places: Mapping[str, int]) -> Iterator[str]:
     """What grading will find in the source of answers."""
-    own = {path.stem for path in folder.glob("*.py")}
-    banned = syllabus.unit(unit).off_limits
+    known = given.metadata[COURSE]
+    own = {path.stem for path in folder.glob("*.py") if path.name not in known["files"]}
+    banned = known["off_limits"]
     told = set()
     for name, place in places.items():
         above = [cell for cell in notebook.cells[:place] if cell.cell_type == "code"]
@@ -265,7 +268,7 @@ def _run(notebook: NotebookNode, folder: Path, console: Console) -> list[str]:
 
         client = NotebookClient(
             notebook,
-            timeout=int(syllabus.CELL_SECONDS),
+            timeout=int(CELL_SECONDS),
             interrupt_on_timeout=True,
             kernel_name="python3",
             allow_errors=True,
@@ -317,7 +320,7 @@ def _error(cell: NotebookNode) -> NotebookNode | None:
 def _said(error: NotebookNode) -> str:
     """An error in one line; of an assertion that fails, its message."""
     if error.ename == "KeyboardInterrupt":
-        return f"it was stopped after {syllabus.CELL_SECONDS:g} s."
+        return f"it was stopped after {CELL_SECONDS:g} s."
     text = error.evalue if error.ename == "AssertionError" and error.evalue else f"{error.ename}: {error.evalue}"
     text = " ".join(text.split())
     return text if len(text) <= 300 else f"{text[:299]}…"
@@ -329,8 +332,8 @@ def _time(notebook: NotebookNode) -> str:
     number, slowest = max(cells, key=lambda item: _seconds(item[1]))
     return (
         f"Running took {sum(_seconds(cell) for _, cell in cells):.0f} s. {_called(number, slowest)} took longest, "
-        f"{_seconds(slowest):.0f} s. Grading runs only what grades of each check, and allows {syllabus.CELL_SECONDS:g} s a "
-        f"cell and {syllabus.NOTEBOOK_SECONDS:g} s in all, of the processor's time."
+        f"{_seconds(slowest):.0f} s. Grading runs only what grades of each check, and allows {CELL_SECONDS:g} s a "
+        f"cell and {NOTEBOOK_SECONDS:g} s in all, of the processor's time."
     )
 
 

@@ -5,10 +5,14 @@ from typing import Any
 
 def load_ipython_extension(shell: Any) -> None:
     """Make `probe(answer)` show the verdict; IPython calls this on `%load_ext grader`."""
-    from course import probe
-    from grader.proving.rehearsal import show_verdict
+    from pathlib import Path
 
-    probe.judge = show_verdict
+    from course import probe
+    from grader.classroom.coursedir import course_of
+    from grader.proving.rehearsal import show_verdict
+    from grader.units.shelf import find_units
+
+    probe.judge = lambda answer: show_verdict(answer, find_units(course_of(Path())))
 
 
 def unload_ipython_extension(shell: Any) -> None:

@@ -12,19 +12,20 @@ import typer
 from joblib import cpu_count
 from rich.console import Console
 
-from course import syllabus
 from grader import doctor
 from grader.classroom import autograde as classroom
 from grader.classroom import coursedir
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
+from grader.classroom.records import record_path
 from grader.errors import CourseError, GraderError
 from grader.handout import build as builder
-from grader.handout import demo
-from grader.handout import init as newcourse
+from grader.handout import demo, init
 from grader.handout import kit as kits
 from grader.reports import terminal
+from grader.reports.rows import graded_units
 from grader.running.workers import Cluster, Processes
-from grader.units import checks
+from grader.units.shelf import find_unit, find_units, having, replaced
+from grader.units.unit import Unit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -45,13 +46,18 @@ def _clear_errors() -> Iterator[None]:
 
 @app.command()
 def build(
-    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all that the course has if none is named.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a committed release is stale.")] = False,
     course: Course = HERE,
 ) -> None:
     """Make the source notebooks and the releases of the units."""
     with _clear_errors():
-        files = builder.build(course, units or ())
+        chosen = [find_unit(course, name) for name in units or ()] or builder.wanted(course)
+        if not chosen:
+            raise CourseError(f"{course.resolve()} has no unit yet: name some, or start with `grader init`.")
+        for line in replaced(chosen):
+            typer.echo(line)
+        files = builder.build(course, chosen)
         if not check:
             builder.write(files)
             for path in files:
@@ -71,13 +77,15 @@ def secret(course: Course = HERE) -> None:
 
 @app.command("init")
 def begin(
-    destination: Annotated[Path, typer.Argument(help="A new or empty directory.")],
-    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    destination: Annotated[Path, typer.Argument(help="A new or empty directory, or a course directory to add to.")],
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all that there are if nothing is named.")] = None,
     due: Annotated[list[str] | None, typer.Option(help="When a unit is due: mlp=2027-01-31T23:59. May be repeated.")] = None,
+    unit: Annotated[list[str] | None, typer.Option(help="Name of a small unit of your own to start from.")] = None,
+    copy: Annotated[list[str] | None, typer.Option(help="Make an own copy of this unit, to adapt. May be repeated.")] = None,
 ) -> None:
-    """Start a course directory of your own: configuration, secret, gradebook, and the units, released."""
+    """Start a course directory of your own: configuration, secret, gradebook, and units, released."""
     with _clear_errors():
-        for path in newcourse.begin(destination, units or (), due or ()):
+        for path in init.begin(destination, units or (), due or (), unit or (), copy or ()):
             typer.echo(path)
 
 
@@ -136,7 +144,7 @@ def scores(
 ) -> None:
     """Show who got how many points, and the sentences that they read."""
     with _clear_errors():
-        for unit in units or terminal.graded_units(course):
+        for unit in units or graded_units(course):
             console.print(terminal.sentences(course, unit))
             console.print(terminal.scores(course, unit))
 
@@ -150,12 +158,20 @@ def explain(
 ) -> None:
     """Show what a student's answer got, should have given, and gave."""
     with _clear_errors():
-        having = [unit] if unit else [u.id for u in syllabus.UNITS if exercise in checks.names(u.id)]
-        if len(having) != 1:
-            raise CourseError(
-                f"exercise {exercise!r} is in {len(having)} units{''.join(f' {u}' for u in having)}; name one with --unit."
-            )
-        console.print(terminal.explain(course, having[0], student, exercise))
+        console.print(terminal.explain(course, _unit_of(course, student, exercise, unit), student, exercise))
+
+
+def _unit_of(course: Path, student: str, exercise: str, name: str | None) -> Unit:
+    """The unit that is meant by an exercise: the one that is named, or the only one that has it, or that the student did."""
+    if name:
+        return find_unit(course, name)
+    found = having(find_units(course), exercise)
+    done = [unit for unit in found if record_path(course, unit.name, student).is_file()]
+    if len(chosen := done if len(done) == 1 else found) != 1:
+        raise CourseError(
+            f"exercise {exercise!r} is in {len(found)} units{''.join(f' {unit.name}' for unit in found)}; name one with --unit."
+        )
+    return chosen[0]
 
 
 @app.command("report")
@@ -171,7 +187,8 @@ def write_report(
             from grader.reports import page, tables
         except ImportError as error:
             raise CourseError(f"reports need more packages: pip install --editable .[report] ({error})") from error
-        for path in page.write_report(to / unit, unit, tables.read_tables(course.resolve(), unit, pseudonyms)):
+        found = tables.read_tables(course.resolve(), unit, pseudonyms)
+        for path in page.write_report(to / unit, find_unit(course, unit), found):
             typer.echo(path)
 
 
@@ -183,7 +200,7 @@ def examine(course: Course = HERE) -> None:
         grade = Grade(config=config)  # type: ignore[no-untyped-call]
         with console.status("looking"):
             findings = doctor.examine(grade.backend, sandboxed=grade.sandbox != NO_SANDBOX)
-        console.print(doctor.report(findings))
+        console.print(doctor.report([*findings, *doctor.own_units(course)]))
         console.print(doctor.limits(config))
         if any(finding.good is False for finding in findings):
             raise typer.Exit(1)
@@ -191,19 +208,18 @@ def examine(course: Course = HERE) -> None:
 
 @app.command()
 def calibrate(
-    units: Annotated[list[str] | None, typer.Argument(help="Units; all of the syllabus if none is named.")] = None,
+    units: Annotated[list[str] | None, typer.Argument(help="Units; all that there are if none is named.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each reference; as many as the table needs by default.")] = None,
     course: Course = HERE,
 ) -> None:
     """Measure what reference and weak answers reach on this backend, for the bars of trained accuracy."""
     import keras
 
-    from grader.judging import bars
-    from grader.proving import calibrate
+    from grader.proving import calibrate, measurements
 
     with _clear_errors():
-        for unit in units or [unit.id for unit in syllabus.UNITS]:
-            calibrate.calibrate(unit, seeds or bars.SEEDS[keras.backend.backend()], course=course, console=console)
+        for unit in [find_unit(course, name) for name in units or ()] or find_units(course):
+            calibrate.calibrate(unit, seeds or measurements.SEEDS[keras.backend.backend()], console=console)
 
 
 @app.command()
@@ -212,5 +228,5 @@ def pretrain(course: Course = HERE) -> None:
     from grader.handout import pretrain
 
     with _clear_errors(), console.status("training, some minutes"):
-        file = pretrain.pretrain(course=course)
+        file = pretrain.pretrain(find_unit(course, "bert"))
     console.print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")

@@ -26,6 +26,7 @@ from grader.errors import SandboxError
 from grader.running.kernels.limits import Limits
 from grader.running.kernels.sandbox import GPU, find_bubblewrap, is_root, require
 from grader.running.kernels.settings import Kernels, keras_environment
+from grader.units.shelf import find_units, replaced
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's backends, and the distributions that they come in."""
@@ -55,6 +56,15 @@ def examine(backend: str, sandboxed: bool) -> list[Finding]:
         backends = [pool.submit(_backend, name, name == backend) for name in BACKENDS]
         sandbox = list(_sandbox(backend)) if sandboxed else [Finding("sandbox", None, SWITCHED_OFF)]
         return [*sandbox, *(found.result() for found in backends), *_machine()]
+
+
+def own_units(course: Path) -> Iterator[Finding]:
+    """The units of an instructor's own, and those of them that are used in place of shipped ones."""
+    own = [unit for unit in find_units(course) if unit.own]
+    if own:
+        yield Finding("own units", None, ", ".join(unit.name for unit in own))
+    for line in replaced(own):
+        yield Finding("own unit", None, line)
 
 
 def report(findings: list[Finding]) -> Table:

@@ -8,21 +8,23 @@ import keras
 import numpy as np
 
 from grader.proving.rehearsal import rehearse
-from grader.units.text import UnitText, read_unit
+from grader.units.shelf import SHIPPED
 
 COURSE = Path(__file__).parent.parent
-
-
-@cache
-def unit_text(unit: str) -> UnitText:
-    return read_unit(COURSE, unit)
+UNITS = {unit.name: unit for unit in sorted(SHIPPED.units(), key=lambda unit: unit.order)}
+"""Those that the course ships, by name, in teaching order."""
 
 
 @cache
 def _setup(unit: str) -> dict:
     namespace: dict = {"__name__": "__main__"}
-    exec(unit_text(unit).setup, namespace)
+    exec(UNITS[unit].text.setup, namespace)
     return namespace
+
+
+def reference(unit: str, exercise: str) -> str:
+    """The source of the reference's answer."""
+    return UNITS[unit].text.exercises[exercise].reference
 
 
 def answer(unit: str, exercise: str, source: str):
@@ -41,4 +43,4 @@ def grade(unit: str, exercise: str, source: str, seed: int = 0):
     """The verdict on a source, of 100 points, and what was judged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in a student's kernel a warning is no error
-        return rehearse(unit, exercise, answer(unit, exercise, source), np.random.default_rng(seed))
+        return rehearse(UNITS[unit].check(exercise), answer(unit, exercise, source), np.random.default_rng(seed))

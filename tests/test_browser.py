@@ -18,13 +18,13 @@ from nbgrader.api import Gradebook
 from playwright.sync_api import expect, sync_playwright
 
 from grader.handout.init import begin
-from harness import COURSE, unit_text
+from harness import COURSE, UNITS, reference
 from sandboxes import needs_sandbox
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SCREENSHOTS = COURSE / "build" / "screenshots"
 TOKEN = "no-secret"
-RELU = unit_text("mlp").exercises["relu"].reference
+RELU = reference("mlp", "relu")
 WRONG = RELU.replace("ops.maximum", "ops.minimum")
 
 pytestmark = [
@@ -146,7 +146,7 @@ def test_an_instructor_grades_by_formgraders_button(page, course, tmp_path):
         path.parent.mkdir(parents=True)
         text = (course / "assignments" / "mlp" / "mlp.ipynb").read_text()
         path.write_text(_answered(text, answer))
-    points = unit_text("mlp").exercises["relu"].points
+    points = UNITS["mlp"].text.exercises["relu"].points
     with jupyter(course, tmp_path) as url:
         page.goto(url("formgrader"))
         row = page.locator("tr", has_text="mlp")

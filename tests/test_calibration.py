@@ -5,45 +5,47 @@ import dataclasses
 import numpy as np
 import pytest
 
-from course import syllabus
 from grader.checks.attention import train_unscrambler
 from grader.checks.mlp import train_classifier
 from grader.errors import CheckError
-from grader.judging import bars
-from grader.judging.bars import Bar, Row
+from grader.judging import Bar
+from grader.judging.bars import bars_of
 from grader.judging.classifiers import CHANCE
 from grader.proving import calibrate
-from grader.units import checks
+from grader.proving.measurements import REFERENCE, SEEDS, Row, demands, read_table, write_rows
 from grader.units.variants import vary
-from harness import unit_text
+from harness import UNITS, reference
 
-TRAINED = [(unit.id, name) for unit in syllabus.UNITS for name in calibrate.trained_exercises(unit.id)]
-PARTS = [
-    (unit, name, part) for unit, name in TRAINED for part in bars.bars(checks.load(unit, name).cases(np.random.default_rng(0)))
-]
+TRAINED = [(unit.name, name) for unit in UNITS.values() for name in calibrate.trained_exercises(unit)]
+PARTS = [(unit, name, part) for unit, name in TRAINED for part in bars_of(UNITS[unit].check(name))]
 
 
 def test_every_unit_has_a_training_exercise():
-    assert {unit for unit, _ in TRAINED} == {unit.id for unit in syllabus.UNITS}
+    assert {unit for unit, _ in TRAINED} == set(UNITS)
 
 
-# --- the committed table ---
+# --- the committed tables ---
+
+
+def rows_of(unit, exercise, part):
+    return [row for row in read_table(calibrate.table_of(UNITS[unit])) if (row.exercise, row.part) == (exercise, part)]
 
 
 @pytest.mark.parametrize(("unit", "exercise", "part"), PARTS)
 def test_bar_is_far_below_every_right_answer_and_above_every_baseline(unit, exercise, part):
-    bar = bars.bars(checks.load(unit, exercise).cases(np.random.default_rng(0)))[part]
-    rows = [row for row in bars.read_table() if (row.unit, row.exercise, row.part) == (unit, exercise, part)]
-    assert bars.demands(bar, rows) == []
+    bar = bars_of(UNITS[unit].check(exercise))[part]
+    assert demands(bar, rows_of(unit, exercise, part)) == []
 
 
 @pytest.mark.parametrize(("unit", "exercise", "part"), PARTS)
 def test_table_measured_the_code_as_it_is(unit, exercise, part):
-    reference = unit_text(unit).exercises[exercise].reference
-    now = {name: bars.digest(vary(reference, edits)) for name, edits in calibrate.variants(unit, exercise).items()}
-    rows = [row for row in bars.read_table() if (row.unit, row.exercise, row.part) == (unit, exercise, part)]
+    sources = {
+        name: vary(reference(unit, exercise), edits) for name, edits in calibrate.variants(UNITS[unit], exercise).items()
+    }
+    now = {name: calibrate.source_digest(UNITS[unit], exercise, source) for name, source in sources.items()}
+    rows = rows_of(unit, exercise, part)
     out_of_date = {(row.variant, row.backend) for row in rows if now.get(row.variant) != row.source}
-    assert not out_of_date, "the solution, an alternative or a baseline has changed: run `grader calibrate` on each backend"
+    assert not out_of_date, "what was measured has changed: run `grader calibrate` on each backend"
     assert {row.variant for row in rows} == set(now)
 
 
@@ -51,11 +53,11 @@ def test_table_measured_the_code_as_it_is(unit, exercise, part):
 
 
 def row(**changes):
-    base = Row("mlp", "train", "accuracy", "reference", "jax", "abc", 100, 4000, mean=0.65, sd=0.01, min=0.6, max=0.7)
+    base = Row("train", "accuracy", "reference", "jax", "abc", 100, 4000, mean=0.65, sd=0.01, min=0.6, max=0.7)
     return dataclasses.replace(base, **changes)
 
 
-ENOUGH = [row(backend=backend) for backend in bars.SEEDS] + [row(variant="linear", mean=0.3, max=0.35)]
+ENOUGH = [row(backend=backend) for backend in SEEDS] + [row(variant="linear", mean=0.3, max=0.35)]
 
 
 def bar(least, judged=4000):
@@ -69,7 +71,7 @@ def test_a_bar_accepts_from_its_least_on_and_never_nan():
 
 
 def test_demands_are_met_between_baseline_and_reference():
-    assert bars.demands(bar(0.5), ENOUGH) == []
+    assert demands(bar(0.5), ENOUGH) == []
 
 
 @pytest.mark.parametrize(
@@ -86,15 +88,9 @@ def test_demands_are_met_between_baseline_and_reference():
     ],
 )
 def test_demands_name_what_is_wrong(least, rows, complaint):
-    found = bars.demands(bar(least), rows)
+    found = demands(bar(least), rows)
     assert found
     assert all(complaint in sentence for sentence in found)
-
-
-def test_digest_changes_with_the_code_alone():
-    code = "def f(x):\n    'Says what.'\n    return x + 1"
-    assert bars.digest(code) == bars.digest("def f(x):\n    # how\n    return x+1")
-    assert bars.digest(code) != bars.digest("def f(x):\n    return x + 2")
 
 
 # --- writing the table ---
@@ -102,10 +98,10 @@ def test_digest_changes_with_the_code_alone():
 
 def test_table_keeps_what_it_holds_and_replaces_what_is_measured_anew(tmp_path):
     table = tmp_path / "table.md"
-    assert bars.read_table(table) == []
-    bars.write_rows(ENOUGH, table)
-    bars.write_rows([row(mean=0.1234, seeds=7)], table)
-    found = {r.key: r for r in bars.read_table(table)}
+    assert read_table(table) == []
+    write_rows(ENOUGH, table)
+    write_rows([row(mean=0.1234, seeds=7)], table)
+    found = {r.key: r for r in read_table(table)}
     assert len(found) == len(ENOUGH)
     assert found[row().key] == row(mean=0.1234, seeds=7)
     assert found[ENOUGH[-1].key] == ENOUGH[-1]
@@ -117,24 +113,24 @@ def test_calibrate_measures_every_variant_and_writes_after_each(tmp_path, monkey
     known = []
 
     def measured(unit, exercise, answer, seed):
-        known.append(len(bars.read_table(table)))
+        known.append(len(read_table(table)))
         return {"accuracy": seed / 10}
 
     monkeypatch.setattr(calibrate, "measure", measured)
-    rows = calibrate.calibrate("mlp", seeds=11, exercises=["train_classifier"], table=table)
+    rows = calibrate.calibrate(UNITS["mlp"], seeds=11, exercises=["train_classifier"], table=table)
     others = [f"alternative {k}" for k in range(1, len(train_classifier.CHECK.alternatives) + 1)]
-    assert [r.variant for r in rows] == [bars.REFERENCE, *others, *train_classifier.BASELINES]
+    assert [r.variant for r in rows] == [REFERENCE, *others, *train_classifier.BASELINES]
     assert (rows[0].seeds, rows[1].seeds) == (11, 5)
     assert rows[0].mean == pytest.approx(0.5)
     assert rows[0].sd == pytest.approx(np.std(np.arange(11) / 10, ddof=1))
     assert (rows[0].min, rows[0].max) == (0, 1)
     assert known[:12] == [0] * 11 + [1]
-    assert len(bars.read_table(table)) == len(rows)
+    assert len(read_table(table)) == len(rows)
 
 
 def test_calibrate_names_an_exercise_without_a_bar(tmp_path):
     with pytest.raises(CheckError, match="no bar in the check of 'softmax'; there is one for train_classifier"):
-        calibrate.calibrate("mlp", exercises=["softmax"], table=tmp_path / "table.md")
+        calibrate.calibrate(UNITS["mlp"], exercises=["softmax"], table=tmp_path / "table.md")
 
 
 # --- what the two checks draw ---
@@ -182,7 +178,7 @@ def test_pretraining_writes_an_encoder(tmp_path):
 
     from grader.handout.pretrain import pretrain
 
-    file = pretrain(samples=128, file=tmp_path / "encoder.keras")
+    file = pretrain(UNITS["bert"], samples=128, file=tmp_path / "encoder.keras")
     encoder = keras.saving.load_model(file)
     assert encoder.output_shape == (None, 11, 32)
     assert [path.name for path in tmp_path.iterdir()] == ["encoder.keras"]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from course import check
 from course.cells import grade_id
-from harness import COURSE, unit_text
+from harness import COURSE, UNITS
 
 RELEASE = COURSE / "assignments" / "mlp" / "mlp.ipynb"
 OFF_LIMITS = "def softmax(logits):\n    return ops.softmax(logits, axis=-1)"
@@ -34,7 +34,7 @@ def examined(notebook, path):
 @pytest.mark.slow
 def test_everything_that_costs_points_is_named(tmp_path):
     notebook = handed_out()
-    reference = {name: exercise.reference for name, exercise in unit_text("mlp").exercises.items()}
+    reference = {name: exercise.reference for name, exercise in UNITS["mlp"].text.exercises.items()}
     wrong_forward = reference["mlp_forward"].replace("ops.tanh", "ops.sin")
     assert wrong_forward != reference["mlp_forward"]
     answers = {
@@ -55,7 +55,7 @@ def test_everything_that_costs_points_is_named(tmp_path):
         cell.execution_count = 100 - count
     findings, by_name = examined(notebook, tmp_path / "homework.ipynb")
 
-    assert list(by_name) == list(unit_text("mlp").exercises)
+    assert list(by_name) == list(UNITS["mlp"].text.exercises)
     assert by_name["affine"].verdict == by_name["softmax"].verdict == "passes"
     assert by_name["relu"].verdict == "fails" and "did a negative one stay?" in by_name["relu"].reason
     assert by_name["sigmoid"] == check.Finding("sigmoid", 2, "not answered")
@@ -93,13 +93,13 @@ def test_the_reference_is_ready_and_the_notebooks_last_cell_does_not_check_again
     """Run as a student would, in the notebook's folder."""
     unit = "attention"
     notebook = nbformat.read(COURSE / "assignments" / unit / f"{unit}.ipynb", as_version=4)
-    for name, exercise in unit_text(unit).exercises.items():
+    for name, exercise in UNITS[unit].text.exercises.items():
         notebook.cells[place(notebook, name)].source = exercise.reference
     assert notebook.cells[-1].source == f'from course.check import check_notebook\n\ncheck_notebook("{unit}.ipynb");'
     nbformat.write(notebook, tmp_path / f"{unit}.ipynb")
     done = command(f"{unit}.ipynb", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    count = len(unit_text(unit).exercises)
+    count = len(UNITS[unit].text.exercises)
     assert f"Ready to be handed in: {count} of {count} checks pass" in " ".join(done.stdout.split())
     assert done.stdout.count("run from the top") == 1
 

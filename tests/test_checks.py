@@ -9,32 +9,29 @@ import keras
 import numpy as np
 import pytest
 
-from course import probe, syllabus
+from course import probe
 from course.probe import Call
+from grader.judging.bars import bars_of
 from grader.judging.judge import RIGHT, judge, matches, runs_of
 from grader.proving.rehearsal import rehearse
-from grader.units import checks
 from grader.units.variants import vary
-from harness import answer, grade, unit_text
+from harness import UNITS, answer, grade, reference
 
 pytestmark = pytest.mark.all_backends
-EXERCISES = [(unit.id, name) for unit in syllabus.UNITS for name in unit_text(unit.id).exercises]
+EXERCISES = [(unit.name, name) for unit in UNITS.values() for name in unit.text.exercises]
 BACKEND = keras.backend.backend()
 DRAWS = int(os.environ.get("DRAWS", "100"))
 """How often inputs are drawn to measure distances; `make distances` takes 1,000."""
 SEEDS = max(1, DRAWS // (50 if BACKEND == "tensorflow" else 100))
 """How often for each mistake: more on one backend, since what they show is not the backend's doing."""
-QUICK = [(unit, name) for unit, name in EXERCISES if not name.startswith("train_")]
+TRAINED = {(unit, name) for unit, name in EXERCISES if bars_of(UNITS[unit].check(name))}
+QUICK = [exercise for exercise in EXERCISES if exercise not in TRAINED]
 ALL = EXERCISES if BACKEND == "torch" or DRAWS > 100 else QUICK
 """Whose right and wrong answers are tried here, training included: on PyTorch and in `make distances`. On TensorFlow
 `test_end_to_end.py` trains; JAX, which compiles each model, trains the references."""
 ANSWERED = EXERCISES if BACKEND == "jax" else ALL
-MISTAKES = [(unit, name, k) for unit, name in ALL for k in range(len(checks.load(unit, name).mistakes))]
-ALTERNATIVES = [(unit, name, k) for unit, name in ALL for k in range(len(checks.load(unit, name).alternatives))]
-
-
-def reference(unit, exercise):
-    return unit_text(unit).exercises[exercise].reference
+MISTAKES = [(unit, name, k) for unit, name in ALL for k in range(len(UNITS[unit].check(name).mistakes))]
+ALTERNATIVES = [(unit, name, k) for unit, name in ALL for k in range(len(UNITS[unit].check(name).alternatives))]
 
 
 @pytest.mark.parametrize(("unit", "exercise"), ANSWERED)
@@ -45,16 +42,16 @@ def test_reference_earns_every_point(unit, exercise):
 
 @pytest.mark.parametrize(("unit", "exercise", "k"), ALTERNATIVES)
 def test_alternative_earns_every_point(unit, exercise, k):
-    source = vary(reference(unit, exercise), checks.load(unit, exercise).alternatives[k])
+    source = vary(reference(unit, exercise), UNITS[unit].check(exercise).alternatives[k])
     verdict, *_ = grade(unit, exercise, source)
     assert (verdict.points, verdict.sentence) == (100.0, RIGHT)
 
 
 @pytest.mark.parametrize(("unit", "exercise", "k"), MISTAKES)
 def test_mistake_is_rejected_with_its_own_sentence(unit, exercise, k):
-    check = checks.load(unit, exercise)
+    check = UNITS[unit].check(exercise)
     mistake = check.mistakes[k]
-    for seed in range(1 if exercise.startswith("train_") else SEEDS):
+    for seed in range(1 if (unit, exercise) in TRAINED else SEEDS):
         verdict, judged = grade(unit, exercise, vary(reference(unit, exercise), mistake.edits), seed)
         assert verdict.points < 100
         assert matches(check, judged) == [mistake.sentence]
@@ -66,7 +63,7 @@ def test_a_relu_on_the_logits_is_named_even_if_a_new_model_gives_only_zeros(unit
     output = 'layers.Dense(n_classes, activation="relu", bias_initializer=keras.initializers.Constant(-1000))'
     _, judged = grade(unit, exercise, vary(reference(unit, exercise), [("layers.Dense(n_classes)", output)]))
     assert {"logits", "initial weights"} <= judged.failed
-    (sentence,) = matches(checks.load(unit, exercise), judged)
+    (sentence,) = matches(UNITS[unit].check(exercise), judged)
     assert sentence.startswith("No output is negative")
 
 
@@ -80,12 +77,12 @@ MARGIN = 4
 @pytest.mark.parametrize(("unit", "exercise"), QUICK)
 def test_reference_keeps_its_distance_from_the_tolerance(unit, exercise):
     """Over many draws: the reference's largest error is at most half of what is tolerated."""
-    check = checks.load(unit, exercise)
+    check = UNITS[unit].check(exercise)
     callable_ = answer(unit, exercise, reference(unit, exercise))
     worst = 0.0
     built = any(type(case.run) is not Call for case in check.cases(np.random.default_rng(0)))
     for seed in range(DRAWS_WITH_LAYERS if built else DRAWS):
-        _, judged = rehearse(unit, exercise, callable_, np.random.default_rng(seed))
+        _, judged = rehearse(check, callable_, np.random.default_rng(seed))
         assert not judged.failed, (seed, judged.errors)
         for case in judged.cases:
             if not case.accept:
@@ -97,7 +94,7 @@ def test_reference_keeps_its_distance_from_the_tolerance(unit, exercise):
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_mistakes_keep_their_distance_from_the_tolerance(unit, exercise):
     """Over many draws: each mistake that the oracle can make is always far from right, in at least one part."""
-    check = checks.load(unit, exercise)
+    check = UNITS[unit].check(exercise)
     switched = [mistake for mistake in check.mistakes if mistake.switches]
     for seed in range(DRAWS if switched else 0):
         right = [(case, check.expected(case)) for case in check.cases(np.random.default_rng(seed)) if not case.accept]
@@ -136,7 +133,7 @@ def trivial(run, kind, shape):
 
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_an_answer_that_returns_none_earns_nothing(unit, exercise):
-    verdict, judged = rehearse(unit, exercise, lambda *args, **kwargs: None, np.random.default_rng(1))
+    verdict, judged = rehearse(UNITS[unit].check(exercise), lambda *args, **kwargs: None, np.random.default_rng(1))
     assert verdict.points == 0
     assert judged.errors
 
@@ -144,7 +141,7 @@ def test_an_answer_that_returns_none_earns_nothing(unit, exercise):
 @pytest.mark.parametrize("kind", ["zeros", "ones", "uniform", "identity", "first input"])
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_trivial_answers_earn_nothing(unit, exercise, kind):
-    check = checks.load(unit, exercise)
+    check = UNITS[unit].check(exercise)
     cases = check.cases(np.random.default_rng(1))
     runs = runs_of(cases)
     shapes = [{} for _ in runs]
@@ -161,7 +158,7 @@ def test_trivial_answers_earn_nothing(unit, exercise, kind):
 
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_has_enough_mistakes_and_alternatives(unit, exercise):
-    check = checks.load(unit, exercise)
+    check = UNITS[unit].check(exercise)
     assert len(check.mistakes) >= 3
     assert len(check.alternatives) >= 2
     assert len({mistake.sentence for mistake in check.mistakes}) == len(check.mistakes)
@@ -169,7 +166,7 @@ def test_has_enough_mistakes_and_alternatives(unit, exercise):
 
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_same_seed_same_cases_and_other_seed_other_cases(unit, exercise):
-    check = checks.load(unit, exercise)
+    check = UNITS[unit].check(exercise)
     first, again, other = (probe.encode(runs_of(check.cases(np.random.default_rng(seed)))) for seed in (1, 1, 2))
     assert first == again
     assert first != other

@@ -1,6 +1,7 @@
 """A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -27,9 +28,10 @@ from traitlets.config import Config
 from course.probe import Call
 from grader.classroom import autograde as classroom
 from grader.classroom.autograde import Classroom
-from grader.classroom.coursedir import make_secret, read_record
+from grader.classroom.coursedir import make_secret
 from grader.classroom.plugin import configure
 from grader.classroom.plugin.hooks import make_harmless
+from grader.classroom.records import kept_outcome, read_record
 from grader.errors import CourseError, SandboxError
 from grader.handout.build import build, write
 from grader.reports import terminal
@@ -37,12 +39,13 @@ from grader.reports.tables import pseudonym, read_tables
 from grader.running import jobs, workers
 from grader.running.execution import Request
 from grader.running.jobs import Job, Outcome
+from grader.running.kept import Kept
 from grader.running.kernels import forked
 from grader.running.workers import LOST_TWICE, Cluster, Processes, outcomes
-from harness import COURSE, unit_text
+from harness import COURSE, UNITS, reference
 from sandboxes import needs_sandbox
 
-RELU = unit_text("mlp").exercises["relu"].reference
+RELU = reference("mlp", "relu")
 
 
 # --- the order of things, without a kernel ---
@@ -194,30 +197,31 @@ def test_no_file_is_renamed_over_another(tmp_path):
 def test_a_damaged_outcome_is_none(tmp_path, text):
     path = tmp_path / "ada.json"
     path.write_text(text)
-    assert jobs.kept(path) is None
+    assert Kept(path).read() is None
 
 
-def test_an_outcome_survives_a_round_trip_and_counts_if_it_repeats(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "run_here", set())
-    path, work = tmp_path / "u" / "ada.json", job(1)
+def test_an_outcome_survives_a_round_trip_and_counts_if_it_repeats_or_was_waited_for(tmp_path, monkeypatch):
+    work, kept = job(1), Kept(tmp_path / "u" / "ada.json")
     for repeats in (True, False):
         outcome = Outcome(work.key, {"f-check": jobs.Evidence({"runs": []})}, [[{"text": "x"}]], repeats, 1.5, 100.0)
-        jobs.keep(path, outcome)
-        assert jobs.kept(path) == outcome
-        assert (jobs.usable(work, path) is not None) == repeats
-    jobs.run_here.add(work.key)
-    assert jobs.usable(work, path) == outcome
-    assert jobs.usable(job(2), path) is None
+        kept.write(outcome, "origin")
+        assert dataclasses.replace(kept.read(), waited="") == dataclasses.replace(outcome, origin="origin")
+        assert kept.usable(work) == kept.read()
+        assert kept.usable(job(2)) is None
+        assert (kept.comes_from("origin"), kept.comes_from("elsewhere")) == (True, False)
+        with monkeypatch.context() as another:
+            another.setattr("grader.running.kept.THIS_PROCESS", "another")
+            assert (kept.usable(work) is not None) == kept.comes_from("origin") == repeats
 
 
 def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "ada.json"
-    jobs.keep(path, Outcome("old"))
+    kept = Kept(tmp_path / "ada.json")
+    kept.write(Outcome("old"))
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        jobs.keep(path, Outcome("new"))
+        kept.write(Outcome("new"))
     monkeypatch.undo()
-    assert jobs.kept(path).key == "old"
+    assert kept.read().key == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["ada.json"]
 
 
@@ -351,7 +355,7 @@ def points(course):
         return {submission.student.id: submission.score for submission in gradebook.assignment_submissions("mlp")}
 
 
-FULL = float(unit_text("mlp").exercises["relu"].points)
+FULL = float(UNITS["mlp"].text.exercises["relu"].points)
 EARNED = {"ada": FULL, "ben": 0, "cai": FULL, "dot": 0}
 
 
@@ -367,7 +371,7 @@ def test_only_what_changed_is_executed_again(course):
     assert points(course) == EARNED
     with contextlib.chdir(course):
         room = Classroom.open(course, "mlp")
-        origins = {student: jobs.kept(jobs.outcome_path(course, "mlp", student)).origin for student in CLASS}
+        origins = {student: kept_outcome(course, "mlp", student).read().origin for student in CLASS}
         assert origins == {student: room._origin(student) for student in CLASS}  # the same in every process
     submit(course, "ben", CLASS["ada"])
     submit(course, "eve", CLASS["ada"])

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from course import probe
-from grader.classroom.coursedir import Record, read_config, read_record, read_secret, record_path, write_record
+from grader.classroom.coursedir import read_config, read_secret
+from grader.classroom.records import Record, read_record, record_path, write_record
 from grader.cli import app
 from grader.errors import CourseError
 from grader.judging.judge import Verdict
@@ -67,7 +68,7 @@ def test_what_is_not_graded_cannot_be_shown(tmp_path):
 
 
 def test_a_unit_that_is_not_there_is_named(tmp_path):
-    assert "unit 'nosuch' needs it" in call("build", "nosuch", "--course", tmp_path, code=1)
+    assert "there is no unit 'nosuch'; expected some of mlp" in call("build", "nosuch", "--course", tmp_path, code=1)
 
 
 def test_records_survive_a_round_trip(tmp_path):

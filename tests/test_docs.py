@@ -16,7 +16,7 @@ from nbgrader.api import Gradebook
 
 from course.cells import SETUP, grade_id
 from grader.handout.kit import make_kit
-from harness import COURSE, unit_text
+from harness import COURSE, UNITS, reference
 from sandboxes import needs_sandbox
 
 
@@ -39,7 +39,7 @@ def answered(path, names):
     release = nbformat.read(path, as_version=4)
     for cell in release.cells:
         if grade_id(cell) in names:
-            cell.source = unit_text("mlp").exercises[grade_id(cell)].reference
+            cell.source = reference("mlp", grade_id(cell))
     return nbformat.writes(release)
 
 
@@ -65,7 +65,7 @@ def test_the_instructors_page_grades_a_class(tmp_path):
     assert sorted(path.name for path in (course / "submitted").iterdir()) == students
 
     told = run(next(commands), course)
-    points = {name: exercise.points for name, exercise in unit_text("mlp").exercises.items()}
+    points = {name: exercise.points for name, exercise in UNITS["mlp"].text.exercises.items()}
     totals = {"lovelaceada": points["affine"] + points["softmax"], "turingalan": points["relu"]}
     assert all(student in told for student in students)
     assert (course / "reports" / "mlp" / "report.html").is_file()

@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, content_id
 from course.probe import EVIDENCE_MIME, Call, encode
-from grader.classroom.coursedir import digest_of
+from grader.classroom.questions import digest_of
 from grader.errors import ExecutionError
 from grader.judging.judge import read
 from grader.running.execution import Evidence, Request, execute

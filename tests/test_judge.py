@@ -9,10 +9,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from course import probe, syllabus
+from course import probe
+from grader.errors import CheckError
 from grader.judging.judge import RIGHT, UNANSWERED, judge, rng_for, runs_of
 from grader.judging.vocabulary import Call, Case, Check, Mistake
-from grader.units import checks
+from harness import UNITS
 
 
 def oracle(run, factor=2.0):
@@ -155,11 +156,11 @@ def test_hostile_evidence_earns_nothing(name):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1.7e308, -(2**63), True, 0.1])
-@pytest.mark.parametrize("unit", [unit.id for unit in syllabus.UNITS])
+@pytest.mark.parametrize("unit", UNITS)
 def test_one_number_everywhere_earns_nothing_in_any_exercise(unit, value):
     """Also where a check judges by a rule of its own, without a warning of NumPy's."""
-    for exercise in checks.names(unit):
-        check = checks.load(unit, exercise)
+    for exercise in UNITS[unit].exercises:
+        check = UNITS[unit].check(exercise)
         cases = check.cases(np.random.default_rng(1))
         shapes = {case.part: case.shapes if case.accept else _shapes(check, case) for case in cases}
         runs = [
@@ -205,8 +206,8 @@ def test_inputs_depend_on_secret_unit_exercise_and_file_alone():
 
 
 def test_a_missing_check_names_the_file_to_write():
-    with pytest.raises(checks.CheckError, match=r"grader/checks/mlp/no_such\.py"):
-        checks.load("mlp", "no_such")
+    with pytest.raises(CheckError, match=r"grader/checks/mlp/no_such\.py"):
+        UNITS["mlp"].check("no_such")
 
 
 def test_encode_and_decode_are_inverse():

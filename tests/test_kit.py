@@ -10,13 +10,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from course import syllabus
 from grader.errors import CourseError
 from grader.handout.kit import make_kit
-from grader.units.text import COLAB
-from harness import COURSE, unit_text
-
-UNITS = [unit.id for unit in syllabus.UNITS]
+from grader.handout.notebook import COLAB
+from harness import COURSE, UNITS
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +55,7 @@ def test_no_answer_and_no_oracle_is_in_the_kit(kit):
     _, archive = kit
     shipped = {line.strip(' \t",').removesuffix("\\n") for _, text in texts(archive) for line in text.splitlines()}
     for unit in UNITS:
-        for exercise in unit_text(unit).exercises.values():
+        for exercise in UNITS[unit].text.exercises.values():
             found = telling("\n".join(exercise.answer)) & shipped
             assert found == set(), exercise.name
             module = ast.parse((COURSE / "grader" / "checks" / unit / f"{exercise.name}.py").read_text())

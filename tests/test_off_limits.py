@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from course import probe, syllabus
+from course import probe
 from course.off_limits import doubts, find
+from harness import UNITS
 
 
 def swallowed(x):
@@ -148,8 +149,8 @@ def test_an_answer_of_that_name_may_run():
 
 
 def test_the_grammar_is_off_limits_where_a_model_should_learn_it():
-    names = syllabus.unit("bert").off_limits["train_mini_bert"]
+    names = UNITS["bert"].check("train_mini_bert").off_limits
     looks = "from course import data\ndef train_mini_bert(sentences, vocab_size, seed):\n    return data.Grammar().tables\n"
     assert find("train_mini_bert", [looks], names) == "data.Grammar"
     own = "def train_fine_tuned(encoder, x, y, seed):\n    model.encoder = encoder\n    return model.encoder\n"
-    assert find("train_fine_tuned", [own], syllabus.unit("bert").off_limits["train_fine_tuned"]) == ""
+    assert find("train_fine_tuned", [own], UNITS["bert"].check("train_fine_tuned").off_limits) == ""

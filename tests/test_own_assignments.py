@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
 
 from grader.classroom.autograde import Classroom
-from grader.classroom.plugin import grade
 from grader.running.jobs import Outcome
+from grader.running.kept import Kept
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -113,7 +113,7 @@ def test_an_ordinary_test_that_could_not_be_run_has_not_passed(tmp_path, monkeyp
     hand_in(course, "ada")
     monkeypatch.chdir(course)
     room = Classroom.open(course, "hw")
-    monkeypatch.setattr(grade, "outcome_of", lambda job, path: Outcome(job.key, failed="the disk is full"))
+    monkeypatch.setattr(Kept, "outcome", lambda kept, job: Outcome(job.key, failed="the disk is full"))
     assert not room.grade("ada")
     assert earned(course, "ada") == [(0, True)]
     monkeypatch.undo()

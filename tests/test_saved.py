@@ -4,16 +4,14 @@ import nbformat
 import pytest
 from saved import PROGRAMS
 
-from course import check, syllabus
+from course import check
 from course.cells import SETUP, check_id, checked_exercise, grade_id, is_untouched_look
-from grader.classroom.coursedir import digest_of
 from grader.classroom.plugin.restore import Canon, restore
 from grader.classroom.plugin.submission import SubmissionExporter
+from grader.classroom.questions import digest_of
 from grader.handout.build import build
 from grader.handout.demo import submissions
-from harness import COURSE, unit_text
-
-UNITS = [unit.id for unit in syllabus.UNITS]
+from harness import COURSE, UNITS
 
 
 @pytest.fixture(scope="module", params=UNITS)
@@ -30,7 +28,7 @@ def unit(request):
         frozenset(cell.source for cell in source.cells if cell.cell_type == "markdown"),
         frozenset(cell.source for cell in source.cells if is_untouched_look(cell)),
     )
-    student, text = next(submissions(unit_text(request.param), release))
+    student, text = next(submissions(UNITS[request.param], release))
     assert student == "reference"
     return request.param, canon, text
 

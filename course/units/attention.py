@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] title="Attention" order=4 minutes=90 builds="scores, scaled dot-product attention, masks, heads, multi-head attention, positional encoding, a trained unscrambler"
 # # Attention
 #
 # *About {minutes} minutes, {points} points.*

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] title="Mini-BERT" order=5 minutes=90 builds="embeddings, masking, sentence pairs, the encoder block, BERT's parameters, pre-training on a grammar whose optimum is known, fine-tuning on 40 labels, answers in a text, real checkpoints"
 # # Mini-BERT
 #
 # **{points} points · about {minutes} minutes**

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] title="Convolutional networks" order=2 minutes=90 builds="convolution, stride, padding and dilation, pooling, VGG's parameters, a residual block, a network for images, a trained classifier of signals"
 # # Convolutional networks
 #
 # **{points} points · about {minutes} minutes**

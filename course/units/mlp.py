@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] title="From one neuron to back-propagation" order=1 minutes=90 builds="neuron, softmax, cross-entropy, back-propagation by hand, SGD and momentum, a trained classifier"
 # # From one neuron to back-propagation
 #
 # **{points} points · about {minutes} minutes**

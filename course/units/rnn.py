@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] title="Recurrent networks" order=3 minutes=90 builds="the recurrent cell, back-propagation through time, vanishing gradients, LSTM and GRU, masks and patterns, a classifier in which gates pay, a forecast of sunspots"
 # # Recurrent networks
 #
 # **{points} points · about {minutes} minutes**

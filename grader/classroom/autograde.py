@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,17 +28,20 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 import course as students_package
-from grader.classroom.coursedir import read_config, read_secret, record_path, write_whole
+import grader
+from grader.classroom.coursedir import SUBMITTED, autograded_folder, read_config, read_secret, source_file, submission_folder
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.plugin.hooks import make_harmless
 from grader.classroom.plugin.submission import UNREADABLE
-from grader.classroom.questions import questions_for
+from grader.classroom.records import kept_outcome, record_path
 from grader.errors import CourseError
-from grader.running.jobs import Job, Outcome, counts, devices, installed, keep, kept, outcome_path, run_here, usable
+from grader.files import write_whole
+from grader.running.jobs import Job, Outcome, devices, installed
+from grader.running.kept import Kept
 from grader.running.kernels.sandbox import require
 from grader.running.workers import Workers, outcomes
+from grader.units.shelf import get_unit
 
-SUBMITTED = "submitted"
 GO_ON = "What was executed is kept: the same command goes on from here."
 Work = tuple[str, str]
 """A student's id and a notebook's name."""
@@ -98,7 +101,7 @@ class Classroom:
 
     def work(self, students: Sequence[str]) -> list[Work]:
         """The notebooks that they handed in."""
-        folders = [(student, self.course / SUBMITTED / student / self.unit) for student in students]
+        folders = [(student, self._submission(student)) for student in students]
         return [
             (student, path.stem)
             for student, folder in folders
@@ -111,26 +114,24 @@ class Classroom:
         for student, name in work:
             try:
                 make_harmless(self._submission(student))
-                known = None if force else kept(self._path(student, name))
-                if known and known.origin == self._origin(student) and counts(known):
+                kept = self._kept(student, name)
+                if not force and kept.comes_from(self._origin(student)):
                     yield (student, name), None
                     continue
                 converter = self._converter(student)
                 notebook = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
-                questions = questions_for(notebook, self.unit, self.secret)
-                job = Grade(parent=converter).job(self.course, self.unit, student, notebook, questions)  # type: ignore[no-untyped-call]
+                _, job, _ = Grade(parent=converter).ask(self.course, self.unit, student, notebook)  # type: ignore[no-untyped-call]
             except Exception:  # such as a file that may not be read: nbgrader will say it when it comes to this one
                 yield (student, name), None
                 continue
-            done = UNREADABLE in notebook.metadata or (not force and usable(job, self._path(student, name)))
+            done = UNREADABLE in notebook.metadata or (not force and kept.usable(job) is not None)
             yield (student, name), None if done else job
 
     def execute(self, work: Sequence[Work], workers: Workers, force: bool = False) -> Iterator[tuple[Work, Outcome | None]]:
         """Run what has to be run, and keep each outcome as soon as it is there."""
         for (student, name), outcome in outcomes(self.jobs(work, force), workers):
             if outcome:
-                keep(self._path(student, name), replace(outcome, origin=self._origin(student)))
-                run_here.add(outcome.key)
+                self._kept(student, name).write(outcome, self._origin(student))
             yield (student, name), outcome
 
     def grade(self, student: str) -> str:
@@ -175,14 +176,14 @@ class Classroom:
         converter.force = True
         return converter
 
-    def _path(self, student: str, notebook: str) -> Path:
-        return outcome_path(self.course, self.unit, student, notebook)
+    def _kept(self, student: str, notebook: str) -> Kept:
+        return kept_outcome(self.course, self.unit, student, notebook)
 
     def _submission(self, student: str) -> Path:
-        return self.course / SUBMITTED / student / self.unit
+        return submission_folder(self.course, student, self.unit)
 
     def _seal(self, student: str) -> Path:
-        return outcome_path(self.course, self.unit, student).with_name("graded")
+        return kept_outcome(self.course, self.unit, student).path.with_name("graded")
 
     def _origin(self, student: str) -> str:
         """The hash of all that a student's jobs, and the verdicts on them, are made from.
@@ -207,7 +208,7 @@ class Classroom:
                 (book.name, comment.name, comment.auto_comment) for book in notebooks for comment in book.comments
             )
             penalties = sorted((book.name, book.late_submission_penalty) for book in notebooks)
-        files = [record.read_text() if record.is_file() else "", _contents(self.course / "autograded" / student / self.unit)]
+        files = [record.read_text() if record.is_file() else "", _contents(autograded_folder(self.course, student, self.unit))]
         return _hash(scores, comments, penalties, lateness, files)
 
     @functools.cached_property
@@ -222,9 +223,11 @@ class Classroom:
             due = assignment.duedate
         settings = Grade(config=self.config).settings  # type: ignore[no-untyped-call]
         configured = _contents(self.course, "*.py")  # with late penalties and the like of the instructor's own
-        texts = _contents(self.course / "build" / "source" / self.unit)
+        texts = _contents(source_file(self.course, self.unit).parent)
+        unit = get_unit(self.course, self.unit)
+        checks = _contents(unit.checks_folder, "**/*.py") if unit else []
         programs = [installed(), devices(), version("nbgrader"), _programs()]
-        return _hash(cells, points, due, settings, configured, texts, self.secret, programs)
+        return _hash(cells, points, due, settings, configured, texts, checks, self.secret, programs)
 
 
 def _hash(*parts: object) -> str:
@@ -249,7 +252,7 @@ def _digest(path: Path) -> str:
 @functools.cache
 def _programs() -> list[list[tuple[str, str]]]:
     """The packages that make jobs and judge them."""
-    return [_contents(Path(str(package)).parent, "**/*.py") for package in (__file__, students_package.__file__)]
+    return [_contents(Path(str(package)).parent, "**/*.py") for package in (grader.__file__, students_package.__file__)]
 
 
 def _sanitized(converter: Autograde, path: Path) -> NotebookNode:

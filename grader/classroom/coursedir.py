@@ -1,28 +1,25 @@
-"""A course directory: its configuration and secret, and the record of what was judged, beside nbgrader's own files."""
+"""A course directory: where things are in it, its configuration, its secret, its gradebook."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
 import secrets
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from jupyter_core.application import JupyterApp
-from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.engine import make_url
 from traitlets.config import Application, Config
 
-from course.cells import is_untouched_look
+from course.cells import RELEASES, asks_probe
 from grader.errors import CourseError
-from grader.judging.judge import Verdict
 
+SOURCES = "build/source"
+"""The folder of a course directory in which the source notebooks are; the releases are in `RELEASES`."""
+SUBMITTED, AUTOGRADED = "submitted", "autograded"
 SECRET_FILE = ".course-secret"
 CONFIG_FILE = "nbgrader_config.py"
-RECORDS = "verdicts"
 CONFIG = '''\
 """nbgrader's configuration of this course directory."""
 
@@ -36,14 +33,23 @@ configure(c)  # all that grading needs; below it, what you want otherwise
 '''
 
 
+def demand_empty(course: Path) -> None:
+    """Demand that a course directory can be made here: no gradebook is ever overwritten.
+
+    Raises:
+        CourseError: If the directory holds anything.
+    """
+    if course.exists() and (not course.is_dir() or any(course.iterdir())):
+        raise CourseError(f"{course} is not empty; name a new directory, or delete it first.")
+
+
 def start(course: Path) -> None:
     """Make an empty course directory: configuration and secret.
 
     Raises:
-        CourseError: If the directory holds anything: no gradebook is ever overwritten.
+        CourseError: If the directory holds anything.
     """
-    if course.exists() and (not course.is_dir() or any(course.iterdir())):
-        raise CourseError(f"{course} is not empty; name a new directory, or delete it first.")
+    demand_empty(course)
     course.mkdir(parents=True, exist_ok=True)
     (course / CONFIG_FILE).write_text(CONFIG)
     make_secret(course)
@@ -93,69 +99,43 @@ def read_config(course: Path) -> Config:
     return config
 
 
-def digest_of(notebook: NotebookNode) -> str:
-    """The hash of all code of a sanitised notebook that runs: what inputs are drawn from."""
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_untouched_look(cell)]
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+def source_file(course: Path, unit: str) -> Path:
+    """Where a unit's source notebook is, with the answers and the hidden lines."""
+    return course / SOURCES / unit / f"{unit}.ipynb"
 
 
-@dataclass(frozen=True)
-class Record:
-    """What was judged of one submission: enough to draw its inputs again and to explain its verdicts.
-
-    Args:
-        digest: Hash of the sanitised notebook.
-        verdicts: By exercise.
-        points: By exercise, its maximum.
-        sandboxed: Whether its code ran in a sandbox.
-        settings: Backend, versions and limits, by name.
-        key: Of the job whose outcome was judged.
-    """
-
-    digest: str
-    verdicts: Mapping[str, Verdict]
-    points: Mapping[str, float]
-    sandboxed: bool
-    settings: Mapping[str, str] = field(default_factory=dict)
-    key: str = ""
+def release_file(course: Path, unit: str) -> Path:
+    """Where a unit's release is, which students get."""
+    return course / RELEASES / unit / f"{unit}.ipynb"
 
 
-def record_path(course: Path, unit: str, student: str) -> Path:
-    """Where a submission's record is."""
-    return course / RECORDS / unit / f"{student}.json"
+def submission_folder(course: Path, student: str, assignment: str) -> Path:
+    """Where a student's submission is."""
+    return course / SUBMITTED / student / assignment
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record, whole or not at all."""
-    write_whole(path, json.dumps(asdict(record)))
+def autograded_folder(course: Path, student: str, assignment: str) -> Path:
+    """Where nbgrader puts a submission that it has graded."""
+    return course / AUTOGRADED / student / assignment
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that holds all of the text or, if that fails, what it held before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+def course_of(place: Path) -> Path:
+    """The course directory that a place lies in, or the place itself if it lies in none."""
+    place = place.resolve()
+    return next((folder for folder in (place, *place.parents) if (folder / CONFIG_FILE).is_file()), place)
+
+
+def gradebook_url(course: Path) -> str:
+    """Where nbgrader keeps its database; "" if there is none yet, which asking it would make."""
+    url: str = CourseDirectory(config=read_config(course), root=str(course.resolve())).db_url
+    place = make_url(url)
+    return "" if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file() else url
+
+
+def is_released_unit(gradebook: Gradebook, assignment: str) -> bool:
+    """Whether what was released under this name is a unit: its checks ask the probe. Its name says nothing."""
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # else a name that is there after a power cut may have nothing behind it
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-
-
-def read_record(course: Path, unit: str, student: str) -> Record:
-    """Read a submission's record.
-
-    Raises:
-        CourseError: If the submission has not been graded here.
-    """
-    path = record_path(course, unit, student)
-    try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise CourseError(f"{path} is missing: {student!r} has not been graded for {unit!r} here.") from error
-    verdicts = {name: Verdict(**verdict) for name, verdict in data["verdicts"].items()}
-    return Record(**data | {"verdicts": verdicts})
+        cells = [cell for notebook in gradebook.find_assignment(assignment).notebooks for cell in notebook.source_cells]
+    except MissingEntry:
+        return False
+    return any(asks_probe(cell.name.removesuffix("-check"), cell.source) for cell in cells)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from nbformat import NotebookNode
 
-from course import syllabus
-from course.cells import SETUP, check_id, checked_exercise, grade_id
+from course.cells import SETUP, asks_probe, check_id, checked_exercise, grade_id, is_untouched_look
 from course.off_limits import doubts, find
-from grader.classroom.coursedir import digest_of
-from grader.judging.judge import Verdict, judge, rng_for, runs_of, zero
-from grader.judging.vocabulary import Case, Check
+from grader.errors import CheckError
+from grader.judging import Case, Check
+from grader.judging.judge import OFF_LIMITS, Verdict, judge, rng_for, runs_of, zero
 from grader.running.execution import Evidence, Request
 from grader.running.jobs import Outcome
-from grader.units import checks
-
-OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
+from grader.units.unit import Unit
 
 
-def cases_for(secret: bytes, unit: str, exercise: str, digest: str) -> tuple[Check, list[Case]]:
+def digest_of(notebook: NotebookNode) -> str:
+    """The hash of all code of a sanitised notebook that runs: what inputs are drawn from."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_untouched_look(cell)]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+def cases_for(secret: bytes, unit: Unit, exercise: str, digest: str) -> tuple[Check, list[Case]]:
     """An exercise's check, and the cases drawn for one submission.
 
     Raises:
         CheckError: If the exercise has no check.
     """
-    check = checks.load(unit, exercise)
-    return check, list(check.cases(rng_for(secret, unit, exercise, digest)))
+    check = unit.check(exercise)
+    return check, list(check.cases(rng_for(secret, unit.name, exercise, digest)))
 
 
 @dataclass(frozen=True)
@@ -36,30 +41,47 @@ class Questions:
     """What is asked of one submission.
 
     Args:
-        points: By exercise, its maximum; also of those that have no check, whose cells nbgrader judges by their assertions.
+        points: By exercise, its maximum; also of ordinary tests, whose cells nbgrader judges by their assertions.
         asked: By exercise, its check and the cases drawn for this submission.
-        broken: By exercise, the verdict where its check failed: a bug of ours costs nobody the other exercises.
+        broken: By exercise, the verdict where its check is missing or failed: that costs nobody the other exercises.
     """
 
     points: Mapping[str, float]
     asked: Mapping[str, tuple[Check, list[Case]]]
     broken: Mapping[str, Verdict]
 
-    def requests(self, unit: str) -> dict[str, Request]:
+    @property
+    def of_unit(self) -> bool:
+        """Whether the notebook is a unit's, and not an ordinary assignment."""
+        return bool(self.asked or self.broken)
+
+    @property
+    def requests(self) -> dict[str, Request]:
         """What the probe has to do, by `grade_id` of the check cell."""
-        off_limits = syllabus.unit(unit).off_limits if self.asked else {}
-        return {check_id(name): Request(runs_of(cases), off_limits.get(name, ())) for name, (_, cases) in self.asked.items()}
+        return {check_id(name): Request(runs_of(cases), check.off_limits) for name, (check, cases) in self.asked.items()}
 
 
-def questions_for(notebook: NotebookNode, unit: str, secret: bytes) -> Questions:
-    """Draw the inputs of every exercise in a sanitised notebook."""
-    points = {name: float(cell.metadata.nbgrader.points) for cell in notebook.cells if (name := checked_exercise(cell))}
+def questions_for(notebook: NotebookNode, unit: Unit | None, secret: bytes) -> Questions:
+    """Draw the inputs of every exercise in a sanitised notebook.
+
+    Args:
+        notebook: Of a unit if any of its checks asks the probe, whatever it is called. Then each exercise is asked that has
+            a check, too: a hidden line that somebody has removed gives nobody points.
+        unit: The unit that has the notebook's name, if there is one.
+        secret: The course's.
+    """
+    cells = {name: cell for cell in notebook.cells if (name := checked_exercise(cell))}
+    points = {name: float(cell.metadata.nbgrader.points) for name, cell in cells.items()}
+    probed = {name for name, cell in cells.items() if asks_probe(name, cell.source)}
+    if probed and unit:
+        probed |= set(unit.exercises)
     asked: dict[str, tuple[Check, list[Case]]] = {}
     broken: dict[str, Verdict] = {}
     digest = digest_of(notebook)
-    known = checks.names(unit) if syllabus.is_unit(unit) else []
-    for exercise in (name for name in points if name in known):  # in the notebook's order
+    for exercise in (name for name in points if name in probed):  # in the notebook's order
         try:
+            if unit is None:
+                raise CheckError("no unit of that name is found here")
             asked[exercise] = cases_for(secret, unit, exercise, digest)
         except Exception as error:
             broken[exercise] = _not_judged(f"its check failed ({type(error).__name__}: {error})")
@@ -67,16 +89,15 @@ def questions_for(notebook: NotebookNode, unit: str, secret: bytes) -> Questions
 
 
 def verdicts(
-    notebook: NotebookNode, unit: str, questions: Questions, outcome: Outcome, files: Collection[str], unreadable: str = ""
+    notebook: NotebookNode, questions: Questions, outcome: Outcome, files: Collection[str], unreadable: str = ""
 ) -> dict[str, Verdict]:
     """Judge what an execution gave.
 
     Args:
         notebook: Sanitised.
-        unit: The unit's id.
         questions: What was asked.
         outcome: What came of it.
-        files: Paths of what was handed in beside the notebook.
+        files: Paths of what the student handed in beside the notebook.
         unreadable: Why there was nothing to execute, or "".
 
     Returns:
@@ -87,7 +108,7 @@ def verdicts(
         if outcome.failed:
             found[exercise] = _not_judged(outcome.failed)
             continue
-        banned, doubt = _search(notebook, unit, exercise, files)
+        banned, doubt = _search(notebook, exercise, check.off_limits, files)
         if banned:
             verdict = zero(cases, OFF_LIMITS.format(name=banned))
         else:
@@ -98,7 +119,7 @@ def verdicts(
     return found
 
 
-def _search(notebook: NotebookNode, unit: str, exercise: str, files: Collection[str]) -> tuple[str, str]:
+def _search(notebook: NotebookNode, exercise: str, names: Collection[str], files: Collection[str]) -> tuple[str, str]:
     """What of the source up to an exercise's check is off-limits, and what a person should look at."""
     code: list[str] = []
     given: list[str] = []
@@ -107,7 +128,6 @@ def _search(notebook: NotebookNode, unit: str, exercise: str, files: Collection[
             break
         if cell.cell_type == "code":
             (given if grade_id(cell) == SETUP or checked_exercise(cell) else code).append(cell.source)
-    names = syllabus.unit(unit).off_limits.get(exercise, ())
     own = {PurePath(file).parts[0].partition(".")[0] for file in files if "/" in file or file.endswith((".py", ".pyc", ".so"))}
     try:
         return find(exercise, code, names, own), doubts(exercise, code, names, given, own)

@@ -1,31 +1,45 @@
-"""`grader build`: every unit's source notebook and release, byte for byte repeatable."""
+"""`grader build`: the units' source notebooks and releases, byte for byte repeatable, and the table of units in the README."""
 
 from __future__ import annotations
 
-import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nbformat
+from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import SaveCells
+from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets.config import Config
 
-from course import syllabus
+from grader.classroom.coursedir import gradebook_url, release_file, source_file
 from grader.classroom.plugin import configure
 from grader.errors import BuildError
-from grader.units import checks
-from grader.units.text import UnitText, demand_clean_release, read_unit, source_notebook
+from grader.files import made_whole
+from grader.handout.notebook import demand_clean_release, source_notebook
+from grader.units.shelf import SHIPPED_ROOT, find_units
+from grader.units.unit import Unit
+
+README = "README.md"
+TABLE = re.compile(r"(?<=<!-- units -->\n).*?(?=<!-- end of units -->)", flags=re.DOTALL)
+"""Where the README has the table of units."""
 
 
-def build(course: Path, units: Sequence[str] = ()) -> dict[Path, str]:
-    """Make the units' notebooks.
+def wanted(course: Path) -> list[Unit]:
+    """The units that are built where none is named: a course directory's own, and the shipped ones that it has released."""
+    repository = course.resolve() == SHIPPED_ROOT
+    return [unit for unit in find_units(course) if unit.own or repository or release_file(course, unit.name).is_file()]
+
+
+def build(course: Path, units: Sequence[Unit]) -> dict[Path, bytes]:
+    """Make the units' notebooks, and what lies beside them.
 
     Args:
-        course: A course directory with `course/units` and `solutions`.
-        units: Ids; empty for all of the syllabus.
+        course: The course directory that they are made for.
+        units: Which.
 
     Returns:
         The files and what belongs in them; nothing is written.
@@ -34,41 +48,78 @@ def build(course: Path, units: Sequence[str] = ()) -> dict[Path, str]:
         BuildError: If anything in a unit is wrong; the message names the file and the place.
     """
     files = {}
-    for id in units or [unit.id for unit in syllabus.UNITS]:
-        text = read_unit(course, id)
-        _demand_checks(text)
-        source = nbformat.writes(source_notebook(text)) + "\n"
-        release = _release(id, source)
-        demand_clean_release(text, nbformat.reads(release, as_version=4))
-        files[course / "build" / "source" / id / f"{id}.ipynb"] = source
-        files[course / "assignments" / id / f"{id}.ipynb"] = release
+    for unit in units:
+        _demand_checks(unit)
+        source = source_notebook(unit)
+        _demand_released_cells(course, unit.name, source)
+        text = nbformat.writes(source) + "\n"
+        release = _release(unit.name, text)
+        demand_clean_release(unit.text, nbformat.reads(release, as_version=4))
+        for place, notebook in ((source_file(course, unit.name), text), (release_file(course, unit.name), release)):
+            files[place] = notebook.encode()
+            files |= {place.parent / name: content for name, content in unit.files.items()}
+    readme = course / README
+    if readme.is_file() and TABLE.search(text := readme.read_text()):
+        files[readme] = TABLE.sub(lambda _: _table(find_units(course)), text).encode()
     return files
 
 
-def write(files: dict[Path, str]) -> None:
+def write(files: Mapping[Path, bytes]) -> None:
     """Write built files, each whole or not at all."""
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text)
-        os.replace(temporary, path)
+    for path, content in files.items():
+        with made_whole(path) as new:
+            new.write_bytes(content)
 
 
-def stale(course: Path, files: dict[Path, str]) -> list[Path]:
-    """The committed files, under `assignments/`, that differ from what was built."""
-    committed = [path for path in files if path.is_relative_to(course / "assignments")]
-    return [path for path in committed if not path.is_file() or path.read_text() != files[path]]
+def stale(course: Path, files: Mapping[Path, bytes]) -> list[Path]:
+    """The committed files, those under `build/` being none, that differ from what was built."""
+    committed = [path for path in files if not path.is_relative_to(course / "build")]
+    return [path for path in committed if not path.is_file() or path.read_bytes() != files[path]]
 
 
-def _demand_checks(text: UnitText) -> None:
+def _table(units: Sequence[Unit]) -> str:
+    """The units as a table of the README."""
+    rows = ["| unit | what students build | exercises | points | minutes |", "| --- | --- | --- | --- | --- |"]
+    for unit in units:
+        link = release_file(Path(), unit.name).as_posix()
+        numbers = f"{len(unit.text.exercises)} | {unit.text.points:g} | {unit.head.minutes:g}"
+        rows.append(f"| [`{unit.name}`]({link}) | {unit.head.builds} | {numbers} |")
+    return "\n".join(rows) + "\n"
+
+
+def _demand_checks(unit: Unit) -> None:
     """Demand that exercises and check modules are the same names."""
-    there = set(checks.names(text.name))
-    for exercise in text.exercises:
-        if exercise not in there:
-            raise BuildError(f"{text.path}: exercise {exercise!r} has no check grader/checks/{text.name}/{exercise}.py.")
-        checks.load(text.name, exercise)
-    if extra := sorted(there - text.exercises.keys()):
-        raise BuildError(f"grader/checks/{text.name}/{extra[0]}.py: {text.path} has no exercise of that name.")
+    for exercise in unit.text.exercises:
+        unit.check(exercise)
+    if extra := sorted(set(unit.exercises) - set(unit.text.exercises)):
+        raise BuildError(f"{unit.check_file(extra[0])}: {unit.text_file} has no exercise of that name.")
+    if notebooks := [name for name in unit.files if name.endswith(".ipynb")]:
+        raise BuildError(f"{unit.files_folder / notebooks[0]}: a unit has one notebook, which is made of {unit.text_file}.")
+
+
+def _demand_released_cells(course: Path, unit: str, source: nbformat.NotebookNode) -> None:
+    """Demand that all cells that nbgrader keeps an eye on are those of the release, if anybody has handed that in.
+
+    nbgrader would refuse to release others, and only after the source notebook had been replaced.
+    """
+    if not (url := gradebook_url(course)):
+        return
+    with Gradebook(url) as gradebook:
+        try:
+            handed_in = len(gradebook.assignment_submissions(unit))
+            released = {cell.name for cell in gradebook.find_notebook(unit, unit).source_cells}
+        except MissingEntry:
+            return
+    marked = [cell for cell in source.cells if is_grade(cell) or is_solution(cell) or is_locked(cell)]
+    now = {cell.metadata.nbgrader.grade_id for cell in marked}
+    gone, new = (sorted(names) for names in (released - now, now - released))
+    if handed_in and (gone or new):
+        what = " and ".join(f"{verb} {', '.join(names)}" for verb, names in (("lacks", gone), ("adds", new)) if names)
+        raise BuildError(
+            f"{unit!r} is released, and {handed_in} have handed it in, but its text now {what}: nbgrader cannot add or remove "
+            "cells then. To drop an exercise, leave it in the text with points=0: it counts nothing any more, and all other "
+            "scores stay, manual ones included. A new exercise goes into another unit."
+        )
 
 
 def _release(unit: str, source: str) -> str:
@@ -80,10 +131,10 @@ def _release(unit: str, source: str) -> str:
         config.CourseDirectory.assignment_id = unit
         config.GenerateAssignment.no_database = True
         directory = CourseDirectory(config=config)
-        path = Path(folder, directory.source_directory, unit, f"{unit}.ipynb")
+        path = source_file(Path(folder), unit)
         path.parent.mkdir(parents=True)
         path.write_text(source)
         converter = GenerateAssignment(coursedir=directory, config=config)
         converter.preprocessors = [step for step in converter.preprocessors if step is not SaveCells]
         converter.start()
-        return Path(folder, directory.release_directory, unit, f"{unit}.ipynb").read_text()
+        return release_file(Path(folder), unit).read_text()

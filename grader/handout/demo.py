@@ -9,13 +9,12 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course import syllabus
-from grader.classroom.coursedir import start
-from grader.handout.build import build, write
-from grader.judging.vocabulary import Edits
-from grader.units import checks
+from grader.classroom.coursedir import SOURCES, demand_empty, release_file, start, submission_folder
+from grader.handout.build import build, wanted, write
+from grader.handout.init import copy_unit
+from grader.judging import Edits
 from grader.units.splice import BEGIN_SOLUTION
-from grader.units.text import UnitText, read_unit
+from grader.units.unit import Unit
 from grader.units.variants import vary
 
 Answers = Mapping[str, str]
@@ -32,22 +31,26 @@ def make_course(course: Path, destination: Path) -> None:
     Raises:
         CourseError: If the destination holds anything: no gradebook is ever overwritten.
     """
+    demand_empty(destination)
+    units = wanted(course)
+    files = build(destination, units)
     start(destination)
-    files = build(course)
-    sources = {path: text for path, text in files.items() if path.is_relative_to(course / "build")}
-    write({destination / path.relative_to(course): text for path, text in sources.items()})
-    for unit in syllabus.UNITS:
-        release = nbformat.reads(files[course / "assignments" / unit.id / f"{unit.id}.ipynb"], as_version=4)
-        for student, text in submissions(read_unit(course, unit.id), release):
-            path = destination / "submitted" / student / unit.id / f"{unit.id}.ipynb"
+    write({path: content for path, content in files.items() if path.is_relative_to(destination / SOURCES)})
+    for unit in units:
+        if unit.own:
+            copy_unit(unit, destination)
+        release = nbformat.reads(files[release_file(destination, unit.name)], as_version=4)
+        for student, text in submissions(unit, release):
+            path = submission_folder(destination, student, unit.name) / f"{unit.name}.ipynb"
             path.parent.mkdir(parents=True)
             path.write_text(text)
 
 
-def submissions(unit: UnitText, release: NotebookNode) -> Iterator[tuple[str, str]]:
+def submissions(unit: Unit, release: NotebookNode) -> Iterator[tuple[str, str]]:
     """Each student's id and file of one unit."""
-    reference = {name: exercise.reference for name, exercise in unit.exercises.items()}
-    found = {name: checks.load(unit.name, name) for name in unit.exercises}
+    exercises = unit.text.exercises
+    reference = {name: exercise.reference for name, exercise in exercises.items()}
+    found = {name: unit.check(name) for name in exercises}
     yield "reference", _fill(release, reference)
     yield "untouched", nbformat.writes(release)
     written: dict[str, dict[str, Sequence[Edits | str]]] = {
@@ -58,7 +61,7 @@ def submissions(unit: UnitText, release: NotebookNode) -> Iterator[tuple[str, st
         for k in range(max(map(len, variants.values()))):
             answers = {name: vary(reference[name], of[k]) for name, of in variants.items() if k < len(of)}
             yield f"{kind}-{k + 1}", _fill(release, answers)
-    first = list(unit.exercises)[: (len(unit.exercises) + 1) // 2]
+    first = list(exercises)[: (len(exercises) + 1) // 2]
     half = {name: reference[name] for name in first}
     yield "half", _fill(release, half)
     yield "noisy", _fill(release, {name: _begin_with(unit, name, NOISE) for name in first})
@@ -71,9 +74,9 @@ NOISE = 'import sys; print("note: about to answer", file=sys.stderr)'
 CRASH = "import os; os._exit(1)"
 
 
-def _begin_with(unit: UnitText, exercise: str, line: str) -> str:
+def _begin_with(unit: Unit, exercise: str, line: str) -> str:
     """The reference with one more line at the start of what the student writes."""
-    lines = unit.exercises[exercise].cell.splitlines()
+    lines = unit.text.exercises[exercise].cell.splitlines()
     return "\n".join(
         text.replace(BEGIN_SOLUTION, line) if BEGIN_SOLUTION in text else text for text in lines if "END SOLUTION" not in text
     )

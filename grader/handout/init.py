@@ -1,8 +1,9 @@
-"""`grader init`: a course directory of an instructor's own, outside this repository."""
+"""`grader init`: a course directory of an instructor's own, outside this repository, and units of one's own in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import chdir
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +12,14 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 
-from course import syllabus
-from grader.classroom.coursedir import CONFIG_FILE, SECRET_FILE, read_config, start
+from grader.classroom.coursedir import CONFIG_FILE, SECRET_FILE, demand_empty, read_config, release_file, start
 from grader.errors import CourseError
 from grader.handout.build import build, write
+from grader.units.shelf import Home, find_unit, find_units
+from grader.units.unit import Unit
 
-HERE = Path(__file__).parents[2]
-"""What the units are built from: this repository, or what was installed of it."""
+SMALL = Home.in_folder(Path(__file__).with_name("small")).units()[0]
+"""The unit that a new one begins as."""
 README = "README.md"
 TEXT = """\
 # A course directory
@@ -30,46 +32,104 @@ What lies here belongs to whoever grades, and to nobody else: `{secret}` decides
     grader report {unit}
     nbgrader generate_feedback {unit}
 
-An assignment of your own, with ordinary assertions in its check cells, is a notebook `build/source/<name>/<name>.ipynb`
-made with nbgrader's *Create Assignment*; `nbgrader generate_assignment <name>` releases it, and `grader autograde <name>`
-grades it as nbgrader does, in the sandbox. An exercise with oracle and known mistakes is added to the grader itself:
-`docs/authoring.md`.
+Units of your own, with oracle and known mistakes, stand in `units/`, `solutions/` and `checks/`:
+`grader init . --unit <name>` makes a small one to start from, `--copy <unit>` a copy of one that comes with the grader, and
+`docs/authoring.md` goes on from there. An assignment with ordinary assertions in its check cells is a notebook
+`build/source/<name>/<name>.ipynb` made with nbgrader's *Create Assignment*; `nbgrader generate_assignment <name>` releases it,
+and `grader autograde <name>` grades it as nbgrader does, in the sandbox.
 """
 
 
-def begin(course: Path, units: Sequence[str] = (), due: Sequence[str] = ()) -> list[Path]:
-    """Make a course directory with some units, released and in its gradebook.
+def begin(
+    course: Path, units: Sequence[str] = (), due: Sequence[str] = (), new: Sequence[str] = (), copies: Sequence[str] = ()
+) -> list[Path]:
+    """Make a course directory with some units, released and in its gradebook, or add units to one that is there.
 
     Args:
-        course: A new or empty directory.
-        units: Ids; empty for all of the syllabus.
+        course: A new or empty directory, or a course directory.
+        units: Names of units that come with the grader; where nothing is named at all, all of them.
         due: When units are due, as "mlp=2027-01-31T23:59"; of this machine's time zone unless it says otherwise.
+        new: Names of units of one's own that begin as the small one.
+        copies: Names of units that come with the grader, of which own copies are made; they may be released already.
 
     Returns:
         What was made.
 
     Raises:
-        CourseError: If the directory holds anything, a unit is not known, or a date is none.
+        CourseError: If the directory holds anything else, a unit is not known or there already, or a date is none.
     """
-    units = units or [unit.id for unit in syllabus.UNITS]
-    if unknown := set(units) - {unit.id for unit in syllabus.UNITS}:
-        known = ", ".join(unit.id for unit in syllabus.UNITS)
-        raise CourseError(f"there is no unit {sorted(unknown)[0]!r}; expected some of {known}.")
-    dates = dict(_date(text, units) for text in due)
-    files = build(HERE, units)
+    there = (course / CONFIG_FILE).is_file() and (course / SECRET_FILE).is_file()
+    named = [*units, *new, *copies]
+    if not there:
+        demand_empty(course)
+    elif not named:
+        raise CourseError(f"{course} is a course directory already; name the units to add to it, or --unit, or --copy.")
+    chosen = named or [unit.name for unit in find_units(course)]
+    if twice := sorted(name for name in set(chosen) if chosen.count(name) > 1):
+        raise CourseError(f"{twice[0]!r} is named twice; a course has one unit of that name.")
+    dates = dict(_date(text, chosen) for text in due)
+    shipped = {name: find_unit(course, name) for name in chosen if name not in new}
+    for name in [*new, *copies]:
+        _demand_new(course, name)
+    released = [name for name in chosen if release_file(course, name).exists()]
+    if taken := [name for name in released if name not in copies]:
+        raise CourseError(f"{release_file(course, taken[0])} exists: {taken[0]!r} is released already.")
+    files = build(course, [unit for name, unit in shipped.items() if name not in released])  # before anything is made
+    made = [] if there else _start(course, chosen[0])
+    for name in new:
+        made += copy_unit(SMALL, course, name)
+        files |= build(course, [find_unit(course, name)])
+    for name in copies:
+        made += copy_unit(shipped[name], course)
+    write(files)
+    fresh = [name for name in chosen if name not in released]
+    _release(course, fresh, dates)
+    return [*made, *(release_file(course, name) for name in fresh)]
+
+
+def copy_unit(unit: Unit, course: Path, name: str = "") -> list[Path]:
+    """Put a copy of a unit among a course directory's own, under another name if one is given.
+
+    Returns:
+        The files.
+    """
+    name = name or unit.name
+    home = Home.in_folder(course)
+    files = {home.texts / f"{name}.py": unit.text_file, home.solutions / f"{name}.py": unit.solution_file}
+    files |= {home.checks / name / path.name: path for path in sorted(unit.checks_folder.iterdir()) if path.is_file()}
+    contents = {place: path.read_bytes() for place, path in files.items()}
+    write(contents | {home.texts / name / path: content for path, content in unit.files.items()})
+    return list(contents)
+
+
+def _start(course: Path, unit: str) -> list[Path]:
     start(course)
-    write({course / path.relative_to(HERE): text for path, text in files.items() if path.is_relative_to(HERE / "build")})
-    (course / README).write_text(TEXT.format(secret=SECRET_FILE, unit=units[0]))
+    (course / README).write_text(TEXT.format(secret=SECRET_FILE, unit=unit))
+    return [course / name for name in (CONFIG_FILE, SECRET_FILE, "gradebook.db", README)]
+
+
+def _release(course: Path, units: Iterable[str], dates: Mapping[str, str]) -> None:
+    """Let nbgrader release units and enter them into its gradebook."""
     with chdir(course):
         config = read_config(Path())
         for unit in units:
             coursedir = CourseDirectory(config=config)
             coursedir.assignment_id = unit
-            GenerateAssignment(coursedir=coursedir, config=config).start()
+            converter = GenerateAssignment(coursedir=coursedir, config=config)
+            converter.force = True
+            converter.start()
             with Gradebook(coursedir.db_url) as gradebook:
                 gradebook.update_or_create_assignment(unit, duedate=dates.get(unit))
-    made = [CONFIG_FILE, SECRET_FILE, "gradebook.db", README, *(f"assignments/{unit}/{unit}.ipynb" for unit in units)]
-    return [course / name for name in made]
+
+
+def _demand_new(course: Path, name: str) -> None:
+    """Demand that a name can be a unit's, and that no own unit has it."""
+    if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII):
+        raise CourseError(f"{name!r} cannot be a unit's name; expected letters, digits and _, a letter first.")
+    home = Home.in_folder(course)
+    for path in (home.texts / f"{name}.py", home.texts / name, home.solutions / f"{name}.py", home.checks / name):
+        if path.exists():
+            raise CourseError(f"{path} exists; nothing of your own is ever overwritten. Name another unit, or move it.")
 
 
 def _date(text: str, units: Sequence[str]) -> tuple[str, str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from course.data import sentences
 from course.pretrained import ENCODER
-from grader.proving.calibrate import COURSE, answer_of
-from grader.units.text import read_unit
+from grader.files import made_whole
+from grader.proving.calibrate import answer_of
+from grader.units.unit import Unit
 
 EXERCISE = "train_mini_bert"
 SENTENCES = 60_000
 
 
-def pretrain(samples: int = SENTENCES, seed: int = 0, course: Path = COURSE, file: Path = ENCODER) -> Path:
+def pretrain(bert: Unit, samples: int = SENTENCES, seed: int = 0, file: Path = ENCODER) -> Path:
     """Train the reference of `train_mini_bert` on many sentences, and save it without its last layer.
 
     Returns:
@@ -22,10 +22,8 @@ def pretrain(samples: int = SENTENCES, seed: int = 0, course: Path = COURSE, fil
     """
     import keras
 
-    text = read_unit(course, "bert")
     ids, words = sentences("grammar", samples, seed)
-    model = answer_of(text, EXERCISE, text.exercises[EXERCISE].reference)(ids, len(words), seed)
-    temporary = file.with_name(f".{os.getpid()}.{file.name}")
-    keras.Model(model.input, model.layers[-1].input).save(temporary)
-    temporary.replace(file)
+    model = answer_of(bert, EXERCISE, bert.text.exercises[EXERCISE].reference)(ids, len(words), seed)
+    with made_whole(file) as new:
+        keras.Model(model.input, model.layers[-1].input).save(new)
     return file

@@ -1,40 +1,17 @@
-"""Bars that a trained model has to clear, and the committed table of measurements that they are taken from.
+"""Bars that a trained model has to clear.
 
-No oracle knows what a trained model answers. So a check measures it on fresh samples, and demands a number that right
-answers reach with room to spare and that weak ones do not: see `demands` for how much room. `grader/calibrate.py` does the
-measuring and writes `grader/proving/calibration.md`.
+No oracle knows what a trained model answers. So a check measures it on fresh samples, and demands a number that right answers
+reach with room to spare and that weak ones do not. How much room, and where the numbers come from: `proving/measurements.py`.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import os
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
-from grader.judging.vocabulary import Arrays, Case
+import numpy as np
 
-TABLE = Path(__file__).parents[1] / "proving" / "calibration.md"
-INTRODUCTION = """# Calibration
-
-What the training exercises' references, the other ways to write them and weak baselines reach on fresh samples. Written by
-`grader calibrate`, which measures on the backend in use, and read by the tests: each bar lies at least 5 standard deviations
-(between runs) under the mean of every right answer, of the reference on every backend, and above what any baseline reached in
-any run. Each run has other data, another secret and other initial weights. `source` is a digest of the measured code: when a
-solution changes, measure again.
-
-"""
-REFERENCE, ALTERNATIVE = "reference", "alternative "
-"""Names of right variants: the solution itself, and, each with its number, the check's other ways to write it. Every other
-variant in the table is a weak baseline."""
-ROOM = 5.0
-"""Standard deviations between a bar and the mean of each backend."""
-SEEDS = {"tensorflow": 100, "jax": 20, "torch": 20}
-"""Seeds that the reference needs, per backend."""
-JUDGED = 4000
-"""Judged predictions that each measurement needs."""
+from grader.judging.vocabulary import Arrays, Case, Check
 
 
 @dataclass(frozen=True)
@@ -56,101 +33,11 @@ class Bar:
         return bool(self.measure(arrays) >= self.least)
 
 
-@dataclass(frozen=True)
-class Row:
-    """Measurements of one part by one variant of the answer on one backend.
-
-    Args:
-        source: Digest of the variant's code, comments and docstring not counted: shows when a row is out of date.
-        seeds: Number of runs; each has its own data, secret and initial weights.
-        judged: Judged predictions per run.
-        sd: Standard deviation between the runs.
-    """
-
-    unit: str
-    exercise: str
-    part: str
-    variant: str
-    backend: str
-    source: str
-    seeds: int
-    judged: int
-    mean: float
-    sd: float
-    min: float
-    max: float
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What a new measurement replaces."""
-        return (self.unit, self.exercise, self.part, self.variant, self.backend)
-
-
-def digest(source: str) -> str:
-    """Twelve hexadecimal digits that change with the code of one function, not with its comments or docstring."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:12]
-
-
 def bars(cases: Iterable[Case]) -> dict[str, Bar]:
     """The bars among a check's cases, by part."""
     return {case.part: case.accept for case in cases if isinstance(case.accept, Bar)}
 
 
-def read_table(path: Path = TABLE) -> list[Row]:
-    """The table's rows; none where there is no table yet."""
-    if not path.is_file():
-        return []
-    convert = {"int": int, "float": float, "str": str}
-    _, _, *lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return [Row(*(convert[str(f.type)](cell) for f, cell in zip(fields(Row), row, strict=True))) for row in rows]
-
-
-def write_rows(rows: Iterable[Row], path: Path = TABLE) -> None:
-    """Add rows to the table, in place of those with the same key. A reader sees the old table or the new one, never half."""
-    merged = {row.key: row for row in [*read_table(path), *rows]}
-    head = [[f.name for f in fields(Row)], ["---"] * len(fields(Row))]
-    body = [[_shown(value) for value in astuple(row)] for _, row in sorted(merged.items())]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(INTRODUCTION + "".join(f"| {' | '.join(cells)} |\n" for cells in head + body))
-    temporary.replace(path)
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def demands(bar: Bar, rows: Iterable[Row]) -> list[str]:
-    """What is wrong with a bar, given its part's rows; nothing if it stands where it should.
-
-    It has to lie at least `ROOM` standard deviations under the mean of every right answer, of the reference on every backend,
-    and above what any weak baseline reached in any run.
-    """
-    rows = list(rows)
-    right = [row for row in rows if row.variant == REFERENCE or row.variant.startswith(ALTERNATIVE)]
-    complaints = []
-    for backend, seeds in SEEDS.items():
-        found = [row for row in right if row.variant == REFERENCE and row.backend == backend]
-        if not found:
-            complaints.append(f"no measurement of the reference on {backend}")
-        complaints += [
-            f"{backend}: {row.seeds} seeds of {row.judged} predictions; needs {seeds} of {JUDGED}"
-            for row in found
-            if row.seeds < seeds or row.judged < JUDGED or row.judged != bar.judged
-        ]
-    complaints += [
-        f"{row.backend}: {bar.least} is less than {ROOM:g} sd under {row.mean:.4f} (sd {row.sd:.4f}) of {row.variant!r}"
-        for row in right
-        if bar.least > row.mean - ROOM * row.sd
-    ]
-    weak = [row for row in rows if row not in right]
-    if not weak:
-        complaints.append("no weak baseline was measured")
-    complaints += [
-        f"{row.backend}: {bar.least} is reached by {row.variant!r} ({row.max:.4f})" for row in weak if row.max >= bar.least
-    ]
-    return complaints
+def bars_of(check: Check) -> dict[str, Bar]:
+    """The bars of a check, by part. Its exercise is one whose answer trains if there is any."""
+    return bars(check.cases(np.random.default_rng(0)))

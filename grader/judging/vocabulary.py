@@ -94,6 +94,7 @@ class Check:
         alternatives: Right answers written differently: edits of the reference, or the whole source of the callable.
         atol: Absolute tolerance of values.
         rtol: Relative tolerance of values.
+        off_limits: Dotted names of what an answer must not call, because it is the answer; see `off_limits`.
     """
 
     cases: Callable[[np.random.Generator], Sequence[Case]]
@@ -102,6 +103,7 @@ class Check:
     alternatives: tuple[Edits | str, ...]
     atol: float = 1e-5
     rtol: float = 1e-5
+    off_limits: tuple[str, ...] = ()
 
     def expected(self, case: Case, **switches: Any) -> dict[str, Array]:
         """What the oracle gives for a case, by name, restricted to what the case looks at."""

@@ -6,9 +6,9 @@ check's own measurement. Each seed draws other data and another secret and start
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
-import importlib
 import io
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,38 +20,60 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grader.errors import CheckError
-from grader.judging.bars import ALTERNATIVE, REFERENCE, TABLE, Bar, Row, bars, digest, write_rows
-from grader.judging.vocabulary import Edits
+from grader.judging import Edits
+from grader.judging.bars import Bar, bars, bars_of
+from grader.proving.measurements import ALTERNATIVE, FILE, REFERENCE, Row, write_rows
+from grader.proving.reach import Source, digest, effects, names_in
 from grader.proving.rehearsal import rehearse
-from grader.units import checks
-from grader.units.text import UnitText, read_unit
+from grader.units.unit import Unit
 from grader.units.variants import vary
 
-COURSE = Path(__file__).parents[2]
 SHARE = 10
 """Every other variant gets this many times fewer runs than the reference, but at least five."""
 
 
-def trained_exercises(unit: str) -> list[str]:
-    """The exercises of a unit whose check has a bar."""
-    rng = np.random.default_rng
-    return [name for name in checks.names(unit) if bars(checks.load(unit, name).cases(rng(0)))]
+def table_of(unit: Unit) -> Path:
+    """Where a unit's measurements are."""
+    return unit.checks_folder / FILE
 
 
-def variants(unit: str, exercise: str) -> dict[str, Edits | str]:
-    """What is measured of an exercise, by name: the reference, its check's alternatives, and its module's `BASELINES`."""
-    alternatives = {f"{ALTERNATIVE}{k}": edits for k, edits in enumerate(checks.load(unit, exercise).alternatives, start=1)}
-    weak: Mapping[str, Edits | str] = importlib.import_module(f"grader.checks.{unit}.{exercise}").BASELINES
+def trained_exercises(unit: Unit) -> list[str]:
+    """The exercises of a unit whose answers train, as their checks have a bar."""
+    return [name for name, check in unit.checks().items() if bars_of(check)]
+
+
+def variants(unit: Unit, exercise: str) -> dict[str, Edits | str]:
+    """What is measured of an exercise, by name: the reference, its check's alternatives, and its module's `BASELINES`.
+
+    Raises:
+        CheckError: If there are no baselines: then nobody knows what the bar is above of.
+    """
+    alternatives = {f"{ALTERNATIVE}{k}": edits for k, edits in enumerate(unit.check(exercise).alternatives, start=1)}
+    weak: Mapping[str, Edits | str] = getattr(unit.check_module(exercise), "BASELINES", {})
+    if not weak:
+        raise CheckError(f"{unit.check_file(exercise)}: expected BASELINES = {{…}}, weak answers by name, found none.")
     return {REFERENCE: (), **alternatives, **weak}
 
 
+def source_digest(unit: Unit, exercise: str, source: str) -> str:
+    """The digest of all that a measurement of an answer depends on: the answer, and what it and the check's cases reach."""
+    beside = unit.files_folder if unit.files else None
+    answer = Source(f"{unit.text.setup}\n{source}", beside=beside)
+    check = Source(unit.check_file(exercise).read_text(), unit.checks_folder, beside)
+    return digest((answer, {exercise} | effects(unit.text.setup)), (check, _cases(check.text)))
+
+
+def _cases(text: str) -> set[str]:
+    """The names in what a check's module gives `Check` as its cases."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHECK" and isinstance(node.value, ast.Call):
+            given = [*node.value.args[:1], *(word.value for word in node.value.keywords if word.arg == "cases")]
+            return names_in(ast.unparse(given[0]))
+    return set()
+
+
 def calibrate(
-    unit: str,
-    seeds: int = 100,
-    exercises: Sequence[str] = (),
-    course: Path = COURSE,
-    table: Path = TABLE,
-    console: Console | None = None,
+    unit: Unit, seeds: int = 100, exercises: Sequence[str] = (), table: Path | None = None, console: Console | None = None
 ) -> list[Row]:
     """Train every variant of a unit's training exercises over many seeds and write the table.
 
@@ -59,11 +81,10 @@ def calibrate(
     solutions themselves, without a sandbox.
 
     Args:
-        unit: The unit's id.
+        unit: Whose.
         seeds: Runs of each reference; the other variants get fewer, see `SHARE`.
         exercises: Which of the unit's; empty means all that have a bar.
-        course: The course directory.
-        table: The file to write.
+        table: The file to write; the unit's own by default.
         console: Where progress and results are printed.
 
     Returns:
@@ -73,22 +94,22 @@ def calibrate(
         CheckError: If an exercise has no bar, or a variant raises or gives evidence of the wrong form.
     """
     console = console or Console()
-    text = read_unit(course, unit)
+    table = table or table_of(unit)
     known = trained_exercises(unit)
     if unknown := sorted(set(exercises) - set(known)):
-        raise CheckError(f"{unit}: no bar in the check of {unknown[0]!r}; there is one for {', '.join(known) or 'none'}.")
+        raise CheckError(f"{unit.name}: no bar in the check of {unknown[0]!r}; there is one for {', '.join(known) or 'none'}.")
     few = min(seeds, max(5, seeds // SHARE))
     plan = [
-        (name, variant, vary(text.exercises[name].reference, edits), seeds if variant == REFERENCE else few)
+        (name, variant, vary(unit.text.exercises[name].reference, edits), seeds if variant == REFERENCE else few)
         for name in exercises or known
         for variant, edits in variants(unit, name).items()
     ]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     rows: list[Row] = []
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(unit, total=sum(count for *_, count in plan))
+    with Progress(*columns, console=console) as progress, unit.beside():
+        task = progress.add_task(unit.name, total=sum(count for *_, count in plan))
         for exercise, variant, source, count in plan:
-            answer = answer_of(text, exercise, source)
+            answer = answer_of(unit, exercise, source)
             values: dict[str, list[float]] = {}
             for seed in range(count):
                 progress.update(task, description=f"{exercise} · {variant}")
@@ -106,7 +127,7 @@ def calibrate(
     return rows
 
 
-def measure(unit: str, exercise: str, answer: Any, seed: int) -> dict[str, float]:
+def measure(unit: Unit, exercise: str, answer: Any, seed: int) -> dict[str, float]:
     """What an answer reaches on the cases of one seed: one number per part that has a bar.
 
     Raises:
@@ -116,34 +137,33 @@ def measure(unit: str, exercise: str, answer: Any, seed: int) -> dict[str, float
 
     keras.backend.clear_session()
     gc.collect()
-    _, judged = rehearse(unit, exercise, answer, np.random.default_rng(seed))
+    _, judged = rehearse(unit.check(exercise), answer, np.random.default_rng(seed))
     if judged.errors:
         part, error = next(iter(judged.errors.items()))
-        raise CheckError(f"{unit}/{exercise}, seed {seed}, {part}: {error}")
+        raise CheckError(f"{unit.name}/{exercise}, seed {seed}, {part}: {error}")
     return {part: float(bar.measure(judged.received[part])) for part, bar in bars(judged.cases).items()}
 
 
-def answer_of(text: UnitText, exercise: str, source: str) -> Any:
+def answer_of(unit: Unit, exercise: str, source: str) -> Any:
     """The callable that a cell with this source defines, below the unit's set-up cell."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()):  # the set-up cell reports backend and device
-        exec(text.setup, namespace)
+        exec(unit.text.setup, namespace)
     exec(compile(source, f"<{exercise}>", "exec"), namespace)
     return namespace[exercise]
 
 
-def _rows(unit: str, exercise: str, variant: str, source: str, values: Mapping[str, Sequence[float]]) -> list[Row]:
+def _rows(unit: Unit, exercise: str, variant: str, source: str, values: Mapping[str, Sequence[float]]) -> list[Row]:
     import keras
 
-    found: dict[str, Bar] = bars(checks.load(unit, exercise).cases(np.random.default_rng(0)))
+    found: dict[str, Bar] = bars_of(unit.check(exercise))
     return [
         Row(
-            unit,
             exercise,
             part,
             variant,
             keras.backend.backend(),
-            digest(source),
+            source_digest(unit, exercise, source),
             seeds=len(numbers),
             judged=found[part].judged,
             mean=statistics.fmean(numbers),

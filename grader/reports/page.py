@@ -14,10 +14,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from course import syllabus
-from grader.classroom.coursedir import write_whole
+from grader.files import write_whole
 from grader.reports.exports import no_formula
 from grader.reports.tables import Tables
+from grader.units.unit import Unit
 
 INK, FULL, PARTIAL, NONE = "#010203", "#040506", "#070809", "#0a0b0c"
 """Colours that the page replaces by its own, of which it has a light and a dark set."""
@@ -27,7 +27,7 @@ WIDTH = 5
 """Inches: so narrow that letters can be read when a phone shows all of a picture."""
 
 
-def write_report(folder: Path, unit: str, tables: Tables) -> list[Path]:
+def write_report(folder: Path, unit: Unit, tables: Tables) -> list[Path]:
     """Write the page, and each table as CSV and Parquet.
 
     Returns:
@@ -43,15 +43,15 @@ def write_report(folder: Path, unit: str, tables: Tables) -> list[Path]:
     return files
 
 
-def page(unit: str, tables: Tables) -> str:
+def page(unit: Unit, tables: Tables) -> str:
     """The page's HTML."""
     maximum = float(tables.exercises["maximum"].sum())
     environment = Environment(
         loader=PackageLoader("grader.reports", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("report.html").render(
-        title=syllabus.unit(unit).title,
-        unit=unit,
+        title=unit.head.title,
+        unit=unit.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         maximum=maximum,
         points=tables.submissions["points"],

@@ -11,15 +11,24 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
+from nbgrader.api import Gradebook
 
 from course.cells import checked_exercise, grade_id
-from course.syllabus import is_unit
-from grader.classroom.coursedir import read_record, read_secret, record_path
+from grader.classroom.coursedir import (
+    autograded_folder,
+    gradebook_url,
+    is_released_unit,
+    read_secret,
+    release_file,
+    source_file,
+)
+from grader.classroom.records import read_record, record_path
 from grader.errors import CourseError
 from grader.judging.judge import RIGHT, UNANSWERED
+from grader.reports.rows import in_order, judged_outcome, read_rows
 from grader.reports.similarity import length, normalized, similarity
-from grader.reports.terminal import in_order, judged_outcome, read_rows
-from grader.units import checks
+from grader.units.shelf import find_unit
+from grader.units.unit import Unit
 
 NEARLY = 0.9
 """From this similarity on, an answer is nearly the same as the reference."""
@@ -67,14 +76,15 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
     Raises:
         CourseError: If nobody has been graded, or it is none of the course's units.
     """
-    if not is_unit(unit):
-        raise CourseError(f"{unit!r} is no unit, and a report tells what a unit's checks found; see `grader scores {unit}`.")
+    maxima, rows = read_rows(course, unit)
+    with Gradebook(gradebook_url(course)) as gradebook:
+        if not is_released_unit(gradebook, unit):
+            raise CourseError(f"{unit!r} is no unit; a report tells what a unit's checks found. See `grader scores {unit}`.")
     secret = read_secret(course)
 
     def name(student: str) -> str:
         return pseudonym(secret, student) if pseudonyms else student
 
-    maxima, rows = read_rows(course, unit)
     if pseudonyms:  # in the order of the real names, the k-th row would be the k-th of the class
         rows = dict(sorted(rows.items(), key=lambda item: name(item[0])))
     order = in_order(course, unit, maxima)
@@ -119,7 +129,7 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
         table,
         pd.DataFrame(submissions),
         _exercises(table, order),
-        _misconceptions(table, unit, order),
+        _misconceptions(table, find_unit(course, unit), order),
         together(pd.DataFrame(persons, columns=["student", "exercise", "reason"]), order),
         copies,
         references,
@@ -162,10 +172,10 @@ def _exercises(answers: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     )
 
 
-def _misconceptions(answers: pd.DataFrame, unit: str, order: list[str]) -> pd.DataFrame:
+def _misconceptions(answers: pd.DataFrame, unit: Unit, order: list[str]) -> pd.DataFrame:
     rows = []
-    for exercise in (name for name in order if name in checks.names(unit)):
-        known = {mistake.sentence for mistake in checks.load(unit, exercise).mistakes}
+    for exercise in (name for name in order if name in unit.exercises):
+        known = {mistake.sentence for mistake in unit.check(exercise).mistakes}
         these = answers[(answers["exercise"] == exercise) & (answers["sentence"] != RIGHT)]
         for sentence, group in these[these["sentence"].isin(known)].groupby("sentence", sort=False):
             rows.append(
@@ -182,7 +192,7 @@ def _alike(
     given, reference = _released(course, unit)
     same: dict[tuple[str, str], list[str]] = {}
     for student in students:
-        path = course / "autograded" / student / unit / f"{unit}.ipynb"
+        path = autograded_folder(course, student, unit) / f"{unit}.ipynb"
         for cell in nbformat.read(path, as_version=4).cells if path.is_file() else ():
             exercise = grade_id(cell)
             if exercise in order and (answer := normalized(cell.source, exercise, given.get(exercise, ""))):
@@ -206,8 +216,7 @@ def _alike(
 def _released(course: Path, unit: str) -> tuple[dict[str, str], dict[str, str]]:
     """By exercise, the cell that students got, and the one with the reference's answer."""
     cells = []
-    for folder in ("assignments", "build/source"):
-        path = course / folder / unit / f"{unit}.ipynb"
+    for path in (release_file(course, unit), source_file(course, unit)):
         found = nbformat.read(path, as_version=4).cells if path.is_file() else []
         cells.append({grade_id(cell): cell.source for cell in found if grade_id(cell) and not checked_exercise(cell)})
     return cells[0], cells[1]

@@ -1,7 +1,7 @@
-"""Executions of submissions: what each depends on, and where it is kept so that it is not run again for nothing.
+"""Executions of submissions.
 
 A job holds all that an execution depends on beside the installed packages, and nothing else of the course: it can be run
-anywhere. What it gave is kept in the course directory, one file per submission, under the job's key.
+anywhere. What it gave is its outcome, which has the job's key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,11 @@ from nbformat.v4 import new_notebook
 import course as students_package
 from course.cells import checked_exercise, grade_id, new_cell
 from course.probe import encode
-from grader.classroom.coursedir import write_whole
 from grader.errors import CourseError, SandboxError
 from grader.running.execution import Evidence, Request, execute
 from grader.running.kernels.limits import MEGABYTE, Limits
 from grader.running.kernels.settings import Kernels
 
-FOLDER = "executions"
 LIBRARIES = (
     *("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "scipy", "matplotlib", "scikit-learn"),
     *("ipython", "ipykernel"),
@@ -116,6 +114,7 @@ class Outcome:
         memory: Megabytes.
         failed: Why nothing could be run, for a reason that is not the student's; else "".
         origin: The hash of all that the job was made from, or "": where it is still the same, so is the job.
+        waited: Which process waited for it; see `kept`.
     """
 
     key: str
@@ -126,6 +125,7 @@ class Outcome:
     memory: float = 0
     failed: str = ""
     origin: str = ""
+    waited: str = ""
 
 
 def run(job: Job) -> Outcome:
@@ -152,29 +152,6 @@ def run(job: Job) -> Outcome:
     return Outcome(job.key, execution.evidence, outputs, execution.repeats, execution.seconds, execution.memory)
 
 
-run_here: set[str] = set()
-"""Keys of the jobs whose outcomes this process has waited for: they count here even if they do not repeat."""
-
-
-def outcome_of(job: Job, path: Path) -> Outcome:
-    """The outcome of a job: what is kept of it at a path, or else what it gives now, which is kept."""
-    if not (found := usable(job, path)):
-        found = run(job)
-        keep(path, found)
-    return found
-
-
-def usable(job: Job, path: Path) -> Outcome | None:
-    """What is kept of a job, if it spares running it."""
-    found = kept(path)
-    return found if found and found.key == job.key and counts(found) else None
-
-
-def counts(outcome: Outcome) -> bool:
-    """Whether an outcome may stand for another run of the same job."""
-    return outcome.repeats or outcome.key in run_here
-
-
 def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
     """What lies beside a submission's notebook, as far as a kernel's disk holds it and has a little left.
 
@@ -196,25 +173,6 @@ def plain_cells(notebook: NotebookNode) -> list[dict[str, Any]]:
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-
-
-def outcome_path(course: Path, unit: str, student: str, notebook: str = "") -> Path:
-    """Where the outcome of a submission's last execution is kept; a unit has one notebook, of its own name."""
-    return course / FOLDER / unit / student / f"{notebook or unit}.json"
-
-
-def keep(path: Path, outcome: Outcome) -> None:
-    """Write an outcome, whole or not at all, in place of an older one of the submission."""
-    write_whole(path, json.dumps(asdict(outcome)))
-
-
-def kept(path: Path) -> Outcome | None:
-    """The outcome of a submission's last execution, or None."""
-    try:
-        known = json.loads(path.read_text())
-        return Outcome(**known | {"evidence": {name: Evidence(**value) for name, value in known["evidence"].items()}})
-    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):  # none, or of another version of this program
-        return None
 
 
 def installed() -> dict[str, str]:
@@ -246,6 +204,6 @@ def sources() -> str:
     Not of the units' texts: what a submission has of them is in its cells.
     """
     room, package = Path(__file__).parent, Path(str(students_package.__file__)).parent
-    paths = [room / "execution.py", room / "jobs.py", room.parent / "shown.py", *(room / "kernels").rglob("*.py")]
+    paths = [room.parent / "shown.py", *room.rglob("*.py")]
     paths += [*package.rglob("*.keras"), *(path for path in package.rglob("*.py") if path.parent != package / "units")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()

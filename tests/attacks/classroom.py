@@ -23,7 +23,7 @@ from attacks.attack import Attack
 from grader.classroom.coursedir import make_secret
 from grader.handout.build import build, write
 from grader.handout.demo import submissions
-from grader.units.text import read_unit
+from grader.units.shelf import find_unit
 
 REPOSITORY = Path(__file__).parents[2]
 UNIT = "mlp"
@@ -62,13 +62,13 @@ class Classroom:
 
     def fill(self, attacks: Iterable[Attack], config: str, honest: Sequence[str] = HONEST) -> None:
         """Write the course with its submissions; nothing is graded yet."""
-        files = build(REPOSITORY)
-        sources = {path: text for path, text in files.items() if path.is_relative_to(REPOSITORY / "build" / "source" / UNIT)}
-        write({self.course / path.relative_to(REPOSITORY): text for path, text in sources.items()})
+        unit = find_unit(REPOSITORY, UNIT)
+        files = build(self.course, [unit])
+        write({path: text for path, text in files.items() if path.is_relative_to(self.course / "build")})
         (self.course / "nbgrader_config.py").write_text(config)
         make_secret(self.course)
-        release = files[REPOSITORY / "assignments" / UNIT / f"{UNIT}.ipynb"]
-        reference = dict(submissions(read_unit(REPOSITORY, UNIT), nbformat.reads(release, as_version=4)))["reference"]
+        release = files[self.course / "assignments" / UNIT / f"{UNIT}.ipynb"].decode()
+        reference = dict(submissions(unit, nbformat.reads(release, as_version=4)))["reference"]
         for student in honest:
             notebook = nbformat.reads(reference, as_version=4)
             answer = next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "relu")

@@ -18,7 +18,7 @@ import pytest
 from attacks.attack import Attack, all_attacks
 from attacks.classroom import HONEST, LIMITS, REPOSITORY, UNIT, Classroom
 from attacks.ordinary_user import NOBODY, as_ordinary_user
-from harness import unit_text
+from harness import UNITS
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -83,7 +83,7 @@ def test_there_are_attacks_of_every_family():
 
 @pytest.mark.parametrize("student", HONEST)
 def test_the_honest_get_all_their_points(classroom, student):
-    assert classroom.points(student) == {name: exercise.points for name, exercise in unit_text(UNIT).exercises.items()}
+    assert classroom.points(student) == {name: exercise.points for name, exercise in UNITS[UNIT].text.exercises.items()}
     assert classroom.waits_for_a_person(student) == set()
 
 

@@ -16,20 +16,20 @@ from pathlib import Path
 import nbformat
 import psutil
 from joblib import cpu_count
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from rich.console import Console
 from rich.table import Table
 
-from course import syllabus
 from grader.classroom.coursedir import make_secret
 from grader.handout.build import build, write
 from grader.handout.demo import submissions
-from grader.running.jobs import kept
-from grader.units.text import read_unit
+from grader.running.kept import Kept
+from grader.units.shelf import find_unit, find_units
 
 COURSE = Path(__file__).parents[2]
 STUDENTS = int(os.environ.get("STUDENTS", "30"))
-UNITS = os.environ.get("UNITS", " ".join(unit.id for unit in syllabus.UNITS)).split()
+UNITS = os.environ.get("UNITS", " ".join(unit.name for unit in find_units(COURSE))).split()
 CORES = cpu_count()
 UNFAIR = ("broken", "crash")
 """What plain kernels do not survive as ours do."""
@@ -51,8 +51,8 @@ WAYS = {
 
 def make_class(folder: Path, unit: str, texts: list[str]) -> None:
     """A course directory with one submission per text."""
-    files = {path.relative_to(COURSE): text for path, text in build(COURSE, [unit]).items()}
-    write({folder / path: text for path, text in files.items() if path.parts[0] == "build"})
+    files = build(folder, [find_unit(COURSE, unit)])
+    write({path: text for path, text in files.items() if path.is_relative_to(folder / "build")})
     shutil.copy(COURSE / "nbgrader_config.py", folder)
     make_secret(folder)
     for number, text in enumerate(texts):
@@ -66,9 +66,13 @@ def make_class(folder: Path, unit: str, texts: list[str]) -> None:
 
 def mixed(unit: str, number: int) -> list[str]:
     """Submissions of all kinds, in turn."""
-    release = nbformat.reads(build(COURSE, [unit])[COURSE / "assignments" / unit / f"{unit}.ipynb"], as_version=4)
-    known = [text for student, text in submissions(read_unit(COURSE, unit), release) if student not in UNFAIR]
+    known = [text for student, text in submissions(find_unit(COURSE, unit), release(unit)) if student not in UNFAIR]
     return list(itertools.islice(itertools.cycle(known), number))
+
+
+def release(unit: str) -> NotebookNode:
+    """What students get."""
+    return nbformat.read(COURSE / "assignments" / unit / f"{unit}.ipynb", as_version=4)
 
 
 def timed(folder: Path, command: list[str]) -> tuple[float, float, float]:
@@ -118,7 +122,7 @@ def compare(unit: str, table: Table, place: Path) -> None:
         right, walls[way] = right or found, seconds
         if found != right:
             raise SystemExit(f"{unit}, {way}: other scores than {PLAIN}: {set(found.items()) ^ set(right.items())}")
-        outcomes = [kept(path) for path in folder.glob("executions/*/*/*.json")]
+        outcomes = [Kept(path).read() for path in folder.glob("executions/*/*/*.json")]
         cores = 1 if way == ONE_CORE else CORES
         floor = 0.0 if way in (AGAIN, JUDGED) else sum(outcome.seconds for outcome in outcomes if outcome) / cores
         ratio = f"{seconds / walls[PLAIN]:.2f}"
@@ -128,15 +132,14 @@ def compare(unit: str, table: Table, place: Path) -> None:
 
 def grow(table: Table, place: Path) -> None:
     """A cheap class, ever larger."""
-    release = nbformat.reads(build(COURSE, ["mlp"])[COURSE / "assignments" / "mlp" / "mlp.ipynb"], as_version=4)
-    answer = read_unit(COURSE, "mlp").exercises["relu"].reference
-    for cell in release.cells:
+    notebook, answer = release("mlp"), find_unit(COURSE, "mlp").text.exercises["relu"].reference
+    for cell in notebook.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") == "relu":
             cell.source = answer
     for factor in (1, 3, 10):
         folder = place / f"cheap-{factor}"
         folder.mkdir()
-        make_class(folder, "mlp", [nbformat.writes(release)] * STUDENTS * factor)
+        make_class(folder, "mlp", [nbformat.writes(notebook)] * STUDENTS * factor)
         seconds, _, megabytes = timed(folder, ["grader", "autograde", "mlp", "--workers", "2"])
         again, _, still = timed(folder, ["grader", "autograde", "mlp"])
         number = STUDENTS * factor

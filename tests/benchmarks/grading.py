@@ -14,16 +14,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from course import syllabus
 from course.cells import SETUP
 from grader.classroom.compiled import compiled_reference
+from grader.classroom.coursedir import release_file, source_file
 from grader.classroom.plugin.restore import Canon, restore
 from grader.classroom.questions import questions_for, verdicts
 from grader.handout.build import build, write
 from grader.handout.demo import submissions
 from grader.running.jobs import Job, plain_cells, run
 from grader.running.kernels.settings import keras_environment
-from grader.units.text import read_unit
+from grader.units.shelf import find_units
+from grader.units.unit import Unit
 
 COURSE = Path(__file__).parents[2]
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -37,7 +38,7 @@ def whole(notebook, backend: str) -> float:
     return time.perf_counter() - start
 
 
-def graded(unit: str, notebook, source, backend: str, cache: Path | None) -> float:
+def graded(unit: Unit, notebook, source, backend: str, cache: Path | None) -> float:
     """Seconds to execute and judge; fewer points than the maximum are an error."""
     cells = {cell.metadata.nbgrader.grade_id: cell for cell in source.cells if "nbgrader" in cell.metadata}
     checks = {id.removesuffix("-check"): cell.source for id, cell in cells.items() if id.endswith("-check")}
@@ -47,12 +48,12 @@ def graded(unit: str, notebook, source, backend: str, cache: Path | None) -> flo
     notebook.cells = restore(notebook.cells, Canon(cells[SETUP].source, checks, points))
     start = time.perf_counter()
     questions = questions_for(notebook, unit, b"benchmark")
-    outcome = run(Job(plain_cells(notebook), questions.requests(unit), {}, backend, {}, sandboxed=True, cache=cache))
-    found = verdicts(notebook, unit, questions, outcome, files=())
+    outcome = run(Job(plain_cells(notebook), questions.requests, {}, backend, {}, sandboxed=True, cache=cache))
+    found = verdicts(notebook, questions, outcome, files=())
     seconds = time.perf_counter() - start
     earned = sum(verdict.points for verdict in found.values())
     if earned != sum(points.values()):
-        raise SystemExit(f"{unit} on {backend}: the reference earned {earned:g} of {sum(points.values()):g} points.")
+        raise SystemExit(f"{unit.name} on {backend}: the reference earned {earned:g} of {sum(points.values()):g} points.")
     return seconds
 
 
@@ -60,20 +61,21 @@ def main() -> None:
     table = Table(title="One reference submission of a class (sandboxed) against running all cells in a kernel of Jupyter's")
     for column in ("unit", "backend", "graded (s)", "whole notebook (s)", "graded / whole"):
         table.add_column(column, justify="left" if column in ("unit", "backend") else "right")
-    pairs = [(unit.id, backend) for unit in syllabus.UNITS for backend in BACKENDS]
+    units = find_units(COURSE)
+    pairs = [(unit, backend) for unit in units for backend in BACKENDS]
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder)
-        files = {path.relative_to(COURSE): text for path, text in build(COURSE).items()}
-        write({course / path: text for path, text in files.items()})
+        files = build(course, units)
+        write(files)
         for unit, backend in track(pairs, description="timing"):
-            source = nbformat.reads(files[Path("build", "source", unit, f"{unit}.ipynb")], as_version=4)
-            release = nbformat.reads(files[Path("assignments", unit, f"{unit}.ipynb")], as_version=4)
-            reference = dict(submissions(read_unit(COURSE, unit), release))["reference"]
-            cache = compiled_reference(course, unit) if backend == "jax" else None
+            source = nbformat.read(source_file(course, unit.name), as_version=4)
+            release = nbformat.read(release_file(course, unit.name), as_version=4)
+            reference = dict(submissions(unit, release))["reference"]
+            cache = compiled_reference(course, unit, {}) if backend == "jax" else None
             # The first of a class waits for the fork server; all others are like the second.
             _, seconds = (graded(unit, nbformat.reads(reference, as_version=4), source, backend, cache) for _ in range(2))
             plain = whole(nbformat.reads(reference, as_version=4), backend)
-            table.add_row(unit, backend, f"{seconds:.1f}", f"{plain:.1f}", f"{seconds / plain:.2f}")
+            table.add_row(unit.name, backend, f"{seconds:.1f}", f"{plain:.1f}", f"{seconds / plain:.2f}")
     Console().print(table)
 
 

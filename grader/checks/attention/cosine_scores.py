@@ -95,4 +95,11 @@ def cosine_scores(query, keys):
     return [key @ query / (np.linalg.norm(key) * np.linalg.norm(query)) for key in keys]
 """,
     ),
+    off_limits=(
+        "keras.layers.Dot",
+        "keras.losses.CosineSimilarity",
+        "keras.losses.cosine_similarity",
+        "keras.metrics.CosineSimilarity",
+        "scipy.spatial.distance.cosine",
+    ),
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.off_limits import ATTENTION
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -89,4 +90,5 @@ def count_attention_params(model_dim, num_heads, key_dim):
     # A count is right or wrong, however large.
     atol=0.1,
     rtol=0.0,
+    off_limits=ATTENTION,
 )

@@ -84,4 +84,5 @@ def dot_scores(query, keys):
     return [float(np.dot(key, query)) for key in keys]
 """,
     ),
+    off_limits=("keras.layers.Dot",),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.off_limits import ATTENTION
 
 from ._matching import shows
 
@@ -241,4 +242,5 @@ def scaled_dot_product_attention(query, key, value, mask=None):
     return weights @ value, weights
 """,
     ),
+    off_limits=ATTENTION,
 )

@@ -1,4 +1,3 @@
-
 """The sum of three tables, normalised, with weights that are set: with segments, without, and for a row that is short."""
 
 import numpy as np

@@ -1,4 +1,3 @@
-
 """A block of an encoder with weights that are set: without padding, with it, and with a single head."""
 
 import numpy as np

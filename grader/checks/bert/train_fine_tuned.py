@@ -133,4 +133,8 @@ def train_fine_tuned(encoder, x, y, seed):
             ("keras.optimizers.Adam(0.001)", "keras.optimizers.AdamW(0.001)"),
         ),
     ),
+    off_limits=(
+        "course.data.Grammar",
+        "course.pretrained.load_encoder",
+    ),
 )

@@ -265,4 +265,5 @@ def train_mini_bert(sentences, vocab_size, seed):
             ("keras.optimizers.Adam(rate)", "keras.optimizers.AdamW(rate, weight_decay=0.001)"),
         ),
     ),
+    off_limits=("course.data.Grammar",),
 )

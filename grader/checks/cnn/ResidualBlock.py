@@ -1,4 +1,3 @@
-
 """A residual block with weights that are set: one whose input goes round it as it is, two with a projection."""
 
 import numpy as np

@@ -4,6 +4,7 @@ import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
 from grader.judging.matching import apart, has_shape, shows
+from grader.judging.off_limits import CONVOLUTION
 
 SQUARE = "square kernel, as many filters as channels"
 
@@ -111,4 +112,5 @@ def conv2d(images, kernel, bias):
     ),
     # Sums of up to 18 products, each of at most 2.
     atol=2e-5,
+    off_limits=CONVOLUTION,
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
 from grader.judging.matching import apart, has_shape, shows
+from grader.judging.off_limits import CONVOLUTION
 
 SQUARE = "square kernel"
 
@@ -150,4 +151,5 @@ def conv2d_single(image, kernel, stride=1, padding=0):
     return total
 """,
     ),
+    off_limits=CONVOLUTION,
 )

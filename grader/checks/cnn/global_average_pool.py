@@ -86,4 +86,11 @@ def global_average_pool(images):
     return np.einsum("bhwc->bc", images) / images[0, :, :, 0].size
 """,
     ),
+    off_limits=(
+        "keras.ops.average_pool",
+        "keras.layers.AveragePooling2D",
+        "keras.layers.AvgPool2D",
+        "keras.layers.GlobalAveragePooling2D",
+        "keras.layers.GlobalAvgPool2D",
+    ),
 )

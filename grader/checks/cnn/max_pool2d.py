@@ -111,4 +111,13 @@ def max_pool2d(images, pool_size, stride):
     return best[:, ::stride, ::stride]
 """,
     ),
+    off_limits=(
+        "keras.ops.max_pool",
+        "keras.layers.MaxPooling1D",
+        "keras.layers.MaxPooling2D",
+        "keras.layers.MaxPool2D",
+        "jax.lax.reduce_window",
+        "scipy.ndimage.maximum_filter",
+        "tensorflow.nn.max_pool2d",
+    ),
 )

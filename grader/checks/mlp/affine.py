@@ -96,4 +96,8 @@ def affine(x, kernel, bias):
 """,
         "def affine(x, kernel, bias):\n    return ops.sum(ops.expand_dims(x, -1) * kernel, axis=1) + bias\n",
     ),
+    off_limits=(
+        "keras.layers.Dense",
+        "keras.layers.EinsumDense",
+    ),
 )

@@ -139,4 +139,21 @@ def cross_entropy(logits, labels):
     return total / len(ops.convert_to_numpy(labels))
 """,
     ),
+    off_limits=(
+        "keras.ops.sparse_categorical_crossentropy",
+        "keras.ops.categorical_crossentropy",
+        "keras.losses.sparse_categorical_crossentropy",
+        "keras.losses.categorical_crossentropy",
+        "keras.losses.SparseCategoricalCrossentropy",
+        "keras.losses.CategoricalCrossentropy",
+        "keras.metrics.sparse_categorical_crossentropy",
+        "keras.metrics.categorical_crossentropy",
+        "keras.metrics.SparseCategoricalCrossentropy",
+        "keras.metrics.CategoricalCrossentropy",
+        "tensorflow.nn.sparse_softmax_cross_entropy_with_logits",
+        "tensorflow.nn.softmax_cross_entropy_with_logits",
+        "torch.nn.CrossEntropyLoss",
+        "torch.nn.functional.cross_entropy",
+        "torch.nn.functional.nll_loss",
+    ),
 )

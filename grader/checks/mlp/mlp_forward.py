@@ -106,4 +106,8 @@ def mlp_forward(params, x):
     return keras.activations.tanh(x @ kernel + bias) @ output_kernel + output_bias
 """,
     ),
+    off_limits=(
+        "keras.layers.Dense",
+        "keras.layers.EinsumDense",
+    ),
 )

@@ -171,4 +171,5 @@ def momentum_step(params, grads, velocity, learning_rate, momentum):
     return {name: pair[0] for name, pair in new_params.items()}, {name: pair[1] for name, pair in new_params.items()}
 """,
     ),
+    off_limits=("keras.optimizers.SGD",),
 )

@@ -124,4 +124,19 @@ def relu(z):
     return z.tolist()
 """,
     ),
+    off_limits=(
+        "keras.ops.relu",
+        "keras.ops.leaky_relu",
+        "keras.activations.relu",
+        "keras.activations.leaky_relu",
+        "keras.ops.elu",
+        "keras.activations.elu",
+        "keras.ops.threshold",
+        "keras.activations.threshold",
+        "keras.layers.ReLU",
+        "keras.layers.LeakyReLU",
+        "keras.layers.PReLU",
+        "keras.layers.ELU",
+        "keras.layers.Activation",
+    ),
 )

@@ -113,4 +113,5 @@ def sgd_step(params, grads, learning_rate):
     }
 """,
     ),
+    off_limits=("keras.optimizers.SGD",),
 )

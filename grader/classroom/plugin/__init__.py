@@ -13,6 +13,8 @@ from typing import Any
 import nbgrader.api
 from sqlalchemy import Engine, create_engine
 
+from course.cells import RELEASES
+from grader.classroom.coursedir import SOURCES
 from grader.classroom.plugin.hooks import prepare
 from grader.classroom.plugin.restore import STUB_LINE
 from grader.shown import NotPlain
@@ -21,13 +23,13 @@ STUB = f"# Your code here.\n{STUB_LINE}"
 
 
 def configure(config: Any) -> None:
-    """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole.
-
-    nbgrader opens the gradebook a dozen times for each submission; with a new engine it would compile each statement anew.
-    """
+    """Set nbgrader's options; called by traitlets up to three times a run, so lists are assigned whole."""
+    # nbgrader opens the gradebook a dozen times for each submission, each time with a new engine, which compiles every
+    # statement anew. Its preprocessors make their gradebooks themselves, and a gradebook its engine, so nothing can be handed
+    # to them: there is no place to share an engine but the name that they all look up.
     nbgrader.api.create_engine = _engine
-    config.CourseDirectory.source_directory = "build/source"
-    config.CourseDirectory.release_directory = "assignments"
+    config.CourseDirectory.source_directory = SOURCES
+    config.CourseDirectory.release_directory = RELEASES
     config.CourseDirectory.student_id_exclude = NotPlain("whoever has an id that is not plain")
     config.ClearSolutions.code_stub = {"python": STUB}
     config.Autograde.pre_convert_hook = prepare

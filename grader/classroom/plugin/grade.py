@@ -17,17 +17,18 @@ from nbgrader.utils import find_all_files
 from traitlets import Enum
 
 from course.cells import check_id, checked_exercise, grade_id
-from course.syllabus import is_unit
 from grader.classroom.compiled import compiled_reference
-from grader.classroom.coursedir import Record, digest_of, read_secret, record_path, write_record
+from grader.classroom.coursedir import read_secret, submission_folder
 from grader.classroom.plugin.submission import UNREADABLE
-from grader.classroom.questions import Questions, questions_for, verdicts
+from grader.classroom.questions import Questions, digest_of, questions_for, verdicts
+from grader.classroom.records import Record, kept_outcome, record_path, write_record
 from grader.judging.judge import Verdict
 from grader.running.execution import not_run
-from grader.running.jobs import Job, Outcome, handed_in, outcome_of, outcome_path, plain_cells
+from grader.running.jobs import Job, Outcome, handed_in, plain_cells
 from grader.running.kernels.limits import MEGABYTE, Limits
 from grader.running.kernels.sandbox import require
 from grader.shown import without_markup
+from grader.units.shelf import get_unit
 
 PERSON = "needs_person"
 NO_SANDBOX = "none"
@@ -55,23 +56,28 @@ class Grade(Preprocessor):
         values = {name: getattr(limits, name) for name in limits.class_own_traits(config=True)}
         return {"backend": self.backend, "limits": values, "sandboxed": self.sandbox != NO_SANDBOX}
 
-    def job(self, course: Path, unit: str, student: str, notebook: NotebookNode, questions: Questions) -> Job:
-        """What there is to execute of a sanitised notebook."""
-        settings, masters = self.settings, self._masters(unit)
+    def ask(self, course: Path, assignment: str, student: str, notebook: NotebookNode) -> tuple[Questions, Job, set[str]]:
+        """What is asked of a sanitised notebook, what there is to execute of it, and which files are the student's own."""
+        unit = get_unit(course, assignment)
+        questions = questions_for(notebook, unit, read_secret(course))
+        settings, masters = self.settings, self._masters(assignment)
         room = settings["limits"]["disk"] - sum(map(len, masters.values())) / MEGABYTE
-        return Job(
+        theirs = handed_in(submission_folder(course, student, assignment), room)
+        compiles = unit and questions.of_unit and settings["sandboxed"] and self.backend == "jax"
+        job = Job(
             cells=plain_cells(notebook),
-            requests=questions.requests(unit),
-            files=handed_in(course / "submitted" / student / unit, room) | masters,
-            cache=compiled_reference(course, unit) if settings["sandboxed"] and self.backend == "jax" else None,
+            requests=questions.requests,
+            files=theirs | masters,
+            cache=compiled_reference(course, unit, masters) if unit and compiles else None,
             **settings,
         )
+        return questions, job, set(theirs) - set(masters)
 
-    def _masters(self, unit: str) -> dict[str, bytes]:
+    def _masters(self, assignment: str) -> dict[str, bytes]:
         """The instructor's files beside the notebooks, which nbgrader puts over those that were handed in."""
         coursedir = CourseDirectory(config=self.config)
-        folder = coursedir.format_path(coursedir.source_directory, ".", unit)
-        students = Autograde(coursedir=coursedir, config=self.config).exclude_overwriting.get(unit, ())
+        folder = coursedir.format_path(coursedir.source_directory, ".", assignment)
+        students = Autograde(coursedir=coursedir, config=self.config).exclude_overwriting.get(assignment, ())
         paths = find_all_files(folder, [*coursedir.ignore, "*.ipynb"])
         found = {Path(path).relative_to(folder).as_posix(): Path(path) for path in sorted(paths)}
         return {name: path.read_bytes() for name, path in found.items() if name not in students}
@@ -79,16 +85,16 @@ class Grade(Preprocessor):
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Run the notebook unless the same was run before, write each verdict into its check cell, and keep the record."""
         course, names = Path.cwd(), resources["nbgrader"]
-        unit, student = names["assignment"], names["student"]
-        questions = questions_for(notebook, unit, read_secret(course))
-        job = self.job(course, unit, student, notebook, questions)
+        assignment, student = names["assignment"], names["student"]
+        questions, job, theirs = self.ask(course, assignment, student, notebook)
         unreadable = notebook.metadata.get(UNREADABLE, "")
         if job.sandboxed:
             require()  # also where nothing has to be run: either grading works here or it does not
         else:
             self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
-        outcome = Outcome(job.key) if unreadable else outcome_of(job, outcome_path(course, unit, student, names["notebook"]))
-        found = verdicts(notebook, unit, questions, outcome, job.files, unreadable)
+        kept = kept_outcome(course, assignment, student, names["notebook"])
+        outcome = Outcome(job.key) if unreadable else kept.outcome(job)
+        found = verdicts(notebook, questions, outcome, theirs, unreadable)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for cell, outputs in zip(code, outcome.outputs, strict=False):
             cell.outputs = [NotebookNode(output) for output in outputs]
@@ -99,9 +105,9 @@ class Grade(Preprocessor):
             elif exercise and outcome.failed:
                 cell.outputs = [not_run(outcome.failed)]
                 people[grade_id(cell)] = outcome.failed
-        if is_unit(unit):
+        if questions.of_unit:
             record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key)
-            write_record(record_path(course, unit, student), record)
+            write_record(record_path(course, assignment, student), record)
         resources[PERSON] = people
         return notebook, resources
 

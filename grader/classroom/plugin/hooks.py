@@ -13,8 +13,9 @@ from nbgrader.utils import parse_utc
 from traitlets.config import Application, Config
 from traitlets.log import get_logger
 
-from grader.classroom.coursedir import read_config, read_secret, record_path
+from grader.classroom.coursedir import read_config, read_secret
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
+from grader.classroom.records import record_path
 from grader.running.kernels.sandbox import require
 from grader.shown import CONTROL
 

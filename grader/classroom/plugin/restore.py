@@ -22,7 +22,8 @@ from nbgrader.preprocessors import CheckCellMetadata
 
 from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, is_untouched_look, marked_cell, new_cell
 from course.source import CELLS, names_given, parse, top_level
-from course.syllabus import is_unit
+from grader.classroom.coursedir import source_file
+from grader.classroom.plugin.submission import OF_UNIT
 from grader.errors import CourseError
 from grader.shown import as_written
 
@@ -64,7 +65,7 @@ class Restore(Preprocessor):
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Replace the notebook's cells; `SubmissionExporter` has dropped its metadata."""
         names = resources["nbgrader"]
-        if not is_unit(names["assignment"]):
+        if not resources[OF_UNIT]:
             return notebook, resources
         with Gradebook(names["db_url"]) as gradebook:
             canon = read_canon(gradebook, names["notebook"], names["assignment"], Path.cwd())
@@ -77,7 +78,7 @@ class CheckMarks(CheckCellMetadata):  # type: ignore[misc]
 
     def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Demand that all marks are valid and no `grade_id` is there twice."""
-        if is_unit(resources["nbgrader"]["assignment"]):
+        if resources[OF_UNIT]:
             return notebook, resources
         checked: tuple[NotebookNode, dict[str, Any]] = super().preprocess(notebook, resources)
         return checked
@@ -97,7 +98,7 @@ def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Pat
             f"{assignment!r} was released without the cells {', '.join(sorted(missing))}; release it again. In a unit "
             "each test is called <exercise>-check, and the cell that it checks <exercise>."
         )
-    path = course / "build" / "source" / assignment / f"{notebook}.ipynb"
+    path = source_file(course, assignment)
     texts, looks = _shown(path.read_text("utf-8")) if path.is_file() else (frozenset(), frozenset())
     return Canon(cells[SETUP], {name: cells[check_id(name)] for name in points}, points, texts, looks)
 

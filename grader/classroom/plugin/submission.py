@@ -10,12 +10,15 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
+from nbgrader.api import Gradebook
 
 from course.cells import new_cell
-from course.syllabus import is_unit
+from grader.classroom.coursedir import is_released_unit
 from grader.errors import CourseError
 
 UNREADABLE = "unreadable"
+OF_UNIT = "of_unit"
+"""Key of nbconvert's resources: whether the notebook was released as a unit's; else it is an ordinary assignment's."""
 
 
 class SubmissionExporter(NotebookExporter):
@@ -30,8 +33,11 @@ class SubmissionExporter(NotebookExporter):
         Raises:
             CourseError: If it cannot be read and is of the instructor's own assignment, where nothing could tell students.
         """
-        assignment = (resources or {}).get("nbgrader", {}).get("assignment")
-        own = bool(assignment) and not is_unit(assignment)
+        names = (resources or {}).get("nbgrader")
+        if names:
+            with Gradebook(names["db_url"]) as gradebook:
+                resources[OF_UNIT] = is_released_unit(gradebook, names["assignment"])
+        own = bool(names) and not resources[OF_UNIT]
         keep = _marked_cell if own else _plain_cell
         sanitizing = getattr(self.parent, "_sanitizing", True)
         self.optimistic_validation = sanitizing  # nothing is saved then: once, at the end, is enough

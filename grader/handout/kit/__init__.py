@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from importlib.metadata import requires, version
 from pathlib import Path
 
+import nbformat
 from jinja2 import Environment, PackageLoader
 from packaging.requirements import Requirement
 
 import course as students_package
-from course import syllabus
+from course.cells import COURSE
+from grader.classroom.coursedir import release_file
 from grader.errors import CourseError
+from grader.files import made_whole
+from grader.units.shelf import find_unit, find_units
 
 NAME = "keras-course-student"
 NEEDED = ("ipykernel", "jupyterlab", "keras", "matplotlib", "nbclient", "nbformat", "numpy", "rich", "scikit-learn")
@@ -47,30 +51,30 @@ def make_kit(course: Path, destination: Path, units: Sequence[str] = ()) -> tupl
         if path.exists():
             raise CourseError(f"{path} exists; name another folder, or delete it first.")
     notebooks = _released(course, units)
-    with tempfile.TemporaryDirectory(dir=_made(destination.parent), prefix=".kit-") as temporary:
-        folder = Path(temporary, destination.name)
+    with made_whole(archive) as packed, made_whole(destination) as folder:
         folder.mkdir()
         for unit, notebook in notebooks.items():
-            shutil.copy(notebook, folder / f"{unit}.ipynb")
+            _place(notebook, folder, unit)
         wheel = _wheel(folder, notebooks)
         shutil.copy(Path(__file__).with_name(README), folder)
         (folder / "requirements.txt").write_text(_text("requirements.txt", wheel=wheel, backend=_needed(BACKEND)))
-        packed = shutil.make_archive(str(Path(temporary, "packed")), "zip", temporary, destination.name)
-        os.replace(packed, archive)
-        os.replace(folder, destination)
+        made = shutil.make_archive(str(packed.with_suffix("")), "zip", folder.parent, destination.name)
+        assert made == str(packed)
     return destination, archive
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _place(notebook: Path, folder: Path, unit: str) -> None:
+    """Put a notebook into a kit; one that needs files beside it gets a folder of its own with them."""
+    files = nbformat.read(notebook, as_version=4).metadata.get(COURSE, {}).get("files", [])
+    place = folder / unit if files else folder
+    for name in (notebook.name, *files):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(notebook.parent / name, place / name)
 
 
 def _released(course: Path, units: Sequence[str]) -> dict[str, Path]:
-    known = [unit.id for unit in syllabus.UNITS]
-    if unknown := [unit for unit in units if unit not in known]:
-        raise CourseError(f"there is no unit {unknown[0]!r}; expected some of {', '.join(known)}.")
-    paths = {unit: course / "assignments" / unit / f"{unit}.ipynb" for unit in units or known}
+    chosen = [find_unit(course, name) for name in units] or find_units(course)
+    paths = {unit.name: release_file(course, unit.name) for unit in chosen}
     missing = [unit for unit, path in paths.items() if not path.is_file()]
     if units and missing:
         raise CourseError(f"{missing[0]!r} is not released: run `nbgrader generate_assignment {missing[0]}` first.")
@@ -85,7 +89,7 @@ def _wheel(folder: Path, notebooks: dict[str, Path]) -> str:
         package = Path(source, "course")
         shutil.copytree(Path(str(students_package.__file__)).parent, package, ignore=INSTRUCTORS)
         for unit, notebook in notebooks.items():
-            _made(package / "releases")
+            (package / "releases").mkdir(exist_ok=True)
             shutil.copy(notebook, package / "releases" / f"{unit}.ipynb")
         project = _text(
             "project.toml",

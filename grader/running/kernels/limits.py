@@ -5,7 +5,7 @@ from __future__ import annotations
 from traitlets import Float, Integer
 from traitlets.config import Configurable
 
-from course.syllabus import CELL_SECONDS, NOTEBOOK_SECONDS
+from course.cells import CELL_SECONDS, NOTEBOOK_SECONDS
 
 MEGABYTE = 1_000_000
 

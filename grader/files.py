@@ -1,0 +1,31 @@
+"""Files and folders that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def made_whole(path: Path) -> Iterator[Path]:
+    """A place, beside a path, for what belongs there: moved there when the block ends, and forgotten if it fails.
+
+    A file replaces an older one. A folder does not: who was faster has made the one that is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+        new = Path(folder, path.name)
+        yield new
+        if not (new.is_dir() and path.exists()):
+            os.replace(new, path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read and that holds all of the text or, if that fails, what it held before."""
+    with made_whole(path) as new, open(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # else a name that is there after a power cut may have nothing behind it

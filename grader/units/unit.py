@@ -1,0 +1,156 @@
+"""A unit: one notebook's text, the solutions that it asks for, and their checks."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
+
+from grader.errors import BuildError, CheckError
+from grader.judging import Check
+from grader.units.text import Head, UnitText, read_head, read_text
+
+LEFT_OUT = ("__pycache__", ".ipynb_checkpoints")
+LAST = float("inf")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Where the parts of a unit stand, and what they say when they are asked for.
+
+    Args:
+        name: Of the unit, its notebook and its modules.
+        text_file: The text, py:percent.
+        solution_file: The reference implementations.
+        checks_folder: A module per exercise, and what was measured.
+        package: What that folder is called where it is imported.
+        own: Whether it is of the instructor's course directory.
+    """
+
+    name: str
+    text_file: Path
+    solution_file: Path
+    checks_folder: Path
+    package: str
+    own: bool
+
+    @cached_property
+    def head(self) -> Head:
+        """What its first cell says of the unit.
+
+        Raises:
+            BuildError: If that is wrong.
+        """
+        return read_head(self.text_file)
+
+    @cached_property
+    def text(self) -> UnitText:
+        """The text, joined with the solutions.
+
+        Raises:
+            BuildError: If anything in them is wrong; the message names the file and the line.
+        """
+        return read_text(self.name, self.text_file, self.solution_file)
+
+    @property
+    def order(self) -> float:
+        """Its place among the units; the last for one that does not say."""
+        try:
+            return self.head.order
+        except BuildError:  # whoever asks for this unit will be told
+            return LAST
+
+    @cached_property
+    def exercises(self) -> list[str]:
+        """The exercises that have a check, sorted by name; modules that begin with `_` are what checks share."""
+        return sorted(m.name for m in pkgutil.iter_modules([str(self.checks_folder)]) if not m.name.startswith("_"))
+
+    def check_file(self, exercise: str) -> Path:
+        """Where the check of an exercise stands."""
+        return self.checks_folder / f"{exercise}.py"
+
+    def check(self, exercise: str) -> Check:
+        """The check of an exercise.
+
+        Raises:
+            CheckError: If there is none, or its module cannot be imported or defines no `CHECK`.
+        """
+        path = self.check_file(exercise)
+        if not path.is_file():
+            raise CheckError(f"exercise {exercise!r} of {self.name!r} has no check: write {path}.")
+        check = getattr(self.check_module(exercise), "CHECK", None)
+        if not isinstance(check, Check):
+            raise CheckError(f"{path}: expected CHECK = Check(…), found {'none' if check is None else type(check).__name__}.")
+        return check
+
+    def check_module(self, exercise: str) -> ModuleType:
+        """The module of an exercise's check.
+
+        Raises:
+            CheckError: If it cannot be imported.
+        """
+        if self.own:
+            _make_package(self.package, self.checks_folder)
+        try:
+            return importlib.import_module(f"{self.package}.{exercise}")
+        except Exception as error:  # whatever an instructor's module raises
+            raise CheckError(f"{_place(error, self.check_file(exercise))}: {type(error).__name__}: {error}") from error
+
+    def checks(self) -> Mapping[str, Check]:
+        """The checks by exercise."""
+        return {exercise: self.check(exercise) for exercise in self.exercises}
+
+    @property
+    def files_folder(self) -> Path:
+        """The folder of what lies beside the notebook, if there is any."""
+        return self.text_file.with_suffix("")
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """What lies beside the notebook, by path: data, or a small module."""
+        folder = self.files_folder
+        paths = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+        return {
+            path.as_posix(): (folder / path).read_bytes()
+            for path in paths
+            if not any(part in LEFT_OUT or part.startswith(".") for part in path.parts)
+        }
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Work where the notebook would: its files are in the working directory, and its modules can be imported."""
+        if not self.files:
+            yield
+            return
+        with chdir(self.files_folder):
+            sys.path.insert(0, str(self.files_folder))
+            try:
+                yield
+            finally:
+                sys.path.remove(str(self.files_folder))
+
+
+def _make_package(name: str, folder: Path) -> None:
+    """Let the modules in a folder be imported as those of a package, and import one another as `from ._shared import …`."""
+    for package, places in ((name.rpartition(".")[0], []), (name, [str(folder)])):
+        if package not in sys.modules:
+            spec = ModuleSpec(package, None, is_package=True)
+            spec.submodule_search_locations = places
+            sys.modules[package] = module_from_spec(spec)
+
+
+def _place(error: Exception, file: Path) -> str:
+    """Where in a check's folder an error came up."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == file.parent]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(file)
