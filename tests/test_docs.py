@@ -16,6 +16,7 @@ from nbgrader.api import Gradebook
 
 from course.cells import SETUP, grade_id
 from grader.handout.kit import make_kit
+from grader.units.shelf import find_unit
 from harness import COURSE, UNITS, reference
 from sandboxes import needs_sandbox
 
@@ -138,21 +139,82 @@ STEP = re.compile(
 )
 
 
+def steps(document):
+    """A document's blocks, in order: what is run, and what is written or appended where."""
+    for verb, path, text, commands in STEP.findall((COURSE / "docs" / document).read_text()):
+        yield commands, verb, path, text
+
+
+@needs_sandbox
 @pytest.mark.slow
-def test_the_authors_page_makes_an_exercise(tmp_path):
-    """In a copy of the repository, each block is written or run where it stands."""
-    for name in ("course", "solutions", "grader", "tests", "assignments"):
-        shutil.copytree(COURSE / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(COURSE / "pyproject.toml", tmp_path)
-    done = []
-    for verb, path, text, commands in STEP.findall((COURSE / "docs" / "authoring.md").read_text()):
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_the_authors_page_makes_a_unit_and_grades_it(tmp_path, backend):
+    """Outside the repository, each block is run or written where it stands; between them, students hand in."""
+    page, course = steps("authoring.md"), tmp_path / "mycourse"
+
+    def say(**wanted):
+        commands, verb, path, text = next(page)
         if verb:
-            with (tmp_path / path).open("a" if verb == "Append to" else "x") as file:
-                file.write(text)
-        else:
-            for line in commands.splitlines():
-                done.append((line, run(line, tmp_path, PYTHONPATH=str(tmp_path))))
-    said = [output for line, output in done if "pytest" in line]
-    assert len(said) == 4 and all("100%" in output for output in said)
-    release = (tmp_path / "assignments" / "mlp" / "mlp.ipynb").read_text()
-    assert '"### `swish` · 1 point\\n"' in release and "ops.sigmoid(z)" not in release
+            with (course / path).open("a" if verb == "Append to" else "x") as file:
+                file.write(f"\n\n{text}" if verb == "Append to" else text)
+            return path
+        return run(commands, course if course.is_dir() else tmp_path, KERAS_BACKEND=backend)
+
+    assert "tiny.ipynb" in say()
+    assert [say(), say(), say()] == ["solutions/tiny.py", "units/tiny.py", "checks/tiny/swish.py"]
+    say()
+    shown = say()  # the class of known students
+    checks = {name: find_unit(course, "tiny").check(name) for name in ("rescale", "swish")}
+    told = " ".join(shown.replace("│", " ").split())
+    for check in checks.values():
+        assert all(mistake.sentence in told for mistake in check.mistakes)
+    trial = tmp_path / "trial"
+    assert earned(trial, "reference") == {"rescale": 4, "swish": 1}
+    assert earned(trial, "alternatives-2") == {"rescale": 4, "swish": 1}
+    assert say().splitlines()[-1].endswith("kit.zip")
+
+    release = nbformat.read(course / "assignments" / "tiny" / "tiny.ipynb", as_version=4)
+    for student, swish in ANSWERS.items():
+        cells = {cell.id: cell for cell in release.cells}
+        cells["swish"].source = swish
+        cells["rescale"].source = find_unit(course, "tiny").text.exercises["rescale"].reference
+        path = course / "submitted" / student / "tiny" / "tiny.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(release, path)
+    shown = " ".join(say().replace("│", " ").split())
+    assert checks["swish"].mistakes[0].sentence in shown
+    points = {"right": 1, "wrong": 0, "hostile": 0, "banned": 0}
+    assert {student: earned(course, student) for student in ANSWERS} == {
+        student: {"rescale": 4, "swish": swish} for student, swish in points.items()
+    }
+    assert (course / "reports" / "tiny" / "report.html").is_file()
+    explained = run("grader explain wrong swish", course)
+    assert "wrong · swish: 0 of 1 points" in explained and "expected" in explained
+
+    url = f"sqlite:///{course}/gradebook.db"
+    with Gradebook(url) as gradebook:
+        gradebook.find_grade("rescale-check", "tiny", "tiny", "wrong").manual_score = 2.5
+        gradebook.db.commit()
+    say()  # swish counts nothing any more
+    with Gradebook(url) as gradebook:
+        totals = {s.student.id: (s.score, s.max_score) for s in gradebook.assignment_submissions("tiny")}
+    assert totals == {"right": (4, 4), "wrong": (2.5, 4), "hostile": (4, 4), "banned": (4, 4)}
+
+    say()  # a copy of mlp
+    assert "mlp: your own" in run("grader build mlp", course) and "in place of the shipped one" in run("grader doctor", course)
+    assert next(page, None) is None
+
+
+ANSWERS = {
+    "right": "def swish(z):\n    return z * ops.sigmoid(z)",
+    "wrong": "def swish(z):\n    return ops.sigmoid(z)",
+    "hostile": "import os\nos._exit(0)\ndef swish(z):\n    return z * ops.sigmoid(z)",
+    "banned": "def swish(z):\n    return ops.silu(z)",
+}
+
+
+def earned(course, student):
+    """By exercise, what the gradebook says."""
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        notebook = gradebook.find_submission_notebook("tiny", "tiny", student)
+        return {grade.name.removesuffix("-check"): grade.auto_score for grade in notebook.grades}

@@ -15,6 +15,7 @@ from grader.reports.exports import no_formula
 from grader.reports.page import _distribution, page, write_report
 from grader.reports.similarity import length, normalized, similarity
 from grader.reports.tables import Tables, _alike, _exercises, pseudonym, together
+from harness import UNITS
 
 ANSWER = '''
 def mean(values, axis=0):
@@ -169,7 +170,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_whole_runs_nothing_and_fetches_nothing():
-    text = page("mlp", tables())
+    text = page(UNITS["mlp"], tables())
     found = Page(text)
     assert not {"script", "img", "iframe", "object", "form", "link"} & set(found.tags)
     assert all(link.startswith("#") for link in found.links)
@@ -194,7 +195,7 @@ def test_what_waits_for_one_reason_is_one_row():
 
 
 def test_tables_are_written_as_csv_and_parquet(tmp_path):
-    files = write_report(tmp_path, "mlp", tables())
+    files = write_report(tmp_path, UNITS["mlp"], tables())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     for name, table in tables().named().items():
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), table, check_dtype=False)

@@ -9,7 +9,7 @@ from nbgrader.nbgraderformat import ValidationError
 
 from course.cells import LOOK, content_id
 from grader.classroom.plugin.restore import Canon, CheckMarks, read_canon, restore
-from grader.classroom.plugin.submission import UNREADABLE, SubmissionExporter
+from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE, SubmissionExporter
 from grader.errors import CourseError
 
 CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
@@ -241,12 +241,12 @@ def test_cells_that_are_none_are_dropped(tmp_path):
 def test_broken_marks_are_refused_where_they_are_the_students():
     notebook = new_notebook(cells=[cell("2", "f-check", grade=True, points="many", solution=False, locked=True, task=False)])
     with pytest.raises(ValidationError):
-        CheckMarks().preprocess(notebook, {"nbgrader": {"assignment": "ps1"}})
+        CheckMarks().preprocess(notebook, {OF_UNIT: False})
 
 
 def test_restored_marks_would_be_accepted(tmp_path):
     notebook = new_notebook(cells=restore(submitted(released(), tmp_path), CANON))
-    CheckMarks().preprocess(notebook, {"nbgrader": {"assignment": "ps1"}})
+    CheckMarks().preprocess(notebook, {OF_UNIT: False})
     nbformat.validate(notebook)
 
 

@@ -6,6 +6,7 @@ from saved import PROGRAMS
 
 from course import check
 from course.cells import SETUP, check_id, checked_exercise, grade_id, is_untouched_look
+from grader.classroom.coursedir import release_file, source_file
 from grader.classroom.plugin.restore import Canon, restore
 from grader.classroom.plugin.submission import SubmissionExporter
 from grader.classroom.questions import digest_of
@@ -17,8 +18,10 @@ from harness import COURSE, UNITS
 @pytest.fixture(scope="module", params=UNITS)
 def unit(request):
     """A unit's id, what the grader knows of its notebook, and the file of a student who answered everything."""
-    files = build(COURSE, [request.param])
-    source, release = (nbformat.reads(text, as_version=4) for text in files.values())
+    files = build(COURSE, [UNITS[request.param]])
+    source, release = (
+        nbformat.reads(files[place(COURSE, request.param)], as_version=4) for place in (source_file, release_file)
+    )
     cells = {grade_id(cell): cell.source for cell in source.cells}
     points = {name: cell.metadata.nbgrader.points for cell in source.cells if (name := checked_exercise(cell))}
     canon = Canon(
@@ -66,9 +69,10 @@ def test_the_check_before_handing_in_finds_every_check(unit, program, tmp_path):
     path = tmp_path / f"{name}.ipynb"
     path.write_bytes(program(text))
     notebook = check._read(path)
-    assert check._unit_of(path, notebook) == name
-    given = {checked_exercise(cell): cell for cell in check._released(name).cells if checked_exercise(cell)}
+    release, unit = check._handed_out(path, notebook)
+    assert unit == name
+    given = {checked_exercise(cell): cell for cell in release.cells if checked_exercise(cell)}
     places = check._checks(notebook, given)
     assert list(places) == list(canon.checks)
     assert all(check._plain(notebook.cells[place]) == check._plain(given[exercise]) for exercise, place in places.items())
-    assert not list(check._problems(path, name, notebook, check._released(name)))
+    assert not list(check._problems(path, name, notebook, release))

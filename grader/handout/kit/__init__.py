@@ -58,8 +58,7 @@ def make_kit(course: Path, destination: Path, units: Sequence[str] = ()) -> tupl
         wheel = _wheel(folder, notebooks)
         shutil.copy(Path(__file__).with_name(README), folder)
         (folder / "requirements.txt").write_text(_text("requirements.txt", wheel=wheel, backend=_needed(BACKEND)))
-        made = shutil.make_archive(str(packed.with_suffix("")), "zip", folder.parent, destination.name)
-        assert made == str(packed)
+        shutil.make_archive(str(packed.with_suffix("")), "zip", folder.parent, destination.name)
     return destination, archive
 
 
