@@ -1,7 +1,6 @@
 """A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
 
 import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -35,6 +34,7 @@ from grader.classroom.records import kept_outcome, read_record
 from grader.errors import CourseError, SandboxError
 from grader.handout.build import build, write
 from grader.reports import terminal
+from grader.reports.rows import judged_outcome, read_rows
 from grader.reports.tables import pseudonym, read_tables
 from grader.running import jobs, workers
 from grader.running.execution import Request
@@ -205,7 +205,7 @@ def test_an_outcome_survives_a_round_trip_and_counts_if_it_repeats_or_was_waited
     for repeats in (True, False):
         outcome = Outcome(work.key, {"f-check": jobs.Evidence({"runs": []})}, [[{"text": "x"}]], repeats, 1.5, 100.0)
         kept.write(outcome, "origin")
-        assert dataclasses.replace(kept.read(), waited="") == dataclasses.replace(outcome, origin="origin")
+        assert replace(kept.read(), waited="") == replace(outcome, origin="origin")
         assert kept.usable(work) == kept.read()
         assert kept.usable(job(2)) is None
         assert (kept.comes_from("origin"), kept.comes_from("elsewhere")) == (True, False)
@@ -339,8 +339,8 @@ CLASS = {
 
 @pytest.fixture
 def course(tmp_path):
-    files = {path.relative_to(COURSE): text for path, text in build(COURSE, ["mlp"]).items()}
-    write({tmp_path / path: text for path, text in files.items() if path.parts[0] == "build"})
+    files = build(tmp_path, [UNITS["mlp"]])
+    write({path: text for path, text in files.items() if path.is_relative_to(tmp_path / "build")})
     config = (COURSE / "nbgrader_config.py").read_text() + '\nget_config().Grade.backend = "torch"  # is imported soonest\n'
     (tmp_path / "nbgrader_config.py").write_text(config)
     make_secret(tmp_path)
@@ -413,11 +413,11 @@ def test_ctrl_c_while_workers_begin_is_one_sentence(course):
 @needs_sandbox
 @pytest.mark.slow
 def test_a_class_goes_on_when_there_is_room_again(course, monkeypatch):
-    def full(path, outcome):
-        raise OSError(28, "No space left on device", str(path))
+    def full(kept, outcome, origin):
+        raise OSError(28, "No space left on device", str(kept.path))
 
     monkeypatch.chdir(course)
-    monkeypatch.setattr(classroom, "keep", full)
+    monkeypatch.setattr(Kept, "write", full)
     room, crew = Classroom.open(course, "mlp"), Processes(1)
     with pytest.raises(CourseError, match=rf"No space left on device.*\. {re.escape(classroom.GO_ON)}"):
         classroom.autograde(room, room.students(), crew, force=False, show=Console(), verbose=False)
@@ -534,16 +534,19 @@ def test_a_submission_is_read_again_only_if_something_has_changed(course, monkey
     monkeypatch.setattr(classroom, "_sanitized", lambda converter, path: read.append(path) or sanitized(converter, path))
     with contextlib.chdir(course):
 
-        def planned(**change):
+        def planned():
             read.clear()
-            room = replace(Classroom.open(course, "mlp"), **change)
+            room = Classroom.open(course, "mlp")
             ((_, job),) = room.jobs(room.work(["ada"]))
             return len(read), job is not None
 
         room = Classroom.open(course, "mlp")
         assert [outcome.repeats for _, outcome in room.execute(room.work(["ada"]), Scripted({}))] == [True]
         assert planned() == (0, False)
-        assert planned(secret=b"another" * 8) == (1, True)  # other inputs
+        secret = (course / ".course-secret").read_text()
+        (course / ".course-secret").write_text("another" * 8)
+        assert planned() == (1, True)  # other inputs
+        (course / ".course-secret").write_text(secret)
         (course / "submitted" / "ada" / "mlp" / "table.csv").write_text("1")
         assert planned() == (1, True)
         (course / "submitted" / "ada" / "mlp" / "table.csv").unlink()
@@ -646,7 +649,7 @@ def test_a_report_is_about_what_was_judged(course):
         list(room.execute(room.work(list(CLASS)), Scripted({})))
         assert [room.grade(student) for student in CLASS] == [""] * len(CLASS)
         record = read_record(course, "mlp", "ada")
-        assert terminal.judged_outcome(course, "mlp", "ada", record).key == record.key
+        assert judged_outcome(course, "mlp", "ada", record).key == record.key
         assert list(read_tables(course, "mlp").submissions["student"]) == list(CLASS)
         hidden = list(read_tables(course, "mlp", pseudonyms=True).submissions["student"])
         in_order = [pseudonym(room.secret, student) for student in CLASS]
@@ -654,7 +657,7 @@ def test_a_report_is_about_what_was_judged(course):
 
         (course / "submitted" / "ada" / "mlp" / "mlp.ipynb").write_text("no notebook")  # of which nothing is executed
         assert room.grade("ada") == ""
-        assert terminal.judged_outcome(course, "mlp", "ada", read_record(course, "mlp", "ada")) is None
+        assert judged_outcome(course, "mlp", "ada", read_record(course, "mlp", "ada")) is None
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own use of its database
@@ -663,14 +666,14 @@ def test_a_gradebook_may_lie_elsewhere(course, tmp_path_factory):
     with (course / "nbgrader_config.py").open("a") as file:
         file.write(f'\nget_config().CourseDirectory.db_url = "sqlite:///{elsewhere}"\n')
     with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
-        terminal.read_rows(course, "mlp")
+        read_rows(course, "mlp")
     (course / "gradebook.db").rename(elsewhere)
     with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
-        terminal.read_rows(course, "mlp")
+        read_rows(course, "mlp")
     with Gradebook(f"sqlite:///{elsewhere}") as gradebook:
         gradebook.add_student("ada")
         gradebook.add_submission("mlp", "ada")
-    assert list(terminal.read_rows(course, "mlp")[1]) == ["ada"]
+    assert list(read_rows(course, "mlp")[1]) == ["ada"]
 
 
 @needs_sandbox
