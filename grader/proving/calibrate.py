@@ -57,9 +57,8 @@ def variants(unit: Unit, exercise: str) -> dict[str, Edits | str]:
 
 def source_digest(unit: Unit, exercise: str, source: str) -> str:
     """The digest of all that a measurement of an answer depends on: the answer, and what it and the check's cases reach."""
-    beside = unit.files_folder if unit.files else None
-    answer = Source(f"{unit.text.setup}\n{source}", beside=beside)
-    check = Source(unit.check_file(exercise).read_text(), unit.checks_folder, beside)
+    answer = Source(f"{unit.text.setup}\n{source}", beside=unit.files_folder)
+    check = Source(unit.check_file(exercise).read_text(), unit.checks_folder)
     return digest((answer, {exercise} | effects(unit.text.setup)), (check, _cases(check.text)))
 
 

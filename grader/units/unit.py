@@ -140,12 +140,25 @@ class Unit:
 
 
 def _make_package(name: str, folder: Path) -> None:
-    """Let the modules in a folder be imported as those of a package, and import one another as `from ._shared import …`."""
-    for package, places in ((name.rpartition(".")[0], []), (name, [str(folder)])):
-        if package not in sys.modules:
-            spec = ModuleSpec(package, None, is_package=True)
-            spec.submodule_search_locations = places
-            sys.modules[package] = module_from_spec(spec)
+    """Let the modules in a folder be imported as those of a package, and import one another as `from ._shared import …`.
+
+    When a file has changed they are imported anew: whoever writes a check need not start Jupyter again.
+    """
+    stamp = max((path.stat().st_mtime_ns for path in folder.glob("*.py")), default=0)
+    if getattr(sys.modules.get(name), "stamp", None) == stamp:
+        return
+    for module in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+        del sys.modules[module]
+    importlib.invalidate_caches()
+    sys.modules.setdefault(name.rpartition(".")[0], _package(name.rpartition(".")[0], []))
+    sys.modules[name] = _package(name, [str(folder)])
+    sys.modules[name].stamp = stamp  # type: ignore[attr-defined]
+
+
+def _package(name: str, places: list[str]) -> ModuleType:
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = places
+    return module_from_spec(spec)
 
 
 def _place(error: Exception, file: Path) -> str:

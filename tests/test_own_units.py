@@ -1,0 +1,487 @@
+"""Units of an instructor's own: started, copied, released with what lies beside them, graded, and mended."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbgrader.api import Gradebook
+from rich.console import Console
+from typer.testing import CliRunner
+
+from course import check, probe
+from course.cells import COURSE as KNOWN
+from grader.classroom.coursedir import course_of
+from grader.classroom.records import read_record
+from grader.cli import app
+from grader.errors import CheckError, CourseError
+from grader.handout.init import begin
+from grader.proving.calibrate import calibrate, source_digest, table_of, trained_exercises
+from grader.proving.measurements import read_table
+from grader.proving.rehearsal import show_verdict
+from grader.units.shelf import find_unit, find_units, having
+from harness import COURSE, UNITS
+from sandboxes import needs_sandbox
+
+PROGRAMS = Path(sys.executable).parent
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+def run(*command, cwd, code=0, python=PROGRAMS, **variables):
+    environment = os.environ | {"PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"} | variables
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
+    return done.stdout + done.stderr
+
+
+def hand_in(course, student, rescale, **files):
+    notebook = nbformat.read(course / "assignments" / "tiny" / "tiny.ipynb", as_version=4)
+    next(cell for cell in notebook.cells if cell.id == "rescale").source = rescale
+    folder = course / "submitted" / student / "tiny"
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, folder / "tiny.ipynb")
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+
+
+def scores(course, student, assignment="tiny"):
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        notebook = gradebook.find_submission_notebook(assignment, assignment, student)
+        return {grade.name.removesuffix("-check"): (grade.auto_score, grade.needs_manual_grade) for grade in notebook.grades}
+
+
+def released(course):
+    return (course / "assignments" / "tiny" / "tiny.ipynb").read_bytes()
+
+
+# --- starting ---
+
+
+def test_a_name_that_cannot_be_used_is_refused_and_nothing_is_made(tmp_path):
+    course = tmp_path / "course"
+    for arguments, message in (
+        (["--unit", "week 1"], "'week 1' cannot be a unit's name"),
+        (["--unit", "_x"], "'_x' cannot be a unit's name"),
+        (["--copy", "mpl"], "there is no unit 'mpl'; expected some of mlp, cnn"),
+        (["mlp", "--copy", "mlp"], "'mlp' is named twice"),
+        (["--unit", "tiny", "--due", "tiny=soon"], "'tiny=soon' is no due date"),
+    ):
+        assert message in call("init", course, *arguments, code=1)
+        assert not course.exists()
+
+
+def test_units_are_added_to_a_course_that_is_there_and_nothing_is_overwritten(tmp_path):
+    begin(tmp_path, new=["tiny"])
+    secret, text = (tmp_path / ".course-secret").read_text(), (tmp_path / "units" / "tiny.py").read_text()
+    assert "is a course directory already; name the units" in call("init", tmp_path, code=1)
+    assert "units/tiny.py exists; nothing of your own is ever overwritten" in call("init", tmp_path, "--unit", "tiny", code=1)
+    assert "'tiny' is released already" in call("init", tmp_path, "tiny", code=1)
+    call("init", tmp_path, "mlp", "--unit", "more", "--due", "more=2030-01-31T23:59")
+    assert (tmp_path / ".course-secret").read_text() == secret
+    assert (tmp_path / "units" / "tiny.py").read_text() == text
+    assert sorted(path.name for path in (tmp_path / "assignments").iterdir()) == ["mlp", "more", "tiny"]
+    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db") as gradebook:
+        assert {unit.name: unit.duedate is not None for unit in gradebook.assignments} == {
+            "tiny": False,
+            "mlp": False,
+            "more": True,
+        }
+
+
+def test_a_copy_wins_and_says_so(tmp_path):
+    begin(tmp_path, ["mlp"])
+    before = (tmp_path / "assignments" / "mlp" / "mlp.ipynb").read_bytes()
+    begin(tmp_path, copies=["mlp"])  # what is released stays
+    own = find_unit(tmp_path, "mlp")
+    assert own.own and own.text.points == UNITS["mlp"].text.points
+    assert own.exercises == UNITS["mlp"].exercises
+    assert "mlp: your own, " in call("build", "--course", tmp_path)
+    assert (tmp_path / "assignments" / "mlp" / "mlp.ipynb").read_bytes() == before
+    name = "train_classifier"  # what was measured is as true of the copy
+    source = own.text.exercises[name].reference
+    assert {row.source for row in read_table(table_of(own)) if row.variant == "reference"} == {source_digest(own, name, source)}
+    for path in (tmp_path / "checks" / "mlp" / "relu.py", tmp_path / "units" / "mlp.py"):
+        text = path.read_text()
+        text = text.replace("off_limits=(", "off_limits=('numpy.clip',").replace('"relu" points=1', '"relu" points=3')
+        path.write_text(text)
+    call("build", "--course", tmp_path)
+    notebook = nbformat.read(tmp_path / "assignments" / "mlp" / "mlp.ipynb", as_version=4)
+    assert "numpy.clip" in notebook.metadata[KNOWN]["off_limits"]["relu"]
+    assert next(cell for cell in notebook.cells if cell.id == "relu-check").metadata.nbgrader.points == 3
+
+
+def test_own_units_come_first_and_the_shipped_in_teaching_order(tmp_path):
+    begin(tmp_path, new=["tiny"], copies=["cnn"])
+    units = find_units(tmp_path)
+    assert [(unit.name, unit.own) for unit in units] == [
+        ("mlp", False),
+        ("cnn", True),
+        ("rnn", False),
+        ("attention", False),
+        ("bert", False),
+        ("tiny", True),
+    ]
+    assert course_of(tmp_path / "assignments" / "tiny") == tmp_path.resolve()
+    (tmp_path / "units" / "tiny.py").write_text("no text")  # costs nobody else anything
+    assert find_units(tmp_path)[-1].name == "tiny"
+
+
+# --- what lies beside a notebook ---
+
+HELPER = "def limits(x):\n    return x.min(0), x.max(0)\n"
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A unit with a table and a module beside its notebook, which its set-up cell needs; a class of it, graded."""
+    course = tmp_path_factory.mktemp("own") / "course"
+    begin(course, new=["tiny"])
+    beside = course / "units" / "tiny"
+    beside.mkdir()
+    (beside / "helper.py").write_text(HELPER)
+    (beside / "people.csv").write_text("1.6,30000\n1.95,30100\n")
+    text = course / "units" / "tiny.py"
+    set_up = "import helper\nnp.loadtxt('people.csv', delimiter=',')\ntraining.set_seed(0)"
+    text.write_text(text.read_text().replace("training.set_seed(0)", set_up))
+    run("grader", "build", cwd=course)
+    run("nbgrader", "generate_assignment", "tiny", "--force", cwd=course)
+    right = find_unit(course, "tiny").text.exercises["rescale"].reference
+    for student, answer in ANSWERS.items():
+        hand_in(course, student, answer or right)
+    hand_in(course, "forger", right, helper_py="import os; os._exit(1)", people_csv="none")
+    hand_in(course, "own module", "from mine import rescale", mine_py=right.replace("from keras", "from keras"))
+    return course
+
+
+ANSWERS = {
+    "right": "",
+    "helped": "def rescale(x):\n    low, high = helper.limits(ops.convert_to_numpy(x))\n    return (x - low) / (high - low)",
+    "wrong": "def rescale(x):\n    return (x - ops.min(x)) / (ops.max(x) - ops.min(x))",
+    "hostile": "import os\nos._exit(0)",
+    "banned": "from keras import layers\n\n\ndef rescale(x):\n    return layers.Rescaling(1.0)(x)",
+}
+EARNED = {
+    "right": (4, False),
+    "helped": "def rescale(x):\n    low, high = helper.limits(ops.convert_to_numpy(x))\n    return (x - low) / (high - low)",
+    "wrong": (0, False),
+    "hostile": (0, False),
+    "banned": (0, False),
+    "forger": (4, False),
+}
+
+
+@needs_sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_class_is_graded_with_what_lies_beside_the_notebook(course, backend):
+    run("grader", "autograde", "tiny", f"--course={course}", cwd=COURSE, KERAS_BACKEND=backend)
+    assert {student: scores(course, student)["rescale"] for student in EARNED} == EARNED
+    record = read_record(course, "tiny", "wrong")
+    assert record.verdicts["rescale"].sentence.startswith("One minimum and one maximum were taken for the whole table")
+    assert record.sandboxed and record.settings["backend"] == backend
+    assert "keras.layers.Rescaling" in read_record(course, "tiny", "banned").verdicts["rescale"].sentence or (
+        "layers.Rescaling" in read_record(course, "tiny", "banned").verdicts["rescale"].sentence
+    )
+    run("nbgrader", "autograde", "tiny", "--force", "--student", "right", cwd=course, KERAS_BACKEND=backend)
+    assert scores(course, "right")["rescale"] == (4, False)
+
+
+def test_a_student_gets_what_the_notebook_needs(course, tmp_path):
+    call("kit", tmp_path / "kit", "--course", course)
+    kit = tmp_path / "kit" / "tiny"
+    assert sorted(path.name for path in kit.iterdir()) == ["helper.py", "people.csv", "tiny.ipynb"]
+    assert (kit / "helper.py").read_text() == HELPER
+
+
+@pytest.mark.slow
+def test_the_check_before_handing_in_knows_own_units(course):
+    path = course / "submitted" / "helped" / "tiny" / "tiny.ipynb"
+    for name in ("helper.py", "people.csv"):  # as a student has them
+        shutil.copy(course / "units" / "tiny" / name, path.parent)
+    findings = check.examine(path, Console(quiet=True))
+    assert [(finding.exercise, finding.verdict) for finding in findings.exercises] == [("rescale", "passes")]
+    assert findings.ready, findings.problems
+    banned = course / "submitted" / "banned" / "tiny" / "tiny.ipynb"
+    shutil.copytree(course / "units" / "tiny", banned.parent, dirs_exist_ok=True)
+    (problem,) = check.examine(banned, Console(quiet=True)).problems
+    assert "rescale uses layers.Rescaling, which is off-limits" in problem
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_reports_and_explanations_are_of_own_units_too(course, tmp_path):
+    run("grader", "autograde", "tiny", cwd=course)
+    run("grader", "report", "tiny", "--to", str(tmp_path), cwd=course)
+    page = (tmp_path / "tiny" / "report.html").read_text()
+    assert "Features on one scale" in page and "for the whole table" in page
+    assert "wrong · rescale: 0 of 4 points" in call("explain", "wrong", "rescale", "--course", course)
+    assert "own module" in call("scores", "tiny", "--course", course)
+
+
+# --- after the release ---
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course, tmp_path):
+    course = Path(shutil.copytree(course, tmp_path / "course"))
+    run("grader", "autograde", "tiny", cwd=course)
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        gradebook.find_grade("rescale-check", "tiny", "tiny", "wrong").manual_score = 1.5
+        gradebook.db.commit()
+
+    mended = course / "checks" / "tiny" / "rescale.py"
+    mended.write_text(mended.read_text().replace("One minimum and", "Mended: one minimum and"))
+    assert "executed now │ 0" in " ".join(run("grader", "autograde", "tiny", cwd=course).split())
+    assert read_record(course, "tiny", "wrong").verdicts["rescale"].sentence.startswith("Mended: one minimum")
+
+    text, before = course / "units" / "tiny.py", released(course)
+    whole = text.read_text()
+    text.write_text(whole[: whole.index("# %% [markdown]\n# ### `rescale`")])
+    mended.rename(mended.with_name("_rescale.py"))
+    said = run("grader", "build", cwd=course, code=1)
+    assert "7 have handed it in, but its text now lacks rescale, rescale-check" in " ".join(said.split())
+    assert "leave it in the text with points=0" in " ".join(said.split())
+    assert released(course) == before
+    mended.with_name("_rescale.py").rename(mended)
+    more = '\n\n# %% [markdown]\n# ### `twice`\n\n# %% exercise="twice"\n\n# %% check="twice" points=1\nassert twice(1) == 2\n'
+    text.write_text(whole + more)
+    with (course / "solutions" / "tiny.py").open("a") as file:
+        file.write('\n\ndef twice(x):\n    """Twice."""\n    return 2 * x\n')
+    shutil.copy(mended, mended.with_name("twice.py"))
+    assert "now adds twice, twice-check" in " ".join(run("grader", "build", cwd=course, code=1).split())
+    mended.with_name("twice.py").unlink()
+
+    text.write_text(whole.replace('"rescale" points=4', '"rescale" points=2'))
+    run("grader", "build", cwd=course)
+    run("nbgrader", "generate_assignment", "tiny", "--force", cwd=course)
+    run("grader", "autograde", "tiny", cwd=course)
+    assert scores(course, "right")["rescale"] == (2, False)
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        assert gradebook.find_grade("rescale-check", "tiny", "tiny", "wrong").score == 1.5
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_unit_that_is_gone_or_broken_gives_nobody_points_and_waits_for_a_person(course, tmp_path):
+    course = Path(shutil.copytree(course, tmp_path / "course"))
+    (course / "checks" / "tiny" / "rescale.py").write_text("CHECK = 3")
+    run("grader", "autograde", "tiny", "--student", "right", cwd=course)
+    assert scores(course, "right")["rescale"] == (0, True)
+    assert "expected CHECK = Check(…), found int" in read_record(course, "tiny", "right").verdicts["rescale"].person
+    (course / "units" / "tiny.py").unlink()
+    run("grader", "autograde", "tiny", "--student", "right", cwd=course)
+    assert scores(course, "right")["rescale"] == (0, True)
+    assert "no unit of that name is found here" in read_record(course, "tiny", "right").verdicts["rescale"].person
+
+
+# --- names ---
+
+
+@needs_sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp", "audit"])
+def test_an_ordinary_assignment_stays_what_it_is_whatever_its_name(tmp_path, name):
+    begin(tmp_path, new=["tiny"])
+    mark = {"schema_version": 3, "task": False, "solution": False, "locked": True, "grade": True, "points": 2}
+    cells = [
+        nbformat.v4.new_code_cell("x = 1"),
+        nbformat.v4.new_code_cell("assert x == 1", metadata={"nbgrader": mark | {"grade_id": "relu-check"}}),
+    ]
+    source = tmp_path / "build" / "source" / name / f"{name}.ipynb"
+    source.parent.mkdir()
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), source)
+    run("nbgrader", "generate_assignment", name, cwd=tmp_path)
+    shutil.copytree(tmp_path / "assignments" / name, tmp_path / "submitted" / "ada" / name)
+    run("grader", "autograde", name, cwd=tmp_path)
+    assert scores(tmp_path, "ada", name) == {"relu": (2, False)}
+    assert not (tmp_path / "verdicts" / name).exists()
+    assert f"{name!r} is no unit" in call("report", name, "--course", tmp_path, code=1)
+
+
+def test_an_exercise_of_two_units_is_asked_about_or_shown_for_both(tmp_path, capsys, monkeypatch):
+    begin(tmp_path, new=["tiny", "other"])
+    units = find_units(tmp_path)
+    assert [unit.name for unit in having(units, "rescale")] == ["other", "tiny"]
+    assert "is in 2 units other tiny; name one with --unit" in call("explain", "ada", "rescale", "--course", tmp_path, code=1)
+
+    def rescale(x):
+        return x
+
+    show_verdict(rescale, units)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["other/rescale", "tiny/rescale"]
+    with pytest.raises(CheckError, match="no exercise is named 'print'"):
+        show_verdict(print, units)
+    import grader
+
+    monkeypatch.chdir(tmp_path / "assignments")
+    grader.load_ipython_extension(None)
+    try:
+        probe.judge(rescale)
+    finally:
+        grader.unload_ipython_extension(None)
+    assert capsys.readouterr().out.splitlines()[1].startswith("tiny/rescale: 0 %.")
+
+
+def test_a_unit_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CourseError, match=r"there is no unit 'tiny'; expected some of mlp, .*stands in .*units"):
+        find_unit(tmp_path, "tiny")
+
+
+# --- what is measured ---
+
+TRAINS = """
+import numpy as np
+
+from grader.judging import Bar, Call, Case, Check
+from course import data
+from ._shared import SCALE
+
+
+def cases(rng):
+    x = rng.normal(size=(4, 3)) * SCALE
+    return [Case("gain", Call((x,)), accept=Bar(0.5, lambda arrays: float(arrays["result"]), 4000), shapes={"result": ()})]
+
+
+CHECK = Check(cases, lambda run: 0, mistakes=(), alternatives=())
+BASELINES = {"zero": "def train(x):\\n    return 0.0"}
+"""
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A unit with an exercise whose answers are measured."""
+    begin(tmp_path, new=["tiny"])
+    folder = tmp_path / "checks" / "tiny"
+    (folder / "train.py").write_text(TRAINS)
+    (folder / "_shared.py").write_text("SCALE = 2\nOTHER = 1\n")
+    (tmp_path / "units" / "tiny").mkdir()
+    (tmp_path / "units" / "tiny" / "helper.py").write_text("ONE = 1\nTWO = 2\n")
+    with (tmp_path / "units" / "tiny.py").open("a") as file:
+        file.write('\n# %% [markdown]\n# ### `train`\n\n# %% exercise="train"\n\n# %% check="train" points=1\ntrain(1)\n')
+    with (tmp_path / "solutions" / "tiny.py").open("a") as file:
+        file.write('\n\ndef train(x):\n    """Train."""\n    return np.float64(helper.ONE)\n')
+    text = tmp_path / "units" / "tiny.py"
+    text.write_text(text.read_text().replace("training.set_seed(0)", "import helper\ntraining.set_seed(0)"))
+    return tmp_path
+
+
+def test_own_units_are_calibrated_beside_their_checks(trained):
+    unit = find_unit(trained, "tiny")
+    with contextlib.chdir(trained), unit.beside():
+        assert trained_exercises(unit) == ["train"]
+    calibrate(unit, seeds=6, console=Console(quiet=True))
+    rows = {row.variant: row for row in read_table(trained / "checks" / "tiny" / "calibration.md")}
+    assert {name: (row.seeds, row.mean) for name, row in rows.items()} == {"reference": (6, 1.0), "zero": (5, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "changes"),
+    [
+        ("checks/tiny/train.py", "size=(4, 3)", "size=(5, 3)", True),
+        ("checks/tiny/train.py", "Bar(0.5,", "Bar(0.6,", False),
+        ("checks/tiny/train.py", "mistakes=()", "mistakes=[]", False),
+        ("checks/tiny/_shared.py", "SCALE = 2", "SCALE = 3", True),
+        ("checks/tiny/_shared.py", "OTHER = 1", "OTHER = 2", False),
+        ("checks/tiny/rescale.py", "uniform(1, 2", "uniform(1, 3", False),
+        ("units/tiny/helper.py", "ONE = 1", "ONE = 1.0", True),
+        ("units/tiny/helper.py", "TWO = 2", "TWO = 3", False),
+        ("units/tiny.py", "training.set_seed(0)", "training.set_seed(1)", False),
+        ("solutions/tiny.py", "np.float64(helper.ONE)", "np.float64(helper.TWO)", True),
+        ("solutions/tiny.py", '"""Train."""', '"""Train it."""', False),
+    ],
+)
+def test_a_measurement_is_stale_when_what_it_reaches_has_changed_and_only_then(trained, path, old, new, changes):
+    def now():
+        unit = find_unit(trained, "tiny")
+        return source_digest(unit, "train", unit.text.exercises["train"].reference)
+
+    before, file = now(), trained / path
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    assert (now() != before) == changes
+
+
+def test_what_a_measurement_reaches_in_the_course_counts(monkeypatch, tmp_path):
+    unit, name = UNITS["mlp"], "train_classifier"
+    source = unit.text.exercises[name].reference
+    before = source_digest(unit, name, source)
+    copy = tmp_path / "course"
+    shutil.copytree(COURSE / "course", copy)
+    monkeypatch.setattr("grader.proving.reach.COURSE", copy)
+    assert source_digest(unit, name, source) == before
+    for file, old, new, changes in (
+        ("data/signals.py", "import math", "import math\n\n\ndef more():\n    return 1", False),
+        ("data/series.py", "def cycles", "def circles", False),
+        ("data/__init__.py", "from course.data.series import cycles, sunspots\n", "", False),
+        ("data/signals.py", "\ndef mnist1d_curves(", "\nWIDTH = 3\ndef mnist1d_curves(", False),
+        ("data/signals.py", "rng.normal(", "rng.laplace(", True),
+    ):
+        text = (copy / file).read_text()
+        assert old in text, (file, old)
+        (copy / file).write_text(text.replace(old, new))
+        assert (source_digest(unit, name, source) != before) == changes, (file, new)
+
+
+# --- from the wheel ---
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_all_of_it_works_from_the_wheel_with_no_repository_at_hand(tmp_path):
+    python = tmp_path / "venv" / "bin"
+    shutil.copytree(sys.prefix, tmp_path / "venv", symlinks=True, copy_function=os.link)
+    source = tmp_path / "source"
+    shutil.copytree(COURSE, source, ignore=shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info"))
+    pip = (python / "python", "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, source, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    run(*pip, "uninstall", "--yes", "keras-course", cwd=tmp_path)
+    run(*pip, "install", "--no-deps", wheel, cwd=tmp_path)
+    shutil.rmtree(source)
+    grader = (python / "python", "-P", "-m", "grader")
+    run(*grader, "init", "course", "mlp", "--unit", "tiny", "--copy", "rnn", cwd=tmp_path)
+    course = tmp_path / "course"
+    right = find_unit(course, "tiny").text.exercises["rescale"].reference
+    hand_in(course, "ada", right)
+    hand_in(course, "bob", ANSWERS["wrong"])
+    run(*grader, "autograde", "tiny", cwd=course, python=python, KERAS_BACKEND="torch")
+    assert scores(course, "ada")["rescale"] == (4, False)
+    assert scores(course, "bob")["rescale"] == (0, False)
+    assert "for the whole table" in run(*grader, "scores", "tiny", cwd=course)
+    run(*grader, "build", cwd=course)
+    run(*grader, "kit", "kit", cwd=course)
+    assert sorted(path.name for path in (course / "kit").glob("*.ipynb")) == ["mlp.ipynb", "rnn.ipynb", "tiny.ipynb"]
+
+
+def test_the_small_unit_keeps_the_laws_of_a_check(tmp_path):
+    """The reference and the alternatives earn all, and each mistake is called by its name, and by no other."""
+    from grader.handout.init import SMALL
+    from grader.judging.judge import RIGHT, matches
+    from grader.proving.calibrate import answer_of
+    from grader.proving.rehearsal import rehearse
+    from grader.units.variants import vary
+
+    check, reference = SMALL.check("rescale"), SMALL.text.exercises["rescale"].reference
+    for edits in ((), *check.alternatives):
+        for seed in range(20):
+            verdict, _ = rehearse(check, answer_of(SMALL, "rescale", vary(reference, edits)), np.random.default_rng(seed))
+            assert verdict.sentence == RIGHT
+    for mistake in check.mistakes:
+        for seed in range(20):
+            answer = answer_of(SMALL, "rescale", vary(reference, mistake.edits))
+            verdict, judged = rehearse(check, answer, np.random.default_rng(seed))
+            assert matches(check, judged) == [mistake.sentence]
+            assert verdict.points < 100
