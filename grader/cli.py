@@ -46,7 +46,7 @@ def _clear_errors() -> Iterator[None]:
 
 @app.command()
 def build(
-    units: Annotated[list[str] | None, typer.Argument(help="Units; all that the course has if none is named.")] = None,
+    units: Annotated[list[str] | None, typer.Argument(help="Units; if none is named, those of your own.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a committed release is stale.")] = False,
     course: Course = HERE,
 ) -> None:
@@ -54,7 +54,7 @@ def build(
     with _clear_errors():
         chosen = [find_unit(course, name) for name in units or ()] or builder.wanted(course)
         if not chosen:
-            raise CourseError(f"{course.resolve()} has no unit yet: name some, or start with `grader init`.")
+            raise CourseError(f"{course.resolve()} has no unit of your own: name one that comes with the grader, or make one.")
         for line in replaced(chosen):
             typer.echo(line)
         files = builder.build(course, chosen)

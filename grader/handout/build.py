@@ -15,7 +15,7 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets.config import Config
 
-from grader.classroom.coursedir import gradebook_url, release_file, source_file
+from grader.classroom.coursedir import SOURCES, gradebook_url, release_file, source_file
 from grader.classroom.plugin import configure
 from grader.errors import BuildError
 from grader.files import made_whole
@@ -29,9 +29,12 @@ TABLE = re.compile(r"(?<=<!-- units -->\n).*?(?=<!-- end of units -->)", flags=r
 
 
 def wanted(course: Path) -> list[Unit]:
-    """The units that are built where none is named: a course directory's own, and the shipped ones that it has released."""
+    """The units that are built where none is named: a course directory's own; in the repository, all.
+
+    A shipped unit's source notebook is built anew only by name: an instructor may have changed it in Jupyter.
+    """
     repository = course.resolve() == SHIPPED_ROOT
-    return [unit for unit in find_units(course) if unit.own or repository or release_file(course, unit.name).is_file()]
+    return [unit for unit in find_units(course) if unit.own or repository]
 
 
 def build(course: Path, units: Sequence[Unit]) -> dict[Path, bytes]:
@@ -72,8 +75,8 @@ def write(files: Mapping[Path, bytes]) -> None:
 
 
 def stale(course: Path, files: Mapping[Path, bytes]) -> list[Path]:
-    """The committed files, those under `build/` being none, that differ from what was built."""
-    committed = [path for path in files if not path.is_relative_to(course / "build")]
+    """The committed files, which source notebooks are not, that differ from what was built."""
+    committed = [path for path in files if not path.is_relative_to(course / SOURCES)]
     return [path for path in committed if not path.is_file() or path.read_bytes() != files[path]]
 
 
