@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +44,13 @@ def _clear_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+def _chosen(course: Path, names: Sequence[str] | None) -> list[Unit]:
+    """The units that are named, or else those of the course directory's own; in the repository, all."""
+    if units := [find_unit(course, name) for name in names or ()] or builder.wanted(course):
+        return units
+    raise CourseError(f"{course.resolve()} has no unit of your own: name one that comes with the grader, or make one.")
+
+
 @app.command()
 def build(
     units: Annotated[list[str] | None, typer.Argument(help="Units; if none is named, those of your own.")] = None,
@@ -52,13 +59,13 @@ def build(
 ) -> None:
     """Make the source notebooks and the releases of the units."""
     with _clear_errors():
-        chosen = [find_unit(course, name) for name in units or ()] or builder.wanted(course)
-        if not chosen:
-            raise CourseError(f"{course.resolve()} has no unit of your own: name one that comes with the grader, or make one.")
+        chosen = _chosen(course, units)
         for line in replaced(chosen):
             typer.echo(line)
         files = builder.build(course, chosen)
         if not check:
+            for path in builder.leftovers(course, chosen):
+                path.unlink(missing_ok=True)
             builder.write(files)
             for path in files:
                 typer.echo(path)
@@ -208,7 +215,7 @@ def examine(course: Course = HERE) -> None:
 
 @app.command()
 def calibrate(
-    units: Annotated[list[str] | None, typer.Argument(help="Units; all that there are if none is named.")] = None,
+    units: Annotated[list[str] | None, typer.Argument(help="Units; if none is named, those of your own.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each reference; as many as the table needs by default.")] = None,
     course: Course = HERE,
 ) -> None:
@@ -218,7 +225,7 @@ def calibrate(
     from grader.proving import calibrate, measurements
 
     with _clear_errors():
-        for unit in [find_unit(course, name) for name in units or ()] or find_units(course):
+        for unit in _chosen(course, units):
             calibrate.calibrate(unit, seeds or measurements.SEEDS[keras.backend.backend()], console=console)
 
 

@@ -25,6 +25,7 @@ from rich.console import Console
 from traitlets.config import Config
 
 from course.probe import Call
+from dask_cluster import cluster
 from grader.classroom import autograde as classroom
 from grader.classroom.autograde import Classroom
 from grader.classroom.coursedir import make_secret
@@ -450,22 +451,6 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     assert second | kept == {*CLASS, *(f"s{number}" for number in range(6))}
     assert set(points(course)) == second | kept
     assert sum(value > 0 for value in points(course).values()) == 8
-
-
-@contextlib.contextmanager
-def cluster(place, port, workers=2, protocol="tcp"):
-    """A scheduler and its workers, each a process of its own, on loopback."""
-    dask, address = Path(sys.executable).parent / "dask", f"{protocol}://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": place, "env": environment()}
-    worker = [dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory", str(place)]
-    scheduler = [dask, "scheduler", "--host", f"{protocol}://127.0.0.1", "--port", str(port), "--no-dashboard"]
-    processes = [subprocess.Popen(line, **quiet) for line in (scheduler, *workers * [worker])]
-    try:
-        yield address, processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def autograding(course, address):

@@ -15,6 +15,7 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets.config import Config
 
+from course.cells import COURSE
 from grader.classroom.coursedir import SOURCES, gradebook_url, release_file, source_file
 from grader.classroom.plugin import configure
 from grader.errors import BuildError
@@ -72,6 +73,17 @@ def write(files: Mapping[Path, bytes]) -> None:
     for path, content in files.items():
         with made_whole(path) as new:
             new.write_bytes(content)
+
+
+def leftovers(course: Path, units: Sequence[Unit]) -> list[Path]:
+    """What an earlier build put beside notebooks, and the units no longer have: it would still be handed out."""
+    found = []
+    for unit in units:
+        for notebook in (source_file(course, unit.name), release_file(course, unit.name)):
+            if notebook.is_file():
+                known = nbformat.read(notebook, as_version=4).metadata.get(COURSE, {}).get("files", [])
+                found += [notebook.parent / name for name in known if name not in unit.files]
+    return found
 
 
 def stale(course: Path, files: Mapping[Path, bytes]) -> list[Path]:
