@@ -12,7 +12,7 @@ from course.source import ALWAYS_THERE, defined, used
 
 RELEASES = "assignments"
 """The folder of a course directory in which the releases are."""
-COURSE = "keras_course"
+METADATA = "keras_course"
 """In a release's metadata, what `course.check` has to know: what is `off_limits`, by exercise, and the `files` beside it."""
 CELL_SECONDS, NOTEBOOK_SECONDS = 120.0, 900.0
 """CPU seconds that grading allows a cell and a notebook, unless an instructor sets other limits."""

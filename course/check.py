@@ -25,7 +25,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from course.cells import CELL_SECONDS, COURSE, NOTEBOOK_SECONDS, RELEASES, SETUP, check_id, checked_exercise, grade_id
+from course.cells import CELL_SECONDS, METADATA, NOTEBOOK_SECONDS, RELEASES, SETUP, check_id, checked_exercise, grade_id
 from course.off_limits import doubts, find
 from course.source import defined, parse
 
@@ -158,7 +158,7 @@ def _handed_out(path: Path, notebook: NotebookNode) -> tuple[NotebookNode, str]:
     """The release of which a notebook has, or defines, the most exercises, and its unit."""
     found = {name for cell in notebook.cells if cell.cell_type == "code" for name in (*_names(cell), *defined(cell.source))}
     known = {place.stem: nbformat.read(place, as_version=4) for place in _releases(path)}
-    units = {unit: release for unit, release in known.items() if COURSE in release.metadata}
+    units = {name: release for name, release in known.items() if any(grade_id(cell) == SETUP for cell in release.cells)}
     there = {unit: len({checked_exercise(cell) for cell in release.cells} & (found - {""})) for unit, release in units.items()}
     best = max(there, key=lambda unit: (there[unit], unit == path.stem), default="")
     if not best or not there[best]:
@@ -234,9 +234,9 @@ def _remarks(
 
 def _off_limits(given: NotebookNode, folder: Path, notebook: NotebookNode, places: Mapping[str, int]) -> Iterator[str]:
     """What grading will find in the source of answers."""
-    known = given.metadata[COURSE]
-    own = {path.stem for path in folder.glob("*.py") if path.name not in known["files"]}
-    banned = known["off_limits"]
+    known = given.metadata.get(METADATA, {})  # an older release has none
+    own = {path.stem for path in folder.glob("*.py") if path.name not in known.get("files", ())}
+    banned = known.get("off_limits", {})
     told = set()
     for name, place in places.items():
         above = [cell for cell in notebook.cells[:place] if cell.cell_type == "code"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from joblib import cpu_count
 from rich.console import Console
 
 from grader import doctor
-from grader.classroom import autograde as classroom
+from grader.classroom import autograde as grading
 from grader.classroom import coursedir
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
@@ -44,13 +44,6 @@ def _clear_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _chosen(course: Path, names: Sequence[str] | None) -> list[Unit]:
-    """The units that are named, or else those of the course directory's own; in the repository, all."""
-    if units := [find_unit(course, name) for name in names or ()] or builder.wanted(course):
-        return units
-    raise CourseError(f"{course.resolve()} has no unit of your own: name one that comes with the grader, or make one.")
-
-
 @app.command()
 def build(
     units: Annotated[list[str] | None, typer.Argument(help="Units; if none is named, those of your own.")] = None,
@@ -59,17 +52,17 @@ def build(
 ) -> None:
     """Make the source notebooks and the releases of the units."""
     with _clear_errors():
-        chosen = _chosen(course, units)
-        for line in replaced(chosen):
+        chosen = builder.chosen(course, units or ())
+        for line in [*replaced(chosen), *builder.still_counted(course, chosen)]:
             typer.echo(line)
-        files = builder.build(course, chosen)
+        files, gone = builder.build(course, chosen), builder.leftovers(course, chosen)
         if not check:
-            for path in builder.leftovers(course, chosen):
-                path.unlink(missing_ok=True)
             builder.write(files)
+            for path in gone:
+                path.unlink()
             for path in files:
                 typer.echo(path)
-        elif old := builder.stale(course, files):
+        elif old := [*builder.stale(course, files), *gone]:
             raise CourseError(f"stale: {', '.join(map(str, old))}; run `grader build` and commit the result.")
         else:
             typer.echo("the committed releases are up to date.")
@@ -131,13 +124,13 @@ def autograde(
 ) -> None:
     """Grade a class in parallel: the same scores, comments and files as `nbgrader autograde`."""
     with _clear_errors(), chdir(course):  # nbgrader works in the course directory
-        room = classroom.Classroom.open(Path.cwd(), unit)
+        room = grading.Classroom.open(Path.cwd(), unit)
         students = room.students(student or ())
-        crew = Cluster(scheduler) if scheduler else Processes(workers or cpu_count())
+        pool = Cluster(scheduler) if scheduler else Processes(workers or cpu_count())
         try:
-            summary = classroom.autograde(room, students, crew, force, console, verbose)
+            summary = grading.autograde(room, students, pool, force, console, verbose)
         except KeyboardInterrupt:
-            typer.secho(f"grader: stopped. {classroom.GO_ON}", fg="yellow", err=True)
+            typer.secho(f"grader: stopped. {grading.GO_ON}", fg="yellow", err=True)
             raise typer.Exit(130) from None
         console.print(terminal.summary(room.course, unit, summary))
         if summary.failed:
@@ -225,7 +218,7 @@ def calibrate(
     from grader.proving import calibrate, measurements
 
     with _clear_errors():
-        for unit in _chosen(course, units):
+        for unit in builder.chosen(course, units or ()):
             calibrate.calibrate(unit, seeds or measurements.SEEDS[keras.backend.backend()], console=console)
 
 

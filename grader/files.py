@@ -29,3 +29,13 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())  # else a name that is there after a power cut may have nothing behind it
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """What lies in a folder, by path, without what programs leave there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in paths
+        if not any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(folder).parts)
+    }

@@ -283,4 +283,4 @@ def test_what_ships_to_students_holds_no_answer(unit):
 
 
 def test_the_committed_releases_are_what_the_sources_make():
-    assert builder.stale(COURSE, builder.build(COURSE, builder.wanted(COURSE))) == []
+    assert builder.stale(COURSE, builder.build(COURSE, builder.chosen(COURSE))) == []

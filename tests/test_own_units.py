@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from course import check, probe
-from course.cells import COURSE as KNOWN
+from course.cells import METADATA
 from dask_cluster import cluster
 from grader.classroom.coursedir import course_of
 from grader.classroom.records import read_record
@@ -117,7 +117,7 @@ def test_a_copy_wins_and_says_so(tmp_path):
         path.write_text(text)
     call("build", "--course", tmp_path)
     notebook = nbformat.read(tmp_path / "assignments" / "mlp" / "mlp.ipynb", as_version=4)
-    assert "numpy.clip" in notebook.metadata[KNOWN]["off_limits"]["relu"]
+    assert "numpy.clip" in notebook.metadata[METADATA]["off_limits"]["relu"]
     assert next(cell for cell in notebook.cells if cell.id == "relu-check").metadata.nbgrader.points == 3
 
 
@@ -438,7 +438,7 @@ def test_what_a_measurement_reaches_in_the_course_counts(monkeypatch, tmp_path):
     before = source_digest(unit, name, source)
     copy = tmp_path / "course"
     shutil.copytree(COURSE / "course", copy)
-    monkeypatch.setattr("grader.proving.reach.COURSE", copy)
+    monkeypatch.setattr("grader.proving.reach.PACKAGE", copy)
     assert source_digest(unit, name, source) == before
     for file, old, new, changes in (
         ("data/signals.py", "import math", "import math\n\n\ndef more():\n    return 1", False),

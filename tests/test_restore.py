@@ -8,12 +8,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.nbgraderformat import ValidationError
 
 from course.cells import LOOK, content_id
-from grader.classroom.plugin.restore import Canon, CheckMarks, read_canon, restore
+from grader.classroom.plugin.restore import CheckMarks, Release, read_release, restore
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE, SubmissionExporter
 from grader.errors import CourseError
 
 CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
-CANON = Canon(
+RELEASE = Release(
     "import numpy as np", {"f": CHECK.format("f"), "g": CHECK.format("g")}, {"f": 2.0, "g": 3.0}, frozenset({"# Title"})
 )
 F, G = "def f(x):\n    return x", "def g(x):\n    return 2 * x"
@@ -27,7 +27,7 @@ def cell(source, grade_id=None, id=None, tags=(), **marks):
 def released(f=F, g=G):
     return [
         new_markdown_cell("# Title"),
-        cell(CANON.setup, "set-up", "set-up", locked=True),
+        cell(RELEASE.setup, "set-up", "set-up", locked=True),
         cell(f, "f", "f", solution=True),
         cell("assert f(1)", "f-check", "f-check", grade=True, points=2),
         cell(g, "g", "g", solution=True),
@@ -59,9 +59,9 @@ WHOLE = ["# Title", "set-up", "f", "f-check", "g", "g-check"]
 
 
 def test_an_intact_submission_gets_its_hidden_lines_back(tmp_path):
-    cells = restore(submitted(released(), tmp_path), CANON)
+    cells = restore(submitted(released(), tmp_path), RELEASE)
     assert form(cells) == WHOLE
-    assert [c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade")] == list(CANON.checks.values())
+    assert [c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade")] == list(RELEASE.checks.values())
     nbformat.validate(new_notebook(cells=cells))
 
 
@@ -106,11 +106,11 @@ def ids_like_checks(cells):
 def test_code_typed_into_a_check_stays_as_code(tmp_path):
     whole = released()
     whole[3].source += "\nhelper = 3"
-    assert form(restore(submitted(whole, tmp_path), CANON)) == [*WHOLE[:4], "assert f(1)", *WHOLE[4:]]
+    assert form(restore(submitted(whole, tmp_path), RELEASE)) == [*WHOLE[:4], "assert f(1)", *WHOLE[4:]]
 
 
 def test_a_set_up_stays_where_it_was(tmp_path):
-    cells = restore(submitted([cell("%reset -f"), *released()], tmp_path), CANON)
+    cells = restore(submitted([cell("%reset -f"), *released()], tmp_path), RELEASE)
     assert form(cells)[:3] == ["%reset -f", "# Title", "set-up"]
 
 
@@ -118,14 +118,14 @@ def test_a_set_up_stays_where_it_was(tmp_path):
     "play", ["f = f(3)", "f = 7", "if True:\n    f = np.exp", "def f(x):\n    raise NotImplementedError()"]
 )
 def test_play_below_an_answer_is_no_answer(play, tmp_path):
-    cells = restore(submitted([*released(), cell(play)], tmp_path), CANON)
+    cells = restore(submitted([*released(), cell(play)], tmp_path), RELEASE)
     assert form(cells)[:-1] == WHOLE
     assert cells[2].source == F
 
 
 def test_an_answer_beside_an_untouched_stub_counts(tmp_path):
     whole = released(f="def f(x):\n    raise NotImplementedError()")
-    cells = restore(submitted([whole[0], cell("f = lambda x: x"), *whole[1:]], tmp_path), CANON)
+    cells = restore(submitted([whole[0], cell("f = lambda x: x"), *whole[1:]], tmp_path), RELEASE)
     assert [c.source for c in cells if c.id == "f"] == ["f = lambda x: x"]
 
 
@@ -133,33 +133,33 @@ def test_an_answer_beside_an_untouched_stub_counts(tmp_path):
     "damage", [no_metadata, odd_ids, no_checks, tagged, grade_false, ids_like_checks], ids=lambda f: f.__name__
 )
 def test_damage_to_metadata_and_checks_is_undone(damage, tmp_path):
-    cells = restore(submitted(damage(released()), tmp_path), CANON)
+    cells = restore(submitted(damage(released()), tmp_path), RELEASE)
     assert form(cells) == WHOLE
-    assert [c.source for c in cells[2:]] == [F, CANON.checks["f"], G, CANON.checks["g"]]
+    assert [c.source for c in cells[2:]] == [F, RELEASE.checks["f"], G, RELEASE.checks["g"]]
     assert all("tags" not in c.metadata for c in cells)
 
 
 def test_a_check_made_markdown_is_only_text(tmp_path):
-    cells = restore(submitted(markdown_check(released()), tmp_path), CANON)
+    cells = restore(submitted(markdown_check(released()), tmp_path), RELEASE)
     assert [entry for entry in form(cells) if entry != "```text"] == WHOLE
 
 
 def test_of_a_cell_pasted_twice_the_last_counts_and_both_run(tmp_path):
     first = released()
     pasted = cell("def f(x):\n    return -x", "f", solution=True)
-    cells = restore(submitted([*first[:3], pasted, *first[3:]], tmp_path), CANON)
+    cells = restore(submitted([*first[:3], pasted, *first[3:]], tmp_path), RELEASE)
     assert form(cells) == ["# Title", "set-up", "def f(x):", "f", "f-check", "g", "g-check"]
     assert cells[3].source == pasted.source
 
 
 def test_a_missing_answer_still_has_a_check(tmp_path):
-    cells = restore(submitted(released()[:4], tmp_path), CANON)
+    cells = restore(submitted(released()[:4], tmp_path), RELEASE)
     assert form(cells) == WHOLE
     assert cells[4].source == ""
 
 
 def test_an_answer_in_another_cell_is_found_by_what_it_defines(tmp_path):
-    cells = restore(submitted([new_code_cell(G), *released()[:4]], tmp_path), CANON)
+    cells = restore(submitted([new_code_cell(G), *released()[:4]], tmp_path), RELEASE)
     assert form(cells) == ["set-up", "g", "g-check", "# Title", "f", "f-check"]
 
 
@@ -167,11 +167,11 @@ def test_an_answer_in_another_cell_is_found_by_what_it_defines(tmp_path):
     "source", ["f = lambda x: x", "@staticmethod\ndef f(x):\n    return x", "class f:\n    pass", "def f(x:\n"]
 )
 def test_definitions_of_any_kind_are_found(source, tmp_path):
-    assert form(restore(submitted([new_code_cell(source)], tmp_path), CANON))[1:3] == ["f", "f-check"]
+    assert form(restore(submitted([new_code_cell(source)], tmp_path), RELEASE))[1:3] == ["f", "f-check"]
 
 
 def test_two_answers_in_one_cell_each_get_their_check(tmp_path):
-    cells = restore(submitted([new_code_cell(f"{F}\n\n{G}")], tmp_path), CANON)
+    cells = restore(submitted([new_code_cell(f"{F}\n\n{G}")], tmp_path), RELEASE)
     assert form(cells) == ["set-up", "f", "f-check", "g", "g-check"]
     assert cells[1].source == f"{F}\n\n{G}"
 
@@ -179,27 +179,27 @@ def test_two_answers_in_one_cell_each_get_their_check(tmp_path):
 def test_helper_cells_stay_where_they_are(tmp_path):
     whole = released()
     helper = cell("def helper(x):\n    return x")
-    assert form(restore(submitted([*whole[:2], helper, *whole[2:]], tmp_path), CANON))[2] == "def helper(x):"
+    assert form(restore(submitted([*whole[:2], helper, *whole[2:]], tmp_path), RELEASE))[2] == "def helper(x):"
 
 
 def test_an_edited_setup_runs_below_the_original(tmp_path):
     whole = released()
     whole[1].source += "\nimport math"
-    assert form(restore(submitted(whole, tmp_path), CANON)) == ["# Title", "set-up", "import numpy as np", *WHOLE[2:]]
+    assert form(restore(submitted(whole, tmp_path), RELEASE)) == ["# Title", "set-up", "import numpy as np", *WHOLE[2:]]
 
 
 def test_only_a_look_cell_as_released_keeps_its_id(tmp_path):
     plot = "print(f(1))"
     look = content_id(LOOK, plot)
-    cells = restore(submitted([cell(plot, id=look), *released()], tmp_path), CANON)
+    cells = restore(submitted([cell(plot, id=look), *released()], tmp_path), RELEASE)
     assert look in [c.id for c in cells]
-    cells = restore(submitted([cell(plot + "\nprint(2)", id=look), *released()], tmp_path), CANON)
+    cells = restore(submitted([cell(plot + "\nprint(2)", id=look), *released()], tmp_path), RELEASE)
     assert look not in [c.id for c in cells]
 
 
 def test_restoring_twice_changes_nothing(tmp_path):
-    once = restore(submitted(released(), tmp_path), CANON)
-    again = restore(submitted(once, tmp_path), CANON)
+    once = restore(submitted(released(), tmp_path), RELEASE)
+    again = restore(submitted(once, tmp_path), RELEASE)
     assert [(c.id, c.source) for c in again] == [(c.id, c.source) for c in once]
 
 
@@ -225,7 +225,7 @@ def test_any_file_is_read_as_some_notebook(content, tmp_path):
     notebook = read(path)
     if b"worksheets" not in content:
         assert "unit.ipynb is no notebook" in notebook.metadata[UNREADABLE]
-    assert form(restore(notebook.cells, CANON)) == ["set-up", "f", "f-check", "g", "g-check"]
+    assert form(restore(notebook.cells, RELEASE)) == ["set-up", "f", "f-check", "g", "g-check"]
 
 
 def test_cells_that_are_none_are_dropped(tmp_path):
@@ -245,7 +245,7 @@ def test_broken_marks_are_refused_where_they_are_the_students():
 
 
 def test_restored_marks_would_be_accepted(tmp_path):
-    notebook = new_notebook(cells=restore(submitted(released(), tmp_path), CANON))
+    notebook = new_notebook(cells=restore(submitted(released(), tmp_path), RELEASE))
     CheckMarks().preprocess(notebook, {OF_UNIT: False})
     nbformat.validate(notebook)
 
@@ -262,4 +262,4 @@ def test_a_release_with_a_test_of_no_answer_is_refused_before_anything_is_judged
     grade_cells = [SimpleNamespace(name=name, max_score=1) for name in tests]
     released = SimpleNamespace(source_cells=source_cells, grade_cells=grade_cells)
     with pytest.raises(CourseError, match=f"'mlp' was released without the cells {missing};"):
-        read_canon(SimpleNamespace(find_notebook=lambda *names: released), "mlp", "mlp", tmp_path)
+        read_release(SimpleNamespace(find_notebook=lambda *names: released), "mlp", "mlp", tmp_path)

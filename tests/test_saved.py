@@ -7,7 +7,7 @@ from saved import PROGRAMS
 from course import check
 from course.cells import SETUP, check_id, checked_exercise, grade_id, is_untouched_look
 from grader.classroom.coursedir import release_file, source_file
-from grader.classroom.plugin.restore import Canon, restore
+from grader.classroom.plugin.restore import Release, restore
 from grader.classroom.plugin.submission import SubmissionExporter
 from grader.classroom.questions import digest_of
 from grader.handout.build import build
@@ -24,7 +24,7 @@ def unit(request):
     )
     cells = {grade_id(cell): cell.source for cell in source.cells}
     points = {name: cell.metadata.nbgrader.points for cell in source.cells if (name := checked_exercise(cell))}
-    canon = Canon(
+    known = Release(
         cells[SETUP],
         {name: cells[check_id(name)] for name in points},
         points,
@@ -33,16 +33,16 @@ def unit(request):
     )
     student, text = next(submissions(UNITS[request.param], release))
     assert student == "reference"
-    return request.param, canon, text
+    return request.param, known, text
 
 
-def restored(path, canon):
+def restored(path, known):
     seen = []
     exporter = SubmissionExporter()
     exporter.from_notebook_node = lambda notebook, **kwargs: seen.append(notebook)
     exporter.from_filename(str(path))
     (notebook,) = seen
-    notebook.cells = restore(notebook.cells, canon)
+    notebook.cells = restore(notebook.cells, known)
     return notebook
 
 
@@ -52,12 +52,12 @@ def form(notebook):
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_what_is_graded_is_the_same(unit, program, tmp_path):
-    name, canon, text = unit
+    name, known, text = unit
     path = tmp_path / f"{name}.ipynb"
     path.write_text(text)
-    original = restored(path, canon)
+    original = restored(path, known)
     path.write_bytes(program(text))
-    found = restored(path, canon)
+    found = restored(path, known)
     assert form(found) == form(original)
     assert digest_of(found) == digest_of(original)
     assert [is_untouched_look(cell) for cell in found.cells] == [is_untouched_look(cell) for cell in original.cells]
@@ -65,7 +65,7 @@ def test_what_is_graded_is_the_same(unit, program, tmp_path):
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_the_check_before_handing_in_finds_every_check(unit, program, tmp_path):
-    name, canon, text = unit
+    name, known, text = unit
     path = tmp_path / f"{name}.ipynb"
     path.write_bytes(program(text))
     notebook = check._read(path)
@@ -73,6 +73,6 @@ def test_the_check_before_handing_in_finds_every_check(unit, program, tmp_path):
     assert unit == name
     given = {checked_exercise(cell): cell for cell in release.cells if checked_exercise(cell)}
     places = check._checks(notebook, given)
-    assert list(places) == list(canon.checks)
+    assert list(places) == list(known.checks)
     assert all(check._plain(notebook.cells[place]) == check._plain(given[exercise]) for exercise, place in places.items())
     assert not list(check._problems(path, name, notebook, release))

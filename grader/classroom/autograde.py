@@ -32,7 +32,7 @@ import grader
 from grader.classroom.coursedir import SUBMITTED, autograded_folder, read_config, read_secret, source_file, submission_folder
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.plugin.hooks import make_harmless
-from grader.classroom.plugin.submission import UNREADABLE
+from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
 from grader.classroom.records import kept_outcome, record_path
 from grader.errors import CourseError
 from grader.files import write_whole
@@ -119,8 +119,8 @@ class Classroom:
                     yield (student, name), None
                     continue
                 converter = self._converter(student)
-                notebook = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
-                _, job, _ = Grade(parent=converter).ask(self.course, self.unit, student, notebook)  # type: ignore[no-untyped-call]
+                notebook, of_unit = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
+                _, job, _ = Grade(parent=converter).ask(self.course, self.unit, student, notebook, of_unit)  # type: ignore[no-untyped-call]
             except Exception:  # such as a file that may not be read: nbgrader will say it when it comes to this one
                 yield (student, name), None
                 continue
@@ -225,7 +225,7 @@ class Classroom:
         configured = _contents(self.course, "*.py")  # with late penalties and the like of the instructor's own
         texts = _contents(source_file(self.course, self.unit).parent)
         unit = get_unit(self.course, self.unit)
-        checks = _contents(unit.checks_folder, "**/*.py") if unit else []
+        checks = [known for known in _contents(unit.checks_folder) if "__pycache__" not in known[0]] if unit else []
         programs = [installed(), devices(), version("nbgrader"), _programs()]
         return _hash(cells, points, due, settings, configured, texts, checks, self.secret, programs)
 
@@ -255,13 +255,14 @@ def _programs() -> list[list[tuple[str, str]]]:
     return [_contents(Path(str(package)).parent, "**/*.py") for package in (grader.__file__, students_package.__file__)]
 
 
-def _sanitized(converter: Autograde, path: Path) -> NotebookNode:
-    """A notebook as `Grade` will get it: what nbgrader itself makes of the file."""
+def _sanitized(converter: Autograde, path: Path) -> tuple[NotebookNode, bool]:
+    """A notebook as `Grade` will get it, what nbgrader itself makes of the file, and whether it is a unit's."""
     converter.exporter = converter.exporter_class(parent=converter, config=converter.config)
     converter._init_preprocessors()
-    text, _ = converter.exporter.from_filename(str(path), converter.init_single_notebook_resources(str(path)))
+    resources = converter.init_single_notebook_resources(str(path))
+    text, _ = converter.exporter.from_filename(str(path), resources)
     notebook: NotebookNode = nbformat.reads(text, as_version=4)
-    return notebook
+    return notebook, resources[OF_UNIT]
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,12 @@ def gradebook_url(course: Path) -> str:
     return "" if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file() else url
 
 
-def is_released_unit(gradebook: Gradebook, assignment: str) -> bool:
-    """Whether what was released under this name is a unit: its checks ask the probe. Its name says nothing."""
+def is_of_unit(gradebook: Gradebook, assignment: str, notebook: str) -> bool:
+    """Whether a notebook was released as a unit's: a test of it asks the probe. No name says it, nor what is handed in."""
     try:
-        cells = [cell for notebook in gradebook.find_assignment(assignment).notebooks for cell in notebook.source_cells]
+        released = gradebook.find_notebook(notebook, assignment)
     except MissingEntry:
         return False
-    return any(asks_probe(cell.name.removesuffix("-check"), cell.source) for cell in cells)
+    tests = {cell.name for cell in released.grade_cells}
+    sources = {cell.name.removesuffix("-check"): cell.source for cell in released.source_cells if cell.name in tests}
+    return any(asks_probe(name, source) for name, source in sources.items())

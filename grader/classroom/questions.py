@@ -51,34 +51,28 @@ class Questions:
     broken: Mapping[str, Verdict]
 
     @property
-    def of_unit(self) -> bool:
-        """Whether the notebook is a unit's, and not an ordinary assignment."""
-        return bool(self.asked or self.broken)
-
-    @property
     def requests(self) -> dict[str, Request]:
         """What the probe has to do, by `grade_id` of the check cell."""
         return {check_id(name): Request(runs_of(cases), check.off_limits) for name, (check, cases) in self.asked.items()}
 
 
-def questions_for(notebook: NotebookNode, unit: Unit | None, secret: bytes) -> Questions:
+def questions_for(notebook: NotebookNode, of_unit: bool, unit: Unit | None, secret: bytes) -> Questions:
     """Draw the inputs of every exercise in a sanitised notebook.
 
     Args:
-        notebook: Of a unit if any of its checks asks the probe, whatever it is called. Then each exercise is asked that has
-            a check, too: a hidden line that somebody has removed gives nobody points.
-        unit: The unit that has the notebook's name, if there is one.
+        notebook: Sanitised.
+        of_unit: Whether it was released as a unit's; of an ordinary assignment nothing is asked.
+        unit: The unit of its name, if there is one. Whatever has a check there is asked, too, so that a hidden line that
+            somebody has removed gives nobody points.
         secret: The course's.
     """
     cells = {name: cell for cell in notebook.cells if (name := checked_exercise(cell))}
     points = {name: float(cell.metadata.nbgrader.points) for name, cell in cells.items()}
-    probed = {name for name, cell in cells.items() if asks_probe(name, cell.source)}
-    if probed and unit:
-        probed |= set(unit.exercises)
+    probed = {name for name, cell in cells.items() if asks_probe(name, cell.source)} | set(unit.exercises if unit else ())
     asked: dict[str, tuple[Check, list[Case]]] = {}
     broken: dict[str, Verdict] = {}
     digest = digest_of(notebook)
-    for exercise in (name for name in points if name in probed):  # in the notebook's order
+    for exercise in (name for name in points if of_unit and name in probed):  # in the notebook's order
         try:
             if unit is None:
                 raise CheckError("no unit of that name is found here")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePath
 
 import nbformat
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
@@ -15,13 +17,13 @@ from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets.config import Config
 
-from course.cells import COURSE
+from course.cells import METADATA, asks_probe, check_id, checked_exercise
 from grader.classroom.coursedir import SOURCES, gradebook_url, release_file, source_file
 from grader.classroom.plugin import configure
-from grader.errors import BuildError
+from grader.errors import BuildError, CourseError
 from grader.files import made_whole
 from grader.handout.notebook import demand_clean_release, source_notebook
-from grader.units.shelf import SHIPPED_ROOT, find_units
+from grader.units.shelf import SHIPPED_ROOT, find_unit, find_units
 from grader.units.unit import Unit
 
 README = "README.md"
@@ -29,13 +31,19 @@ TABLE = re.compile(r"(?<=<!-- units -->\n).*?(?=<!-- end of units -->)", flags=r
 """Where the README has the table of units."""
 
 
-def wanted(course: Path) -> list[Unit]:
-    """The units that are built where none is named: a course directory's own; in the repository, all.
+def chosen(course: Path, names: Sequence[str] = ()) -> list[Unit]:
+    """The units that are named, or else those of a course directory's own; in the repository, all.
 
     A shipped unit's source notebook is built anew only by name: an instructor may have changed it in Jupyter.
+
+    Raises:
+        CourseError: If there is none.
     """
     repository = course.resolve() == SHIPPED_ROOT
-    return [unit for unit in find_units(course) if unit.own or repository]
+    own = [unit for unit in find_units(course) if unit.own or repository]
+    if units := [find_unit(course, name) for name in names] or own:
+        return units
+    raise CourseError(f"{course.resolve()} has no unit of your own: name one that comes with the grader, or make one.")
 
 
 def build(course: Path, units: Sequence[Unit]) -> dict[Path, bytes]:
@@ -55,6 +63,7 @@ def build(course: Path, units: Sequence[Unit]) -> dict[Path, bytes]:
     for unit in units:
         _demand_checks(unit)
         source = source_notebook(unit)
+        _demand_ours(source_file(course, unit.name))
         _demand_released_cells(course, unit.name, source)
         text = nbformat.writes(source) + "\n"
         release = _release(unit.name, text)
@@ -80,16 +89,33 @@ def leftovers(course: Path, units: Sequence[Unit]) -> list[Path]:
     found = []
     for unit in units:
         for notebook in (source_file(course, unit.name), release_file(course, unit.name)):
-            if notebook.is_file():
-                known = nbformat.read(notebook, as_version=4).metadata.get(COURSE, {}).get("files", [])
-                found += [notebook.parent / name for name in known if name not in unit.files]
-    return found
+            known = read_notebook(notebook).metadata.get(METADATA, {}).get("files", []) if notebook.is_file() else []
+            found += [notebook.parent / name for name in known if name not in unit.files and ".." not in PurePath(name).parts]
+    return [path for path in found if path.is_file()]
 
 
 def stale(course: Path, files: Mapping[Path, bytes]) -> list[Path]:
     """The committed files, which source notebooks are not, that differ from what was built."""
     committed = [path for path in files if not path.is_relative_to(course / SOURCES)]
     return [path for path in committed if not path.is_file() or path.read_bytes() != files[path]]
+
+
+def still_counted(course: Path, units: Sequence[Unit]) -> list[str]:
+    """A line for each exercise that counts nothing any more, and that somebody's manual score counts in all the same."""
+    lines: list[str] = []
+    if not (url := gradebook_url(course)):
+        return lines
+    with Gradebook(url) as gradebook:
+        for unit in units:
+            dropped = {check_id(name): name for name, exercise in unit.text.exercises.items() if not exercise.points}
+            with suppress(MissingEntry):
+                books = [book for submission in gradebook.assignment_submissions(unit.name) for book in submission.notebooks]
+                by_hand = [(grade.name, book.student.id) for book in books for grade in book.grades if grade.manual_score]
+                for check, name in dropped.items():
+                    if students := sorted(student for found, student in by_hand if found == check):
+                        who = ", ".join(students)
+                        lines.append(f"{unit.name}: {name} counts nothing, but by hand you gave points to {who}, which stay.")
+    return lines
 
 
 def _table(units: Sequence[Unit]) -> str:
@@ -112,7 +138,30 @@ def _demand_checks(unit: Unit) -> None:
         raise BuildError(f"{unit.files_folder / notebooks[0]}: a unit has one notebook, which is made of {unit.text_file}.")
 
 
-def _demand_released_cells(course: Path, unit: str, source: nbformat.NotebookNode) -> None:
+def _demand_ours(source: Path) -> None:
+    """Demand that no assignment of the instructor's own is overwritten."""
+    if source.is_file():
+        checks = [cell for cell in read_notebook(source).cells if checked_exercise(cell)]
+        if not any(asks_probe(checked_exercise(cell), cell.source) for cell in checks):
+            raise BuildError(
+                f"{source} is an assignment of your own, with the name of a unit: rename it, or build another unit."
+            )
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """A notebook that an instructor may have edited.
+
+    Raises:
+        BuildError: If it is none any more.
+    """
+    try:
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises of many kinds
+        raise BuildError(f"{path} is no notebook ({type(error).__name__}): mend it, or delete it.") from error
+    return notebook
+
+
+def _demand_released_cells(course: Path, unit: str, source: NotebookNode) -> None:
     """Demand that all cells that nbgrader keeps an eye on are those of the release, if anybody has handed that in.
 
     nbgrader would refuse to release others, and only after the source notebook had been replaced.
@@ -132,8 +181,8 @@ def _demand_released_cells(course: Path, unit: str, source: nbformat.NotebookNod
         what = " and ".join(f"{verb} {', '.join(names)}" for verb, names in (("lacks", gone), ("adds", new)) if names)
         raise BuildError(
             f"{unit!r} is released, and {handed_in} have handed it in, but its text now {what}: nbgrader cannot add or remove "
-            "cells then. To drop an exercise, leave it in the text with points=0: it counts nothing any more, and all other "
-            "scores stay, manual ones included. A new exercise goes into another unit."
+            "cells then. To drop an exercise, leave it in the text with points=0; all other scores stay, manual ones included. "
+            "A new exercise goes into another unit."
         )
 
 

@@ -10,7 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from grader.classroom.coursedir import SOURCES, demand_empty, release_file, start, submission_folder
-from grader.handout.build import build, wanted, write
+from grader.handout.build import build, chosen, write
 from grader.handout.init import copy_unit
 from grader.judging import Edits
 from grader.units.splice import BEGIN_SOLUTION
@@ -32,7 +32,7 @@ def make_course(course: Path, destination: Path) -> None:
         CourseError: If the destination holds anything: no gradebook is ever overwritten.
     """
     demand_empty(destination)
-    units = wanted(course)
+    units = chosen(course)
     files = build(destination, units)
     start(destination)
     write({path: content for path, content in files.items() if path.is_relative_to(destination / SOURCES)})

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import chdir
 from datetime import datetime
 from pathlib import Path
 
+import nbformat
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
+from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
-from grader.classroom.coursedir import CONFIG_FILE, SECRET_FILE, demand_empty, read_config, release_file, start
+from course.cells import checked_exercise
+from grader.classroom.coursedir import (
+    CONFIG_FILE,
+    SECRET_FILE,
+    SOURCES,
+    demand_empty,
+    read_config,
+    release_file,
+    source_file,
+    start,
+)
 from grader.errors import CourseError
+from grader.files import files_in, made_whole
 from grader.handout.build import build, write
-from grader.units.shelf import Home, find_unit, find_units
+from grader.units.shelf import SHIPPED_ROOT, Home, find_unit, find_units
 from grader.units.unit import Unit
 
 SMALL = Home.in_folder(Path(__file__).with_name("small")).units()[0]
@@ -58,6 +74,8 @@ def begin(
     Raises:
         CourseError: If the directory holds anything else, a unit is not known or there already, or a date is none.
     """
+    if course.resolve() == SHIPPED_ROOT:
+        raise CourseError("this is the grader's own repository: name a directory beside it, such as ../mycourse.")
     there = (course / CONFIG_FILE).is_file() and (course / SECRET_FILE).is_file()
     named = [*units, *new, *copies]
     if not there:
@@ -71,20 +89,29 @@ def begin(
     shipped = {name: find_unit(course, name) for name in chosen if name not in new}
     for name in [*new, *copies]:
         _demand_new(course, name)
+    if taken := [name for name in new if source_file(course, name).exists()]:
+        raise CourseError(
+            f"{source_file(course, taken[0])} exists; nothing of your own is ever overwritten. Name another unit."
+        )
     released = [name for name in chosen if release_file(course, name).exists()]
     if taken := [name for name in released if name not in copies]:
         raise CourseError(f"{release_file(course, taken[0])} exists: {taken[0]!r} is released already.")
     files = build(course, [unit for name, unit in shipped.items() if name not in released])  # before anything is made
     made = [] if there else _start(course, chosen[0])
-    for name in new:
-        made += copy_unit(SMALL, course, name)
-        files |= build(course, [find_unit(course, name)])
-    for name in copies:
-        made += copy_unit(shipped[name], course)
-    write(files)
-    fresh = [name for name in chosen if name not in released]
-    _release(course, fresh, dates)
-    return [*made, *(release_file(course, name) for name in fresh)]
+    try:
+        for name in new:
+            made += copy_unit(SMALL, course, name)
+            files |= build(course, [find_unit(course, name)])
+        for name in copies:
+            made += copy_unit(shipped[name], course)
+            _take_over_points(course, name)
+        made += files
+        write(files)
+        _release(course, [name for name in chosen if name not in released], dates)
+    except BaseException:
+        _undo(course, made, there)
+        raise
+    return [path for path in made if not path.is_relative_to(course / SOURCES)]
 
 
 def copy_unit(unit: Unit, course: Path, name: str = "") -> list[Path]:
@@ -96,9 +123,10 @@ def copy_unit(unit: Unit, course: Path, name: str = "") -> list[Path]:
     name = name or unit.name
     home = Home.in_folder(course)
     files = {home.texts / f"{name}.py": unit.text_file, home.solutions / f"{name}.py": unit.solution_file}
-    files |= {home.checks / name / path.name: path for path in sorted(unit.checks_folder.iterdir()) if path.is_file()}
     contents = {place: path.read_bytes() for place, path in files.items()}
-    write(contents | {home.texts / name / path: content for path, content in unit.files.items()})
+    contents |= {home.checks / name / path: content for path, content in files_in(unit.checks_folder).items()}
+    contents |= {home.texts / name / path: content for path, content in unit.files.items()}
+    write(contents)
     return list(contents)
 
 
@@ -108,18 +136,53 @@ def _start(course: Path, unit: str) -> list[Path]:
     return [course / name for name in (CONFIG_FILE, SECRET_FILE, "gradebook.db", README)]
 
 
+def _undo(course: Path, made: Iterable[Path], there: bool) -> None:
+    """Take away what was made: of a course directory that was there only that."""
+    if not there:
+        shutil.rmtree(course)
+        return
+    for path in made:
+        path.unlink(missing_ok=True)
+
+
+def _take_over_points(course: Path, name: str) -> None:
+    """Give the checks of a copy the points that they have in the course, which may have been changed in Jupyter."""
+    if not source_file(course, name).is_file():
+        return
+    cells = nbformat.read(source_file(course, name), as_version=4).cells
+    points = {exercise: cell.metadata.nbgrader.points for cell in cells if (exercise := checked_exercise(cell))}
+    text = find_unit(course, name).text_file
+
+    def point(match: re.Match[str]) -> str:
+        return f"{match[1]}{points.get(match[2], float(match[3])):g}"
+
+    with made_whole(text) as new:
+        new.write_text(re.sub(r'^(# %% check="(\w+)" points=)([\d.]+)', point, text.read_text(), flags=re.MULTILINE))
+
+
 def _release(course: Path, units: Iterable[str], dates: Mapping[str, str]) -> None:
-    """Let nbgrader release units and enter them into its gradebook."""
+    """Let nbgrader release units, and enter all dates into its gradebook.
+
+    Raises:
+        CourseError: If nbgrader cannot.
+    """
+    programs = str(Path(sys.executable).parent)  # nbgrader makes its gradebook with a program of its own environment
+    if programs not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     with chdir(course):
         config = read_config(Path())
-        for unit in units:
-            coursedir = CourseDirectory(config=config)
-            coursedir.assignment_id = unit
-            converter = GenerateAssignment(coursedir=coursedir, config=config)
-            converter.force = True
-            converter.start()
-            with Gradebook(coursedir.db_url) as gradebook:
-                gradebook.update_or_create_assignment(unit, duedate=dates.get(unit))
+        try:
+            for unit in units:
+                coursedir = CourseDirectory(config=config)
+                coursedir.assignment_id = unit
+                converter = GenerateAssignment(coursedir=coursedir, config=config)
+                converter.force = True
+                converter.start()
+        except NbGraderException as error:
+            raise CourseError(f"nbgrader could not release {unit!r}: {error}") from error
+        with Gradebook(CourseDirectory(config=config).db_url) as gradebook:
+            for unit, date in dates.items():
+                gradebook.update_or_create_assignment(unit, duedate=date)
 
 
 def _demand_new(course: Path, name: str) -> None:

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course.cells import BEGIN_HIDDEN, COURSE, END_HIDDEN, LOOK, SETUP, check_id, content_id, hidden_line, marked_cell
+from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, METADATA, SETUP, check_id, content_id, hidden_line, marked_cell
 from grader.errors import BuildError
 from grader.units.splice import BEGIN_SOLUTION, END_SOLUTION
 from grader.units.text import UnitText
@@ -60,7 +60,7 @@ def source_notebook(unit: Unit) -> NotebookNode:
         metadata={
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
-            COURSE: {"off_limits": _off_limits(unit), "files": list(unit.files)},
+            METADATA: {"off_limits": _off_limits(unit), "files": list(unit.files)},
         },
     )
     nbformat.validate(notebook)

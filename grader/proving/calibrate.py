@@ -59,16 +59,22 @@ def source_digest(unit: Unit, exercise: str, source: str) -> str:
     """The digest of all that a measurement of an answer depends on: the answer, and what it and the check's cases reach."""
     answer = Source(f"{unit.text.setup}\n{source}", beside=unit.files_folder)
     check = Source(unit.check_file(exercise).read_text(), unit.checks_folder)
-    return digest((answer, {exercise} | effects(unit.text.setup)), (check, _cases(check.text)))
+    data = [content for name, content in unit.files.items() if not name.endswith(".py")]
+    cases = _cases(unit.check_file(exercise))
+    return digest((answer, {exercise} | effects(unit.text.setup)), (check, cases), data=data)
 
 
-def _cases(text: str) -> set[str]:
-    """The names in what a check's module gives `Check` as its cases."""
-    for node in ast.parse(text).body:
+def _cases(file: Path) -> set[str]:
+    """The names in what a check's module gives `Check` as its cases.
+
+    Raises:
+        CheckError: If it cannot be seen what that is.
+    """
+    for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHECK" and isinstance(node.value, ast.Call):
             given = [*node.value.args[:1], *(word.value for word in node.value.keywords if word.arg == "cases")]
             return names_in(ast.unparse(given[0]))
-    return set()
+    raise CheckError(f"{file}: expected CHECK = Check(cases, …), found another way of making it.")
 
 
 def calibrate(

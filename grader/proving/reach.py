@@ -1,7 +1,7 @@
 """What a piece of code reaches through names and imports, as far as it is ours: what a measurement of it depends on.
 
 Followed are definitions of `course`, of a unit's checks, and of what lies beside its notebook. Comments, docstrings and what is
-never reached do not count; nor does the grader, which is what measures; nor how high a bar lies.
+never reached do not count; nor does the grader, which is what measures, but where it draws inputs; nor how high a bar lies.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import course
+import grader
 from course.source import defined, used
 
-COURSE = Path(str(course.__file__)).parent
+PACKAGE = Path(str(course.__file__)).parent
 """The package `course`."""
+MATCHING = "grader.judging.matching"
+"""The grader's module that draws inputs for checks."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,15 @@ class Source:
     beside: Path | None = None
 
 
-def digest(*starts: tuple[Source, Iterable[str]]) -> str:
-    """Twelve hexadecimal digits that change with what these names of these sources reach."""
+def digest(*starts: tuple[Source, Iterable[str]], data: Iterable[bytes] = ()) -> str:
+    """Twelve hexadecimal digits that change with what these names of these sources reach, and with data that they may read."""
     pending = [(source, name) for source, names in starts for name in names]
     seen, found = set(pending), set()
     while pending:
         source, name = pending.pop()
         root, *attributes = name.split(".")
-        for statement in _statements(source).get(root, ()):
+        known = _statements(source)
+        for statement in known.get(root) or known.get("*") or ():
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 reached = list(_imported(source, statement, root, attributes))
             else:
@@ -50,6 +54,7 @@ def digest(*starts: tuple[Source, Iterable[str]]) -> str:
                 reached = [(source, part) for part in names_in(text)]
             pending += [place for place in reached if place not in seen]
             seen.update(reached)
+    found |= {hashlib.sha256(content).hexdigest() for content in data}
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:12]
 
 
@@ -79,7 +84,8 @@ def _statements(source: Source) -> dict[str, list[ast.stmt]]:
     """By name, the statements at the top of a source that say what it is."""
     found: dict[str, list[ast.stmt]] = {}
     for node in _Bare().visit(ast.parse(source.text)).body:
-        for name in defined(ast.unparse(node)):
+        all_of = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        for name in {"*"} if all_of else defined(ast.unparse(node)):
             found.setdefault(name, []).append(node)
     return found
 
@@ -89,10 +95,11 @@ def _imported(
 ) -> Iterator[tuple[Source, str]]:
     """What of our own modules an import means by a name with attributes."""
     for item in node.names:
-        if (item.asname or item.name.partition(".")[0]) == name:
+        if (item.asname or item.name.partition(".")[0]) in (name, "*"):
             if isinstance(node, ast.ImportFrom):
                 start = _folder(source, node.level, node.module or "")
-                steps = [*filter(None, (node.module or "").split(".")), item.name, *attributes]
+                taken = name if item.name == "*" else item.name
+                steps = [*filter(None, (node.module or "").split(".")), taken, *attributes]
             else:
                 start = _folder(source, 0, item.name)
                 steps = [*(item.name.split(".") if item.asname else [name]), *attributes]
@@ -104,7 +111,9 @@ def _folder(source: Source, level: int, module: str) -> Path | None:
     """The folder in which a module of ours is looked for; None for one that is not ours."""
     if level:
         return source.folder.joinpath(*[".."] * (level - 1)) if source.folder else None
-    return COURSE.parent if module.partition(".")[0] == COURSE.name else source.beside
+    if module == MATCHING:
+        return Path(grader.__file__).parent.parent
+    return PACKAGE.parent if module.partition(".")[0] == PACKAGE.name else source.beside
 
 
 def _found(folder: Path, steps: Sequence[str], beside: Path | None) -> Iterator[tuple[Source, str]]:

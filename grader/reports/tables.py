@@ -11,13 +11,10 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
-from nbgrader.api import Gradebook
 
 from course.cells import checked_exercise, grade_id
 from grader.classroom.coursedir import (
     autograded_folder,
-    gradebook_url,
-    is_released_unit,
     read_secret,
     release_file,
     source_file,
@@ -25,7 +22,7 @@ from grader.classroom.coursedir import (
 from grader.classroom.records import read_record, record_path
 from grader.errors import CourseError
 from grader.judging.judge import RIGHT, UNANSWERED
-from grader.reports.rows import in_order, judged_outcome, read_rows
+from grader.reports.rows import in_order, is_unit, judged_outcome, read_rows
 from grader.reports.similarity import length, normalized, similarity
 from grader.units.shelf import find_unit
 from grader.units.unit import Unit
@@ -77,9 +74,8 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
         CourseError: If nobody has been graded, or it is none of the course's units.
     """
     maxima, rows = read_rows(course, unit)
-    with Gradebook(gradebook_url(course)) as gradebook:
-        if not is_released_unit(gradebook, unit):
-            raise CourseError(f"{unit!r} is no unit; a report tells what a unit's checks found. See `grader scores {unit}`.")
+    if not is_unit(course, unit):
+        raise CourseError(f"{unit!r} is no unit; a report tells what a unit's checks found. See `grader scores {unit}`.")
     secret = read_secret(course)
 
     def name(student: str) -> str:
@@ -128,7 +124,7 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
     return Tables(
         table,
         pd.DataFrame(submissions),
-        _exercises(table, order),
+        _exercises(table, [name for name in order if maxima[name]]),
         _misconceptions(table, find_unit(course, unit), order),
         together(pd.DataFrame(persons, columns=["student", "exercise", "reason"]), order),
         copies,

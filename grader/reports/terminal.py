@@ -17,7 +17,7 @@ from grader.classroom.records import Record, read_record, record_path
 from grader.errors import CourseError
 from grader.judging import Case
 from grader.judging.judge import RIGHT, read
-from grader.reports.rows import Row, in_order, judged_outcome, read_rows
+from grader.reports.rows import Row, in_order, is_unit, judged_outcome, read_rows
 from grader.units.unit import Unit
 
 
@@ -77,6 +77,8 @@ def _legend(exercises: Sequence[str]) -> str:
 def sentences(course: Path, unit: str) -> Table:
     """The sentences that students read, for all that is not simply right."""
     _, rows = read_rows(course, unit)
+    if not is_unit(course, unit):
+        return Table(title=f"{unit}: an ordinary assignment, whose feedback shows what its tests said")
     table = Table(title=f"{unit}: what students read")
     table.add_column("student", no_wrap=True)
     table.add_column("exercise", no_wrap=True)

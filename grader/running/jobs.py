@@ -155,11 +155,11 @@ def run(job: Job) -> Outcome:
 def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
     """What lies beside a submission's notebook, as far as a kernel's disk holds it and has a little left.
 
-    Plain files alone, since links lead out of the folder.
+    Plain files alone, since links lead out of the folder, and nothing that Python has compiled, which may be of anything.
     """
     room, found = (megabytes - SPARE_MEGABYTES) * MEGABYTE, {}
     for path in sorted(submission.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb":
+        if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb" or "__pycache__" in path.parts:
             continue
         if (room := room - max(1, math.ceil(path.stat().st_size / PAGE)) * PAGE) > 0:
             found[path.relative_to(submission).as_posix()] = path.read_bytes()
@@ -204,6 +204,6 @@ def sources() -> str:
     Not of the units' texts: what a submission has of them is in its cells.
     """
     room, package = Path(__file__).parent, Path(str(students_package.__file__)).parent
-    paths = [room.parent / "shown.py", *room.rglob("*.py")]
+    paths = [room.parent / "shown.py", room / "execution.py", room / "jobs.py", *(room / "kernels").rglob("*.py")]
     paths += [*package.rglob("*.keras"), *(path for path in package.rglob("*.py") if path.parent != package / "units")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()

@@ -11,7 +11,7 @@ import grader
 from grader.errors import CourseError
 from grader.units.unit import Unit
 
-SHIPPED_ROOT = Path(grader.__file__).parent.parent
+SHIPPED_ROOT = Path(grader.__file__).resolve().parent.parent
 """This repository, or what was installed of it."""
 
 

@@ -31,6 +31,18 @@ class Exercise:
     answer: tuple[str, ...]
 
 
+def read_source(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        BuildError: If it cannot be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"{path} cannot be read ({error}); expected text in UTF-8.") from error
+
+
 def parsed(path: Path) -> ast.Module:
     """The syntax tree of a file.
 
@@ -38,7 +50,7 @@ def parsed(path: Path) -> ast.Module:
         BuildError: If it is not Python; the message names the line.
     """
     try:
-        return ast.parse(path.read_text())
+        return ast.parse(read_source(path))
     except SyntaxError as error:
         raise BuildError(f"{path}:{error.lineno}: {error.msg}.") from error
 
@@ -56,7 +68,7 @@ def splice(solution: Path, name: str, write: Sequence[str], points: float, where
     Raises:
         BuildError: If there is no such callable or method, or nothing to write.
     """
-    text = solution.read_text()
+    text = read_source(solution)
     lines = text.splitlines()
     node = next((n for n in parsed(solution).body if getattr(n, "name", None) == name), None)
     if not isinstance(node, ast.FunctionDef | ast.ClassDef):

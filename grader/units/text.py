@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import jupytext
@@ -23,10 +23,8 @@ from nbformat import NotebookNode
 
 from course.source import ALWAYS_THERE, defined, used
 from grader.errors import BuildError
-from grader.units.splice import Exercise, parsed, splice
+from grader.units.splice import Exercise, parsed, read_source, splice
 
-HEAD = {"title", "minutes", "order", "builds"}
-"""What the first cell says of the unit."""
 MARKERS = {"setup", "exercise", "write", "check", "points", "lines_to_next_cell"}
 """Those that any cell may use, and one that jupytext adds."""
 
@@ -48,6 +46,9 @@ class Head:
     builds: str = ""
 
 
+HEAD = {field.name for field in fields(Head)}
+
+
 @dataclass(frozen=True)
 class UnitText:
     """A unit's text, joined with its solutions.
@@ -55,7 +56,6 @@ class UnitText:
     Args:
         name: The unit's name.
         path: Where the text stands.
-        head: What is known of the unit.
         setup: Source of the set-up cell.
         exercises: By name, in the order of the text.
         cells: The cells of the text as jupytext reads them.
@@ -63,7 +63,6 @@ class UnitText:
 
     name: str
     path: Path
-    head: Head
     setup: str
     exercises: dict[str, Exercise]
     cells: Sequence[NotebookNode]
@@ -80,7 +79,7 @@ def read_head(path: Path) -> Head:
     Raises:
         BuildError: If it says too little, or what it says is of the wrong kind.
     """
-    first, *_ = re.split(r"^(?=# %%)", path.read_text(), maxsplit=2, flags=re.MULTILINE)[1:] or [""]
+    first, *_ = re.split(r"^(?=# %%)", read_source(path), maxsplit=2, flags=re.MULTILINE)[1:] or [""]
     mark = jupytext.reads(first, fmt="py:percent").cells[0].metadata if first else {}
     known = {name: mark[name] for name in HEAD & set(mark)}
     wanted = f'{path}:1: the first cell must begin with # %% [markdown] title="…" minutes=… and may say order=… and builds="…"'
@@ -101,8 +100,7 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
     for file in (path, solution):
         if not file.is_file():
             raise BuildError(f"{file}: not found; unit {name!r} needs it.")
-    head = read_head(path)
-    text = path.read_text()
+    text = read_source(path)
     parsed(path)
     cells = jupytext.reads(text, fmt="py:percent").cells
     lines = _marker_lines(text)
@@ -135,12 +133,14 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
         raise BuildError(f"{path}: expected one cell marked setup=true, found {len(setups)}.")
     if "probe" not in defined(setups[0]):
         raise BuildError(f"{path}: the set-up cell does not import probe, which the hidden line of each check calls.")
+    if not places:
+        raise BuildError(f'{path}: expected an exercise, a cell # %% exercise="…", found none.')
     exercises = {}
     for exercise, (where, write) in places.items():
         if exercise not in points:
             raise BuildError(f'{where}: exercise {exercise!r} has no check; add # %% check="{exercise}" points=….')
         exercises[exercise] = splice(solution, exercise, write, points[exercise], where)
-    unit = UnitText(name, path, head, setups[0], exercises, cells)
+    unit = UnitText(name, path, setups[0], exercises, cells)
     _demand_defined_names(unit, lines)
     return unit
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 from grader.errors import BuildError, CheckError
+from grader.files import files_in
 from grader.judging import Check
 from grader.units.text import Head, UnitText, read_head, read_text
 
-LEFT_OUT = ("__pycache__", ".ipynb_checkpoints")
 LAST = float("inf")
 
 
@@ -117,13 +117,7 @@ class Unit:
     @cached_property
     def files(self) -> Mapping[str, bytes]:
         """What lies beside the notebook, by path: data, or a small module."""
-        folder = self.files_folder
-        paths = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
-        return {
-            path.as_posix(): (folder / path).read_bytes()
-            for path in paths
-            if not any(part in LEFT_OUT or part.startswith(".") for part in path.parts)
-        }
+        return files_in(self.files_folder)
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -131,12 +125,17 @@ class Unit:
         if not self.files:
             yield
             return
-        with chdir(self.files_folder):
-            sys.path.insert(0, str(self.files_folder))
+        folder, known = str(self.files_folder), set(sys.modules)
+        importlib.invalidate_caches()
+        with chdir(folder):
+            sys.path.insert(0, folder)
             try:
                 yield
             finally:
-                sys.path.remove(str(self.files_folder))
+                sys.path.remove(folder)
+                for name in set(sys.modules) - known:  # another unit's module may have the same name
+                    if str(getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+                        del sys.modules[name]
 
 
 def _make_package(name: str, folder: Path) -> None:

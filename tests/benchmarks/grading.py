@@ -17,7 +17,7 @@ from rich.table import Table
 from course.cells import SETUP
 from grader.classroom.compiled import compiled_reference
 from grader.classroom.coursedir import release_file, source_file
-from grader.classroom.plugin.restore import Canon, restore
+from grader.classroom.plugin.restore import Release, restore
 from grader.classroom.questions import questions_for, verdicts
 from grader.handout.build import build, write
 from grader.handout.demo import submissions
@@ -45,7 +45,7 @@ def graded(unit: Unit, notebook, source, backend: str, cache: Path | None) -> fl
     points = {id.removesuffix("-check"): cell.metadata.nbgrader.points for id, cell in cells.items() if id.endswith("-check")}
     for cell in notebook.cells:
         cell.metadata["claims"] = [cell.id]
-    notebook.cells = restore(notebook.cells, Canon(cells[SETUP].source, checks, points))
+    notebook.cells = restore(notebook.cells, Release(cells[SETUP].source, checks, points))
     start = time.perf_counter()
     questions = questions_for(notebook, unit, b"benchmark")
     outcome = run(Job(plain_cells(notebook), questions.requests, {}, backend, {}, sandboxed=True, cache=cache))

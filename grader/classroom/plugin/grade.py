@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nbconvert.preprocessors import Preprocessor
@@ -19,7 +20,7 @@ from traitlets import Enum
 from course.cells import check_id, checked_exercise, grade_id
 from grader.classroom.compiled import compiled_reference
 from grader.classroom.coursedir import read_secret, submission_folder
-from grader.classroom.plugin.submission import UNREADABLE
+from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
 from grader.classroom.questions import Questions, digest_of, questions_for, verdicts
 from grader.classroom.records import Record, kept_outcome, record_path, write_record
 from grader.judging.judge import Verdict
@@ -32,6 +33,7 @@ from grader.units.shelf import get_unit
 
 PERSON = "needs_person"
 NO_SANDBOX = "none"
+IMPORTED = (".py", ".pyc", ".so")
 
 
 class Grade(Preprocessor):
@@ -56,14 +58,17 @@ class Grade(Preprocessor):
         values = {name: getattr(limits, name) for name in limits.class_own_traits(config=True)}
         return {"backend": self.backend, "limits": values, "sandboxed": self.sandbox != NO_SANDBOX}
 
-    def ask(self, course: Path, assignment: str, student: str, notebook: NotebookNode) -> tuple[Questions, Job, set[str]]:
+    def ask(
+        self, course: Path, assignment: str, student: str, notebook: NotebookNode, of_unit: bool
+    ) -> tuple[Questions, Job, set[str]]:
         """What is asked of a sanitised notebook, what there is to execute of it, and which files are the student's own."""
-        unit = get_unit(course, assignment)
-        questions = questions_for(notebook, unit, read_secret(course))
+        unit = get_unit(course, assignment) if of_unit else None
+        questions = questions_for(notebook, of_unit, unit, read_secret(course))
         settings, masters = self.settings, self._masters(assignment)
         room = settings["limits"]["disk"] - sum(map(len, masters.values())) / MEGABYTE
         theirs = handed_in(submission_folder(course, student, assignment), room)
-        compiles = unit and questions.of_unit and settings["sandboxed"] and self.backend == "jax"
+        theirs = {name: content for name, content in theirs.items() if not replaces(name, masters)}
+        compiles = settings["sandboxed"] and self.backend == "jax"
         job = Job(
             cells=plain_cells(notebook),
             requests=questions.requests,
@@ -71,7 +76,7 @@ class Grade(Preprocessor):
             cache=compiled_reference(course, unit, masters) if unit and compiles else None,
             **settings,
         )
-        return questions, job, set(theirs) - set(masters)
+        return questions, job, set(theirs)
 
     def _masters(self, assignment: str) -> dict[str, bytes]:
         """The instructor's files beside the notebooks, which nbgrader puts over those that were handed in."""
@@ -86,7 +91,7 @@ class Grade(Preprocessor):
         """Run the notebook unless the same was run before, write each verdict into its check cell, and keep the record."""
         course, names = Path.cwd(), resources["nbgrader"]
         assignment, student = names["assignment"], names["student"]
-        questions, job, theirs = self.ask(course, assignment, student, notebook)
+        questions, job, theirs = self.ask(course, assignment, student, notebook, resources[OF_UNIT])
         unreadable = notebook.metadata.get(UNREADABLE, "")
         if job.sandboxed:
             require()  # also where nothing has to be run: either grading works here or it does not
@@ -105,11 +110,18 @@ class Grade(Preprocessor):
             elif exercise and outcome.failed:
                 cell.outputs = [not_run(outcome.failed)]
                 people[grade_id(cell)] = outcome.failed
-        if questions.of_unit:
+        if resources[OF_UNIT]:
             record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key)
             write_record(record_path(course, assignment, student), record)
         resources[PERSON] = people
         return notebook, resources
+
+
+def replaces(name: str, masters: Collection[str]) -> bool:
+    """Whether a file that was handed in would stand in for one of the instructor's: the same, or imported in its place."""
+    first, *rest = PurePath(name).parts
+    modules = {PurePath(master).parts[0].partition(".")[0] for master in masters if "/" in master or master.endswith(".py")}
+    return name in masters or (first.partition(".")[0] in modules and bool(rest or first.endswith(IMPORTED)))
 
 
 class FlagForPerson(Preprocessor):

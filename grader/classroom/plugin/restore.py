@@ -32,7 +32,7 @@ STUB_LINE = "raise NotImplementedError()"
 
 
 @dataclass(frozen=True)
-class Canon:
+class Release:
     """What the gradebook knows of a notebook.
 
     Args:
@@ -68,8 +68,8 @@ class Restore(Preprocessor):
         if not resources[OF_UNIT]:
             return notebook, resources
         with Gradebook(names["db_url"]) as gradebook:
-            canon = read_canon(gradebook, names["notebook"], names["assignment"], Path.cwd())
-        notebook.cells = restore(notebook.cells, canon)
+            release = read_release(gradebook, names["notebook"], names["assignment"], Path.cwd())
+        notebook.cells = restore(notebook.cells, release)
         return notebook, resources
 
 
@@ -84,7 +84,7 @@ class CheckMarks(CheckCellMetadata):  # type: ignore[misc]
         return checked
 
 
-def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Path) -> Canon:
+def read_release(gradebook: Gradebook, notebook: str, assignment: str, course: Path) -> Release:
     """Read a notebook's locked cells from the gradebook, and its texts from the source notebook.
 
     Raises:
@@ -98,9 +98,9 @@ def read_canon(gradebook: Gradebook, notebook: str, assignment: str, course: Pat
             f"{assignment!r} was released without the cells {', '.join(sorted(missing))}; release it again. In a unit "
             "each test is called <exercise>-check, and the cell that it checks <exercise>."
         )
-    path = source_file(course, assignment)
+    path = source_file(course, assignment).with_name(f"{notebook}.ipynb")
     texts, looks = _shown(path.read_text("utf-8")) if path.is_file() else (frozenset(), frozenset())
-    return Canon(cells[SETUP], {name: cells[check_id(name)] for name in points}, points, texts, looks)
+    return Release(cells[SETUP], {name: cells[check_id(name)] for name in points}, points, texts, looks)
 
 
 @lru_cache(1)
@@ -111,7 +111,7 @@ def _shown(released: str) -> tuple[frozenset[str], frozenset[str]]:
     return texts, frozenset(cell.source for cell in cells if is_untouched_look(cell))
 
 
-def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
+def restore(cells: Iterable[NotebookNode], release: Release) -> list[NotebookNode]:
     """The canonical notebook around a student's cells.
 
     A check follows the cell that answers its exercise (see `_strength`; of several the last). Code that answers nothing
@@ -119,27 +119,27 @@ def restore(cells: Iterable[NotebookNode], canon: Canon) -> list[NotebookNode]:
     code that may need it.
     """
     cells = list(cells)
-    code = [(n, cell) for n, cell in enumerate(cells) if cell.cell_type == "code" and cell.source not in canon.looks]
+    code = [(n, cell) for n, cell in enumerate(cells) if cell.cell_type == "code" and cell.source not in release.looks]
     setup = next((n for n, cell in code if _is_setup(cell)), 0)
-    answers = _answers(cells, canon)
+    answers = _answers(cells, release)
     restored: list[NotebookNode] = []
     for number, cell in enumerate(cells):
         if number == setup:
-            restored.append(marked_cell(canon.setup, SETUP, locked=True))
+            restored.append(marked_cell(release.setup, SETUP, locked=True))
         here = [name for name, answer in answers.items() if answer == number]
         if here:
             restored.append(_answer(here[0], cell.source))
         elif cell.cell_type != "code":
-            text = cell.source if cell.source in canon.texts else as_written(cell.source)
+            text = cell.source if cell.source in release.texts else as_written(cell.source)
             restored.append(new_cell("markdown", text, ""))
-        elif cell.source.strip() not in canon.released:
-            restored.append(_other(cell, canon))
+        elif cell.source.strip() not in release.released:
+            restored.append(_other(cell, release))
         for position, name in enumerate(here):
-            restored += [_answer(name, f"# {name}: see above")] * (position > 0) + [_check(name, canon)]
+            restored += [_answer(name, f"# {name}: see above")] * (position > 0) + [_check(name, release)]
     if not cells:
-        restored.append(marked_cell(canon.setup, SETUP, locked=True))
-    for name in sorted(canon.checks.keys() - answers.keys()):
-        restored += [_answer(name, ""), _check(name, canon)]
+        restored.append(marked_cell(release.setup, SETUP, locked=True))
+    for name in sorted(release.checks.keys() - answers.keys()):
+        restored += [_answer(name, ""), _check(name, release)]
     return _with_unique_ids(restored)
 
 
@@ -148,13 +148,13 @@ def _is_setup(cell: NotebookNode) -> bool:
     return SETUP in _claims(cell) or parse(cell.source) is None or any(names_given(s) for s in top_level(cell.source))
 
 
-def _answers(cells: Sequence[NotebookNode], canon: Canon) -> dict[str, int]:
+def _answers(cells: Sequence[NotebookNode], release: Release) -> dict[str, int]:
     """By exercise, the number of the cell that answers it, in the order of these cells."""
     found: dict[str, tuple[int, int]] = {}
     for number, cell in enumerate(cells):
-        if cell.cell_type != "code" or cell.source.strip() in canon.released:
+        if cell.cell_type != "code" or cell.source.strip() in release.released:
             continue
-        for name in canon.checks:
+        for name in release.checks:
             strength = _strength(name, cell)
             if strength and (strength, number) > found.get(name, (0, 0)):
                 found[name] = (strength, number)
@@ -193,11 +193,11 @@ def _claims(cell: NotebookNode) -> Sequence[str]:
     return list(cell.metadata.get("claims", []))
 
 
-def _other(cell: NotebookNode, canon: Canon) -> NotebookNode:
+def _other(cell: NotebookNode, release: Release) -> NotebookNode:
     """Code that answers nothing; one that is as released has the id that says so, which some editors drop."""
     look = content_id(LOOK, cell.source)
     claimed = (claim for claim in _claims(cell) if claim.startswith(look))
-    id = next(claimed, look if cell.source in canon.looks else "")
+    id = next(claimed, look if cell.source in release.looks else "")
     return new_cell("code", cell.source, id)
 
 
@@ -205,8 +205,8 @@ def _answer(name: str, source: str) -> NotebookNode:
     return marked_cell(source, name, solution=True)
 
 
-def _check(name: str, canon: Canon) -> NotebookNode:
-    return marked_cell(canon.checks[name], check_id(name), grade=True, locked=True, points=canon.points[name])
+def _check(name: str, release: Release) -> NotebookNode:
+    return marked_cell(release.checks[name], check_id(name), grade=True, locked=True, points=release.points[name])
 
 
 def _with_unique_ids(cells: list[NotebookNode]) -> list[NotebookNode]:

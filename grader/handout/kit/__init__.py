@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 from packaging.requirements import Requirement
 
 import course as students_package
-from course.cells import COURSE
+from course.cells import METADATA
 from grader.classroom.coursedir import release_file
 from grader.errors import CourseError
 from grader.files import made_whole
@@ -64,7 +64,7 @@ def make_kit(course: Path, destination: Path, units: Sequence[str] = ()) -> tupl
 
 def _place(notebook: Path, folder: Path, unit: str) -> None:
     """Put a notebook into a kit; one that needs files beside it gets a folder of its own with them."""
-    files = nbformat.read(notebook, as_version=4).metadata.get(COURSE, {}).get("files", [])
+    files = nbformat.read(notebook, as_version=4).metadata.get(METADATA, {}).get("files", [])
     place = folder / unit if files else folder
     for name in (notebook.name, *files):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
