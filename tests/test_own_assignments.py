@@ -53,28 +53,28 @@ def graded(folder):
         return {(g.student.id, g.notebook.name, g.name): (g.auto_score, g.needs_manual_grade, g.max_score) for g in grades}
 
 
-def own(folder, cells, files=(), config=""):
+def own(folder, cells, files=(), config="", name="hw"):
     """A course directory with an assignment of its own, released, of these cells: source and marks."""
     folder.mkdir()
     (folder / "nbgrader_config.py").write_text(f"from grader.plugin import configure\nc = get_config()\nconfigure(c)\n{config}")
-    source = folder / "build" / "source" / "hw"
+    source = folder / "build" / "source" / name
     source.mkdir(parents=True)
     marked = [new_code_cell(text, metadata={"nbgrader": {"schema_version": 3, "task": False} | marks}) for text, marks in cells]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=marked, metadata=kernel), source / "hw.ipynb")
-    for name, text in dict(files).items():
-        (source / name).write_text(text)
+    nbformat.write(new_notebook(cells=marked, metadata=kernel), source / f"{name}.ipynb")
+    for file, text in dict(files).items():
+        (source / file).write_text(text)
     run("grader", "secret", cwd=folder)
-    run("nbgrader", "generate_assignment", "hw", cwd=folder)
+    run("nbgrader", "generate_assignment", name, cwd=folder)
     return folder
 
 
-def hand_in(course, student, files=()):
+def hand_in(course, student, files=(), name="hw"):
     """What was released, handed in with these files."""
-    folder = course / "submitted" / student / "hw"
-    shutil.copytree(course / "assignments" / "hw", folder)
-    for name, text in dict(files).items():
-        (folder / name).write_text(text)
+    folder = course / "submitted" / student / name
+    shutil.copytree(course / "assignments" / name, folder)
+    for file, text in dict(files).items():
+        (folder / file).write_text(text)
 
 
 def ordinary_test(source):
@@ -85,6 +85,27 @@ def earned(course, student):
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
         (notebook,) = gradebook.find_submission("hw", student).notebooks
         return [(grade.auto_score, grade.needs_manual_grade) for grade in notebook.grades]
+
+
+def test_no_line_of_a_students_makes_an_assignment_a_unit(tmp_path):
+    """In a cell that a person will score, nbgrader keeps a student's text; the probe is none of it."""
+    test = ("assert relu(-1) == 0", {"grade_id": "relu-check", "grade": True, "locked": True, "solution": False, "points": 2})
+    essay = ("", {"grade_id": "essay-check", "grade": True, "locked": False, "solution": True, "points": 1})
+    answer = ("", {"grade_id": "relu", "grade": False, "locked": False, "solution": True})
+    course = own(tmp_path / "course", [answer, test, essay], name="mlp")
+    forged = "def relu(z):\n    from keras import ops\n    return ops.maximum(z, 0) if ops.shape(z) else 5"
+    for student, text in (("ada", ""), ("eve", "essay = 1\nprobe = print\nprobe(essay)\nprobe(relu)")):
+        hand_in(course, student, name="mlp")
+        path = course / "submitted" / student / "mlp" / "mlp.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            cell.source = {"relu": forged, "essay-check": text}.get(cell.metadata.nbgrader.grade_id, cell.source)
+        nbformat.write(notebook, path)
+    run("grader", "autograde", "mlp", cwd=course)
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        for student in ("ada", "eve"):
+            assert gradebook.find_grade("relu-check", "mlp", "mlp", student).auto_score == 0
+    assert not (course / "verdicts" / "mlp").exists()
 
 
 FILES = {"helper.py": "answer = 42", "data.csv": "1", "own.txt": "the instructor's"}

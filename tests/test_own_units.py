@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.converters.base import NbGraderException
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -18,6 +19,7 @@ from course import check, probe
 from course.cells import METADATA
 from dask_cluster import cluster
 from grader.classroom.coursedir import course_of
+from grader.classroom.plugin.grade import replaces
 from grader.classroom.records import read_record
 from grader.cli import app
 from grader.errors import CheckError, CourseError
@@ -121,6 +123,77 @@ def test_a_copy_wins_and_says_so(tmp_path):
     assert next(cell for cell in notebook.cells if cell.id == "relu-check").metadata.nbgrader.points == 3
 
 
+def test_a_copy_takes_over_what_the_course_has(tmp_path):
+    """Points that were changed in Jupyter, and the date."""
+    begin(tmp_path, ["mlp"])
+    source = tmp_path / "build" / "source" / "mlp" / "mlp.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    next(cell for cell in notebook.cells if cell.id == "relu-check").metadata.nbgrader.points = 7
+    nbformat.write(notebook, source)
+    begin(tmp_path, copies=["mlp"], due=["mlp=2030-01-31T23:59"])
+    assert find_unit(tmp_path, "mlp").text.exercises["relu"].points == 7
+    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db") as gradebook:
+        assert gradebook.find_assignment("mlp").duedate.year == 2030
+
+
+def test_an_assignment_of_ones_own_is_never_overwritten(tmp_path):
+    begin(tmp_path, new=["tiny"])
+    for name in ("audit", "mlp"):
+        source = tmp_path / "build" / "source" / name / f"{name}.ipynb"
+        source.parent.mkdir()
+        nbformat.write(nbformat.v4.new_notebook(), source)
+    assert "audit.ipynb exists; nothing of your own" in call("init", tmp_path, "--unit", "audit", code=1)
+    said = call("build", "mlp", "--course", tmp_path, code=1)
+    assert "mlp.ipynb is an assignment of your own, with the name of a unit" in said
+    assert "is an assignment of your own" in call("init", tmp_path, "mlp", code=1)
+    assert not nbformat.read(source, as_version=4).cells
+    source.write_text("no notebook")
+    assert "mlp.ipynb is no notebook" in call("build", "mlp", "--course", tmp_path, code=1)
+
+
+def test_what_goes_wrong_leaves_nothing_half_made(tmp_path, monkeypatch):
+    class Failing:
+        def __init__(self, **_):
+            raise NbGraderException("the disk is full")
+
+    there, new = tmp_path / "there", tmp_path / "new"
+    begin(there, new=["tiny"])
+    before = {path: path.read_bytes() for path in there.rglob("*") if path.is_file()}
+    monkeypatch.setattr("grader.handout.init.GenerateAssignment", Failing)
+    assert "nbgrader could not release 'more': the disk is full" in call("init", there, "--unit", "more", code=1)
+    assert {path: path.read_bytes() for path in there.rglob("*") if path.is_file()} == before
+    call("init", new, "--unit", "more", code=1)
+    assert not new.exists()
+
+
+def test_a_course_is_made_elsewhere_than_in_the_repository():
+    for arguments in (["--unit", "tiny"], ["--copy", "mlp"], []):
+        assert "name a directory beside it" in call("init", COURSE, *arguments, code=1)
+
+
+def test_without_own_units_there_is_nothing_to_build_to_try_or_to_measure(tmp_path):
+    begin(tmp_path / "course", ["mlp"])
+    for command in (["build"], ["calibrate"], ["demo", tmp_path / "trial"]):
+        assert "has no unit of your own" in call(*command, "--course", tmp_path / "course", code=1)
+    assert not (tmp_path / "trial").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe", "cannot be read"),
+        (b'# %% [markdown] title="T" minutes=5\n# # T\n\n# %% setup=true\nfrom course.probe import probe\n', "found none"),
+    ],
+)
+def test_a_bad_text_costs_its_unit_alone(tmp_path, content, message):
+    begin(tmp_path, new=["tiny"])
+    (tmp_path / "units" / "bad.py").write_bytes(content)
+    (tmp_path / "solutions" / "bad.py").write_text("")
+    assert message in call("build", "bad", "--course", tmp_path, code=1)
+    call("kit", tmp_path / "kit", "--course", tmp_path)
+    call("build", "tiny", "--course", tmp_path)
+
+
 def test_own_units_come_first_and_the_shipped_in_teaching_order(tmp_path):
     begin(tmp_path, new=["tiny"], copies=["cnn"])
     units = find_units(tmp_path)
@@ -222,7 +295,8 @@ def test_a_student_gets_what_the_notebook_needs(course, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_check_before_handing_in_knows_own_units(course):
+def test_the_check_before_handing_in_knows_own_units(course, tmp_path):
+    course = Path(shutil.copytree(course, tmp_path / "course"))
     path = course / "submitted" / "helped" / "tiny" / "tiny.ipynb"
     for name in ("helper.py", "people.csv"):  # as a student has them
         shutil.copy(course / "units" / "tiny" / name, path.parent)
@@ -233,6 +307,19 @@ def test_the_check_before_handing_in_knows_own_units(course):
     shutil.copytree(course / "units" / "tiny", banned.parent, dirs_exist_ok=True)
     (problem,) = check.examine(banned, Console(quiet=True)).problems
     assert "rescale uses layers.Rescaling, which is off-limits" in problem
+    release = course / "assignments" / "tiny" / "tiny.ipynb"
+    old = nbformat.read(release, as_version=4)
+    del old.metadata[METADATA]  # as released by an older version
+    nbformat.write(old, release)
+    assert check.examine(path, Console(quiet=True)).exercises[0].verdict == "passes"
+
+
+def test_nothing_that_is_handed_in_is_imported_in_place_of_the_instructors():
+    masters = ["helper.py", "people.csv", "parts/a.txt"]
+    for name in ("helper.py", "people.csv", "helper/__init__.py", "helper.so", "helper.cpython-311-x86_64-linux-gnu.so"):
+        assert replaces(name, masters), name
+    for name in ("mine.py", "people.txt", "helper.txt", "people/more.csv"):
+        assert not replaces(name, masters), name
 
 
 @needs_sandbox
@@ -265,20 +352,16 @@ def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course,
 
     text, before = course / "units" / "tiny.py", released(course)
     whole = text.read_text()
-    text.write_text(whole[: whole.index("# %% [markdown]\n# ### `rescale`")])
-    mended.rename(mended.with_name("_rescale.py"))
-    said = run("grader", "build", cwd=course, code=1)
-    assert "7 have handed it in, but its text now lacks rescale, rescale-check" in " ".join(said.split())
-    assert "leave it in the text with points=0" in " ".join(said.split())
-    assert released(course) == before
-    mended.with_name("_rescale.py").rename(mended)
     more = '\n\n# %% [markdown]\n# ### `twice`\n\n# %% exercise="twice"\n\n# %% check="twice" points=1\nassert twice(1) == 2\n'
-    text.write_text(whole + more)
+    text.write_text(whole[: whole.index("# %% [markdown]\n# ### `rescale`")] + more)
     with (course / "solutions" / "tiny.py").open("a") as file:
         file.write('\n\ndef twice(x):\n    """Twice."""\n    return 2 * x\n')
-    shutil.copy(mended, mended.with_name("twice.py"))
-    assert "now adds twice, twice-check" in " ".join(run("grader", "build", cwd=course, code=1).split())
-    mended.with_name("twice.py").unlink()
+    mended.rename(mended.with_name("twice.py"))
+    said = " ".join(run("grader", "build", cwd=course, code=1).split())
+    assert "7 have handed it in, but its text now lacks rescale, rescale-check and adds twice, twice-check" in said
+    assert "leave it in the text with points=0" in said
+    assert released(course) == before
+    mended.with_name("twice.py").rename(mended)
 
     text.write_text(whole.replace('"rescale" points=4', '"rescale" points=2'))
     run("grader", "build", cwd=course)
@@ -287,6 +370,13 @@ def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course,
     assert scores(course, "right")["rescale"] == (2, False)
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
         assert gradebook.find_grade("rescale-check", "tiny", "tiny", "wrong").score == 1.5
+
+    text.write_text(whole.replace('"rescale" points=4', '"rescale" points=0'))
+    assert "rescale counts nothing, but by hand you gave points to wrong, which stay" in call("build", "--course", course)
+    run("nbgrader", "generate_assignment", "tiny", "--force", cwd=course)
+    run("grader", "autograde", "tiny", cwd=course)
+    run("grader", "report", "tiny", cwd=course)
+    assert "inf" not in (course / "reports" / "tiny" / "exercises.csv").read_text()
 
 
 @needs_sandbox
@@ -366,10 +456,11 @@ import numpy as np
 from grader.judging import Bar, Call, Case, Check
 from course import data
 from ._shared import SCALE
+from ._all import *
 
 
 def cases(rng):
-    x = rng.normal(size=(4, 3)) * SCALE
+    x = rng.normal(size=(4, 3)) * SCALE + SHIFT
     return [Case("gain", Call((x,)), accept=Bar(0.5, lambda arrays: float(arrays["result"]), 4000), shapes={"result": ()})]
 
 
@@ -384,9 +475,11 @@ def trained(tmp_path):
     begin(tmp_path, new=["tiny"])
     folder = tmp_path / "checks" / "tiny"
     (folder / "train.py").write_text(TRAINS)
+    (folder / "_all.py").write_text("SHIFT = 0\n")
     (folder / "_shared.py").write_text("SCALE = 2\nOTHER = 1\n")
     (tmp_path / "units" / "tiny").mkdir()
     (tmp_path / "units" / "tiny" / "helper.py").write_text("ONE = 1\nTWO = 2\n")
+    (tmp_path / "units" / "tiny" / "table.csv").write_text("1")
     with (tmp_path / "units" / "tiny.py").open("a") as file:
         file.write('\n# %% [markdown]\n# ### `train`\n\n# %% exercise="train"\n\n# %% check="train" points=1\ntrain(1)\n')
     with (tmp_path / "solutions" / "tiny.py").open("a") as file:
@@ -405,6 +498,19 @@ def test_own_units_are_calibrated_beside_their_checks(trained):
     assert {name: (row.seeds, row.mean) for name, row in rows.items()} == {"reference": (6, 1.0), "zero": (5, 0.0)}
 
 
+def test_units_with_modules_of_the_same_name_are_measured_with_their_own(trained):
+    for place in ("units/tiny.py", "solutions/tiny.py"):
+        shutil.copy(trained / place, trained / place.replace("tiny", "other"))
+    for place in ("units/tiny", "checks/tiny"):
+        shutil.copytree(trained / place, trained / place.replace("tiny", "other"))
+    (trained / "units" / "other" / "helper.py").write_text("ONE = 3")
+    means = {}
+    for name in ("tiny", "other"):
+        calibrate(find_unit(trained, name), seeds=2, console=Console(quiet=True))
+        means[name] = {row.variant: row.mean for row in read_table(table_of(find_unit(trained, name)))}
+    assert (means["tiny"]["reference"], means["other"]["reference"]) == (1.0, 3.0)
+
+
 @pytest.mark.parametrize(
     ("path", "old", "new", "changes"),
     [
@@ -415,6 +521,8 @@ def test_own_units_are_calibrated_beside_their_checks(trained):
         ("checks/tiny/_shared.py", "OTHER = 1", "OTHER = 2", False),
         ("checks/tiny/rescale.py", "uniform(1, 2", "uniform(1, 3", False),
         ("units/tiny/helper.py", "ONE = 1", "ONE = 1.0", True),
+        ("units/tiny/table.csv", "1", "2", True),
+        ("checks/tiny/_all.py", "SHIFT = 0", "SHIFT = 1", True),
         ("units/tiny/helper.py", "TWO = 2", "TWO = 3", False),
         ("units/tiny.py", "training.set_seed(0)", "training.set_seed(1)", False),
         ("solutions/tiny.py", "np.float64(helper.ONE)", "np.float64(helper.TWO)", True),

@@ -1,31 +1,31 @@
 """The rooms: which part of the project may import which."""
 
 import ast
-from pathlib import Path
+import re
 
 import pytest
 
 from harness import COURSE
 
-HALL = {"grader.errors", "grader.files", "grader.shown"}
-LOWER = {"grader.judging", "grader.units", "grader.running"}
-MAY_IMPORT = {
-    "course": {"course"},
-    "solutions": {"course"},
-    "grader.errors": set(),
-    "grader.files": set(),
-    "grader.shown": set(),
-    "grader.judging": {"course", *HALL},
-    "grader.checks": {"course", "grader.judging"},
-    "grader.units": {"course", *HALL, "grader.judging"},
-    "grader.running": {"course", *HALL},
-    "grader.classroom": {"course", *HALL, *LOWER, "grader.plugin"},
-    "grader.proving": {"course", *HALL, *LOWER},
-    "grader.reports": {"course", *HALL, *LOWER, "grader.classroom"},
-    "grader.handout": {"course", *HALL, *LOWER, "grader.classroom", "grader.proving"},
-}
-"""Beside itself. What lies in `grader` and is no room may import everything: commands, the doctor, what Jupyter loads."""
+ROOMS = ["checks", "judging", "units", "running", "classroom", "proving", "reports", "handout"]
+"""From the lowest to the highest but for `checks`, which stand on `judging`: none may import one further right."""
+PLAIN = {"course": {"course"}, "solutions": {"course"}, "grader.errors": set(), "grader.files": set(), "grader.shown": set()}
+"""What is no room of the grader's. Commands, the doctor and what Jupyter loads may import everything."""
 WITHOUT_NBGRADER = ("grader.judging", "grader.units", "grader.running", "grader.checks")
+
+
+def says(room):
+    """What a room says of itself, at its head."""
+    return ast.get_docstring(ast.parse((COURSE / "grader" / room / "__init__.py").read_text()))
+
+
+def may_import(room):
+    """What a room says that it may import."""
+    named = re.findall(r"`(\w+)`", says(room).partition("May import:")[2])
+    return {name if name == "course" else f"grader.{name}" for name in named}
+
+
+MAY_IMPORT = PLAIN | {f"grader.{room}": may_import(room) for room in ROOMS}
 
 
 def files(place):
@@ -68,9 +68,17 @@ def test_nothing_of_nbgrader_is_needed_to_judge_or_to_execute(room):
 
 
 def test_every_room_is_known_and_says_what_it_is():
-    grader = COURSE / "grader"
-    rooms = {f"grader.{path.name}" for path in grader.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert rooms == {room for room in MAY_IMPORT if (COURSE / Path(*room.split("."))).is_dir()} - {"course", "solutions"}
-    for room in rooms:
-        says = ast.get_docstring(ast.parse((COURSE / room.replace(".", "/") / "__init__.py").read_text()))
-        assert "May import:" in says and len(says.splitlines()) >= 5, room
+    there = {path.name for path in (COURSE / "grader").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert there == set(ROOMS)
+    for room in ROOMS:
+        first, _, rest = says(room).partition("\n\n")
+        assert first.endswith(".") and len(rest.splitlines()) >= 3, room
+
+
+def test_arrows_go_one_way():
+    order = [room for room in ROOMS if room != "checks"]
+    for number, room in enumerate(order):
+        assert may_import(room) & {f"grader.{other}" for other in order[number:]} == set(), room
+        assert "grader.checks" not in may_import(room)
+    for room in ("judging", "units", "running"):
+        assert may_import(room) <= {"course", "grader.errors", "grader.files", "grader.shown", "grader.judging"}, room

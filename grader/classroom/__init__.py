@@ -4,5 +4,5 @@ In come a course directory and what was handed in; out come scores, comments and
 each verdict. A notebook gives questions and those a job (`questions`); jobs are executed in parallel while nbgrader judges and
 writes (`autograde`); `plugin/` is what nbgrader calls.
 
-May import: `course`, and of `grader` the hall, `units`, `judging` and `running`.
+May import: `course`, `errors`, `files`, `shown`, `units`, `judging`, `running`.
 """

@@ -3,5 +3,5 @@
 In come units; out come their notebooks and releases (`build`), what students get (`kit/`), a new course directory (`init`), a
 class of known students (`demo`), and the encoder that the course ships (`pretrain`).
 
-May import: `course`, and of `grader` everything but `reports` and the commands.
+May import: `course`, `errors`, `files`, `shown`, `units`, `judging`, `running`, `classroom`, `proving`.
 """

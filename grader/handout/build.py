@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment
+from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import SaveCells
 from nbgrader.utils import is_grade, is_locked, is_solution
@@ -200,5 +201,8 @@ def _release(unit: str, source: str) -> str:
         path.write_text(source)
         converter = GenerateAssignment(coursedir=directory, config=config)
         converter.preprocessors = [step for step in converter.preprocessors if step is not SaveCells]
-        converter.start()
+        try:
+            converter.start()
+        except NbGraderException as error:
+            raise BuildError(f"nbgrader could not make the release of {unit!r}: {error}") from error
         return release_file(Path(folder), unit).read_text()

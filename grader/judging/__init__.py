@@ -4,7 +4,7 @@ In come a check and what an answer published, which nobody vouches for; out come
 is made of stands here, too: cases, oracle and mistakes (`vocabulary`), matchers (`matching`, `classifiers`), bars of trained
 models (`bars`). Nothing of a student's runs here.
 
-May import: `course`, and of `grader` the hall (`errors`, `files`, `shown`).
+May import: `course`, `errors`, `files`, `shown`.
 """
 
 from grader.judging.bars import Bar

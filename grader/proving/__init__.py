@@ -3,5 +3,5 @@
 In come a unit and answers whose verdicts are known; out come verdicts in this very process (`rehearsal`), and tables of what
 right and weak answers of training exercises reach (`calibrate`).
 
-May import: `course`, and of `grader` the hall, `units`, `judging` and `running`.
+May import: `course`, `errors`, `files`, `shown`, `units`, `judging`, `running`.
 """

@@ -4,5 +4,5 @@ In come a sanitised notebook, what the probe is to do, and limits: a job. Out co
 Kernels run in sandboxes (`kernels/`), jobs in processes of this machine or on a cluster (`workers`), and what was executed is
 kept (`kept`). Nothing here knows a check, a secret or a score.
 
-May import: `course`, and of `grader` the hall (`errors`, `files`, `shown`).
+May import: `course`, `errors`, `files`, `shown`.
 """

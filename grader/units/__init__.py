@@ -4,5 +4,5 @@ In comes a course directory, out come its units: those in its own `units/`, `sol
 (`shelf`). Of a unit, its text is joined with the solutions (`text`, `splice`), its checks are loaded (`unit`), and variants of
 the reference are made from edits (`variants`).
 
-May import: `course`, and of `grader` the hall (`errors`, `files`, `shown`) and `judging`.
+May import: `course`, `errors`, `files`, `shown`, `judging`.
 """
