@@ -125,6 +125,9 @@ def examine(path: Path, console: Console) -> Findings:
     checks = {checked_exercise(cell): cell for cell in given.cells if checked_exercise(cell)}
     places = _checks(notebook, checks)
     problems, remarks = list(_problems(path, unit, notebook, given)), list(_remarks(notebook, given, checks, places))
+    needed = [name for name in given.metadata.get(METADATA, {}).get("files", ()) if not (path.parent / name).is_file()]
+    if needed:
+        problems.append(f"Missing beside the notebook: {', '.join(needed)}. They came with it, in the same folder.")
     run = copy.deepcopy(notebook)
     for cell in run.cells:
         if cell.cell_type == "code":  # nothing that was saved may pass for what happens now
@@ -292,7 +295,7 @@ def _environment() -> dict[str, str]:
 def _failures(notebook: NotebookNode, checks: Collection[int], given: Collection[str]) -> Iterator[str]:
     """Cells of the student's own that fail. Those that were handed out fail only where an answer above is missing or wrong."""
     for number, cell in enumerate(notebook.cells):
-        ours = number in checks or _plain(cell) in given
+        ours = number in checks or (_plain(cell) in given and grade_id(cell) != SETUP)
         if not ours and (error := _error(cell)) and error.ename != STUB:
             yield f"{_called(number + 1, cell)} fails: {_said(error)}"
 

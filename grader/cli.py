@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 from joblib import cpu_count
 from rich.console import Console
+from traitlets import TraitError
 
 from grader import doctor
 from grader.classroom import autograde as grading
 from grader.classroom import coursedir
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
+from grader.classroom.room import Classroom
 from grader.errors import CourseError, GraderError
 from grader.handout import build as builder
 from grader.handout import demo, init
@@ -39,7 +41,7 @@ def _clear_errors() -> Iterator[None]:
     """Show what is wrong, not where in our code it was noticed."""
     try:
         yield
-    except GraderError as error:
+    except (GraderError, TraitError, SyntaxError) as error:  # the last two are of a configuration
         typer.secho(f"grader: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
 
@@ -50,7 +52,7 @@ def build(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a committed release is stale.")] = False,
     course: Course = HERE,
 ) -> None:
-    """Make the source notebooks and the releases of the units."""
+    """Make the source notebooks and the releases of the units, and enter them into the course's gradebook if it has one."""
     with _clear_errors():
         chosen = builder.chosen(course, units or ())
         for line in [*replaced(chosen), *builder.still_counted(course, chosen)]:
@@ -60,6 +62,8 @@ def build(
             builder.write(files)
             for path in gone:
                 path.unlink()
+            if coursedir.gradebook_url(course):
+                builder.release(course, [unit.name for unit in chosen])
             for path in files:
                 typer.echo(path)
         elif old := [*builder.stale(course, files), *gone]:
@@ -124,7 +128,9 @@ def autograde(
 ) -> None:
     """Grade a class in parallel: the same scores, comments and files as `nbgrader autograde`."""
     with _clear_errors(), chdir(course):  # nbgrader works in the course directory
-        room = grading.Classroom.open(Path.cwd(), unit)
+        room = Classroom.open(Path.cwd(), unit)
+        for line in room.changed_since_release():
+            typer.secho(f"grader: {line}", fg="yellow", err=True)
         students = room.students(student or ())
         pool = Cluster(scheduler) if scheduler else Processes(workers or cpu_count())
         try:
@@ -167,6 +173,8 @@ def _unit_of(course: Path, student: str, exercise: str, name: str | None) -> Uni
         return find_unit(course, name)
     found = having(find_units(course), exercise)
     done = [unit for unit in found if record_path(course, unit.name, student).is_file()]
+    if not found:
+        raise CourseError(f"no unit has an exercise {exercise!r}.")
     if len(chosen := done if len(done) == 1 else found) != 1:
         raise CourseError(
             f"exercise {exercise!r} is in {len(found)} units{''.join(f' {unit.name}' for unit in found)}; name one with --unit."
@@ -186,7 +194,7 @@ def write_report(
         try:
             from grader.reports import page, tables
         except ImportError as error:
-            raise CourseError(f"reports need more packages: pip install --editable .[report] ({error})") from error
+            raise CourseError(f"reports need more packages: pip install 'keras-course[report]' ({error})") from error
         found = tables.read_tables(course.resolve(), unit, pseudonyms)
         for path in page.write_report(to / unit, find_unit(course, unit), found):
             typer.echo(path)

@@ -27,11 +27,12 @@ from traitlets.config import Config
 from course.probe import Call
 from dask_cluster import cluster
 from grader.classroom import autograde as classroom
-from grader.classroom.autograde import Classroom
+from grader.classroom import room as room_module
 from grader.classroom.coursedir import make_secret
 from grader.classroom.plugin import configure
 from grader.classroom.plugin.hooks import make_harmless
 from grader.classroom.records import kept_outcome, read_record
+from grader.classroom.room import Classroom
 from grader.errors import CourseError, SandboxError
 from grader.handout.build import build, write
 from grader.reports import terminal
@@ -515,8 +516,8 @@ def test_when_the_scheduler_dies_the_next_run_goes_on(course, tmp_path_factory):
 
 @needs_sandbox
 def test_a_submission_is_read_again_only_if_something_has_changed(course, monkeypatch):
-    read, sanitized = [], classroom._sanitized
-    monkeypatch.setattr(classroom, "_sanitized", lambda converter, path: read.append(path) or sanitized(converter, path))
+    read, sanitized = [], room_module._sanitized
+    monkeypatch.setattr(room_module, "_sanitized", lambda converter, path: read.append(path) or sanitized(converter, path))
     with contextlib.chdir(course):
 
         def planned():
@@ -619,7 +620,7 @@ def test_a_folder_that_cannot_be_made_harmless_stops_nobody_else(course, monkeyp
         if "ben" in folder.parts:
             raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(classroom, "make_harmless", refuse)
+    monkeypatch.setattr(room_module, "make_harmless", refuse)
     with contextlib.chdir(course):
         room = Classroom.open(course, "mlp")
         planned = dict(room.jobs(room.work(list(CLASS))))

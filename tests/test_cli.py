@@ -64,7 +64,7 @@ def test_what_is_not_graded_cannot_be_shown(tmp_path):
     assert "run grader autograde mlp there first" in call("scores", "mlp", "--course", tmp_path, code=1)
     assert "nothing has been graded" in call("scores", "--course", tmp_path, code=1)
     assert "has not been graded" in call("explain", "someone", "softmax", "--course", tmp_path, code=1)
-    assert "in 0 units" in call("explain", "someone", "no_such", "--course", tmp_path, code=1)
+    assert "no unit has an exercise" in call("explain", "someone", "no_such", "--course", tmp_path, code=1)
 
 
 def test_a_unit_that_is_not_there_is_named(tmp_path):

@@ -133,6 +133,9 @@ def test_stale_releases_are_found(tiny, tmp_path):
         ('exercise="double"', 'exercise="treble"', r"tiny\.py:\d+: .*no exercise|stands before|there is none"),
         ('check="double"', 'check="treble"', r"tiny\.py:13: check 'treble'"),
         (" points=2", "", r"tiny\.py:13: check 'double' needs points"),
+        (" points=2", " points=two", r"tiny\.py:13: the marker cannot be read: .*; texts stand in quotes"),
+        (" points=2", ' points="2"', r"tiny\.py:13: check 'double' needs points=<a multiple of 0\.25>, found '2'"),
+        ('title="Tiny"', 'title="Tiny" points=2', r"tiny\.py:1: points= stands in a cell that is no check"),
         (" points=2", " points=-1", r"tiny\.py:13: check 'double' needs points"),
         (" points=2", " points=0.126", r"tiny\.py:13: check 'double' needs points=<a multiple of 0\.25>"),
         ("from course.probe import probe", "", r"tiny\.py: the set-up cell does not import probe"),
@@ -177,6 +180,11 @@ def test_each_exercise_needs_its_heading(tiny):
         source_notebook(tiny(text=TEXT.replace("# ### `Scale`", "# Scale")))
 
 
+def test_comments_of_an_answer_without_a_docstring_go_with_it(tiny):
+    notebook = source_notebook(tiny(solution=SOLUTION.replace('    """Twice x."""\n', "")))
+    assert cells_of(notebook)["double"].source.startswith("def double(x):\n    ### BEGIN SOLUTION\n    # Adding is enough.")
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
@@ -199,6 +207,19 @@ def test_a_release_that_tells_is_refused(tiny, cell, message):
         ("double.py", None, r"exercise 'double' of 'tiny' has no check: write .*checks/tiny/double\.py"),
         ("double.py", "", r"checks/tiny/double\.py: expected CHECK = Check\(…\), found none"),
         ("double.py", "CHECK = 3", r"checks/tiny/double\.py: expected CHECK = Check\(…\), found int"),
+        (
+            "double.py",
+            CHECK.replace('("x.double",)', '("x.double")'),
+            r"double\.py:2: TypeError: off_limits is a tuple, found str",
+        ),
+        ("double.py", CHECK.replace("alternatives=()", 'alternatives=((("zz", "b"),),)'), r"an edit's text occurs 0 times"),
+        ("double.py", CHECK.replace("alternatives=()", 'alternatives=(("a", "b"),)'), r"edits are pairs, \(\(old, new\), …\)"),
+        ("double.py", CHECK.replace("Call((3,))", "Call(3)"), r"TypeError: args of a call are a tuple"),
+        (
+            "double.py",
+            CHECK.replace("lambda run: 6", "lambda run: 1 / 0"),
+            r"double\.py:2: ZeroDivisionError: division by zero",
+        ),
         ("double.py", "\nCHECK = (", r"checks/tiny/double\.py:2: SyntaxError: '\(' was never closed"),
         ("double.py", "\nimport no_such", r"checks/tiny/double\.py:2: ModuleNotFoundError: No module named 'no_such'"),
         ("double.py", "from ._shared import CHECK", r"checks/tiny/_shared\.py:1: ZeroDivisionError: division by zero"),

@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
 
-from grader.classroom.autograde import Classroom
+from grader.classroom.room import Classroom
 from grader.running.jobs import Outcome
 from grader.running.kept import Kept
 from sandboxes import needs_sandbox

@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from rich.console import Console
 from typer.testing import CliRunner
@@ -152,14 +153,16 @@ def test_an_assignment_of_ones_own_is_never_overwritten(tmp_path):
 
 
 def test_what_goes_wrong_leaves_nothing_half_made(tmp_path, monkeypatch):
-    class Failing:
-        def __init__(self, **_):
-            raise NbGraderException("the disk is full")
+    class Failing(GenerateAssignment):
+        def start(self):
+            if Path(self.coursedir.root) in (there, new):
+                raise NbGraderException("the disk is full")
+            super().start()
 
     there, new = tmp_path / "there", tmp_path / "new"
     begin(there, new=["tiny"])
     before = {path: path.read_bytes() for path in there.rglob("*") if path.is_file()}
-    monkeypatch.setattr("grader.handout.init.GenerateAssignment", Failing)
+    monkeypatch.setattr("grader.handout.build.GenerateAssignment", Failing)
     assert "nbgrader could not release 'more': the disk is full" in call("init", there, "--unit", "more", code=1)
     assert {path: path.read_bytes() for path in there.rglob("*") if path.is_file()} == before
     call("init", new, "--unit", "more", code=1)
@@ -228,7 +231,6 @@ def course(tmp_path_factory):
     set_up = "import helper\nnp.loadtxt('people.csv', delimiter=',')\ntraining.set_seed(0)"
     text.write_text(text.read_text().replace("training.set_seed(0)", set_up))
     run("grader", "build", cwd=course)
-    run("nbgrader", "generate_assignment", "tiny", "--force", cwd=course)
     right = find_unit(course, "tiny").text.exercises["rescale"].reference
     for student, answer in ANSWERS.items():
         hand_in(course, student, answer or right)
@@ -303,6 +305,13 @@ def test_the_check_before_handing_in_knows_own_units(course, tmp_path):
     findings = check.examine(path, Console(quiet=True))
     assert [(finding.exercise, finding.verdict) for finding in findings.exercises] == [("rescale", "passes")]
     assert findings.ready, findings.problems
+    (path.parent / "helper.py").unlink()
+    problems = "\n".join(check.examine(path, Console(quiet=True)).problems)
+    assert (
+        "Missing beside the notebook: helper.py" in problems
+        and "fails: ModuleNotFoundError: No module named 'helper'" in problems
+    )
+    shutil.copy(course / "units" / "tiny" / "helper.py", path.parent)
     banned = course / "submitted" / "banned" / "tiny" / "tiny.ipynb"
     shutil.copytree(course / "units" / "tiny", banned.parent, dirs_exist_ok=True)
     (problem,) = check.examine(banned, Console(quiet=True)).problems
@@ -365,7 +374,6 @@ def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course,
 
     text.write_text(whole.replace('"rescale" points=4', '"rescale" points=2'))
     run("grader", "build", cwd=course)
-    run("nbgrader", "generate_assignment", "tiny", "--force", cwd=course)
     run("grader", "autograde", "tiny", cwd=course)
     assert scores(course, "right")["rescale"] == (2, False)
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
@@ -373,7 +381,6 @@ def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course,
 
     text.write_text(whole.replace('"rescale" points=4', '"rescale" points=0'))
     assert "rescale counts nothing, but by hand you gave points to wrong, which stay" in call("build", "--course", course)
-    run("nbgrader", "generate_assignment", "tiny", "--force", cwd=course)
     run("grader", "autograde", "tiny", cwd=course)
     run("grader", "report", "tiny", cwd=course)
     assert "inf" not in (course / "reports" / "tiny" / "exercises.csv").read_text()
@@ -381,16 +388,40 @@ def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course,
 
 @needs_sandbox
 @pytest.mark.slow
-def test_a_unit_that_is_gone_or_broken_gives_nobody_points_and_waits_for_a_person(course, tmp_path):
+def test_a_unit_that_is_gone_or_broken_touches_no_score_of_a_class_and_else_waits_for_a_person(course, tmp_path):
     course = Path(shutil.copytree(course, tmp_path / "course"))
-    (course / "checks" / "tiny" / "rescale.py").write_text("CHECK = 3")
+    run("grader", "autograde", "tiny", "--student", "right", cwd=course)
+    check, whole = course / "checks" / "tiny" / "rescale.py", (course / "checks" / "tiny" / "rescale.py").read_text()
+    check.write_text("CHECK = 3")
+    said = run("grader", "autograde", "tiny", "--student", "right", cwd=course, code=1)
+    assert "expected CHECK = Check(…), found int" in " ".join(said.split()) and "Traceback" not in said
+    assert scores(course, "right")["rescale"] == (4, False)
+    run("nbgrader", "autograde", "tiny", "--student", "right", "--force", cwd=course)
+    assert scores(course, "right")["rescale"] == (0, True)
+    assert "expected CHECK = Check(…), found int" in " ".join(
+        call("scores", "tiny", "--course", course).replace("│", "").split()
+    )
+    check.write_text(whole.replace("x = np.asarray(run.args[0], dtype=float)", "x = 1 / 0"))
     run("grader", "autograde", "tiny", "--student", "right", cwd=course)
     assert scores(course, "right")["rescale"] == (0, True)
-    assert "expected CHECK = Check(…), found int" in read_record(course, "tiny", "right").verdicts["rescale"].person
+    assert "division by zero" in call("explain", "right", "rescale", "--course", course, code=1)
     (course / "units" / "tiny.py").unlink()
-    run("grader", "autograde", "tiny", "--student", "right", cwd=course)
+    assert "there is no unit 'tiny'" in run("grader", "autograde", "tiny", cwd=course, code=1)
+    run("nbgrader", "autograde", "tiny", "--student", "right", "--force", cwd=course)
     assert scores(course, "right")["rescale"] == (0, True)
     assert "no unit of that name is found here" in read_record(course, "tiny", "right").verdicts["rescale"].person
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_points_that_are_not_released_are_said(course, tmp_path):
+    course = Path(shutil.copytree(course, tmp_path / "course"))
+    source = course / "build" / "source" / "tiny" / "tiny.ipynb"
+    source.write_text(source.read_text().replace('"points": 4', '"points": 5'))
+    said = " ".join(run("grader", "autograde", "tiny", "--student", "right", cwd=course).split())
+    assert "tiny.ipynb has other points for rescale-check than what is graded" in said
+    call("build", "--course", course)  # which releases what the text says
+    assert "other points" not in run("grader", "autograde", "tiny", "--student", "right", cwd=course)
 
 
 # --- names ---

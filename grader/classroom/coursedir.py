@@ -132,12 +132,15 @@ def gradebook_url(course: Path) -> str:
     return "" if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file() else url
 
 
-def is_of_unit(gradebook: Gradebook, assignment: str, notebook: str) -> bool:
-    """Whether a notebook was released as a unit's: a test of it asks the probe. No name says it, nor what is handed in."""
+def asked_exercises(gradebook: Gradebook, assignment: str, notebook: str) -> list[str]:
+    """The exercises whose tests ask the probe, as the notebook was released: there are some in a unit's, and in no other.
+
+    No name says what is a unit's, nor what is handed in.
+    """
     try:
         released = gradebook.find_notebook(notebook, assignment)
     except MissingEntry:
-        return False
+        return []
     tests = {cell.name for cell in released.grade_cells}
     sources = {cell.name.removesuffix("-check"): cell.source for cell in released.source_cells if cell.name in tests}
-    return any(asks_probe(name, source) for name, source in sources.items())
+    return [name for name, source in sources.items() if asks_probe(name, source)]

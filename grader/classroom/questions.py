@@ -14,7 +14,7 @@ from course.cells import SETUP, asks_probe, check_id, checked_exercise, grade_id
 from course.off_limits import doubts, find
 from grader.errors import CheckError
 from grader.judging import Case, Check
-from grader.judging.judge import OFF_LIMITS, Verdict, judge, rng_for, runs_of, zero
+from grader.judging.judge import NOT_JUDGED, OFF_LIMITS, Verdict, judge, rng_for, runs_of, zero
 from grader.running.execution import Evidence, Request
 from grader.running.jobs import Outcome
 from grader.units.unit import Unit
@@ -30,10 +30,13 @@ def cases_for(secret: bytes, unit: Unit, exercise: str, digest: str) -> tuple[Ch
     """An exercise's check, and the cases drawn for one submission.
 
     Raises:
-        CheckError: If the exercise has no check.
+        CheckError: If the exercise has no check, or one that fails.
     """
     check = unit.check(exercise)
-    return check, list(check.cases(rng_for(secret, unit.name, exercise, digest)))
+    try:
+        return check, list(check.cases(rng_for(secret, unit.name, exercise, digest)))
+    except Exception as error:  # whatever an instructor's module raises
+        raise CheckError(f"{unit.check_file(exercise)}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def _search(notebook: NotebookNode, exercise: str, names: Collection[str], files
 
 
 def _not_judged(reason: str) -> Verdict:
-    return zero([], "This answer could not be judged; a person will look at it.", person=reason)
+    return zero([], NOT_JUDGED, person=reason)
 
 
 def _verdict(check: Check, cases: list[Case], found: Evidence, points: float, unreadable: str) -> Verdict:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import chdir, suppress
 from pathlib import Path, PurePath
 
 import nbformat
@@ -19,7 +22,7 @@ from nbgrader.utils import is_grade, is_locked, is_solution
 from traitlets.config import Config
 
 from course.cells import METADATA, asks_probe, check_id, checked_exercise
-from grader.classroom.coursedir import SOURCES, gradebook_url, release_file, source_file
+from grader.classroom.coursedir import SOURCES, gradebook_url, read_config, release_file, source_file
 from grader.classroom.plugin import configure
 from grader.errors import BuildError, CourseError
 from grader.files import made_whole
@@ -95,6 +98,29 @@ def leftovers(course: Path, units: Sequence[Unit]) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
+def release(course: Path, units: Iterable[str]) -> None:
+    """Let nbgrader release units and enter them into the gradebook: what students get is what will be graded.
+
+    Raises:
+        CourseError: If nbgrader cannot.
+    """
+    programs = str(Path(sys.executable).parent)  # nbgrader makes its gradebook with a program of its own environment
+    if programs not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    with chdir(course):
+        config = read_config(Path())
+        for unit in units:
+            try:
+                coursedir = CourseDirectory(config=config)
+                coursedir.assignment_id = unit
+                converter = GenerateAssignment(coursedir=coursedir, config=config)
+                converter.force = True
+                converter.log.setLevel(logging.ERROR)  # that it replaces the older release is what is wanted
+                converter.start()
+            except NbGraderException as error:
+                raise CourseError(f"nbgrader could not release {unit!r}: {error}") from error
+
+
 def stale(course: Path, files: Mapping[Path, bytes]) -> list[Path]:
     """The committed files, which source notebooks are not, that differ from what was built."""
     committed = [path for path in files if not path.is_relative_to(course / SOURCES)]
@@ -130,9 +156,9 @@ def _table(units: Sequence[Unit]) -> str:
 
 
 def _demand_checks(unit: Unit) -> None:
-    """Demand that exercises and check modules are the same names."""
+    """Demand that exercises and checks are the same names, and that the checks work."""
     for exercise in unit.text.exercises:
-        unit.check(exercise)
+        unit.demand_working(exercise)
     if extra := sorted(set(unit.exercises) - set(unit.text.exercises)):
         raise BuildError(f"{unit.check_file(extra[0])}: {unit.text_file} has no exercise of that name.")
     if notebooks := [name for name in unit.files if name.endswith(".ipynb")]:

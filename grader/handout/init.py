@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import chdir
 from datetime import datetime
 from pathlib import Path
 
 import nbformat
 from nbgrader.api import Gradebook
-from nbgrader.converters import GenerateAssignment
-from nbgrader.converters.base import NbGraderException
-from nbgrader.coursedir import CourseDirectory
 
 from course.cells import checked_exercise
 from grader.classroom.coursedir import (
@@ -23,14 +17,14 @@ from grader.classroom.coursedir import (
     SECRET_FILE,
     SOURCES,
     demand_empty,
-    read_config,
+    gradebook_url,
     release_file,
     source_file,
     start,
 )
 from grader.errors import CourseError
 from grader.files import files_in, made_whole
-from grader.handout.build import build, write
+from grader.handout.build import build, release, write
 from grader.units.shelf import SHIPPED_ROOT, Home, find_unit, find_units
 from grader.units.unit import Unit
 
@@ -107,7 +101,8 @@ def begin(
             _take_over_points(course, name)
         made += files
         write(files)
-        _release(course, [name for name in chosen if name not in released], dates)
+        release(course, [name for name in chosen if name not in released])
+        _set_dates(course, dates)
     except BaseException:
         _undo(course, made, there)
         raise
@@ -160,29 +155,10 @@ def _take_over_points(course: Path, name: str) -> None:
         new.write_text(re.sub(r'^(# %% check="(\w+)" points=)([\d.]+)', point, text.read_text(), flags=re.MULTILINE))
 
 
-def _release(course: Path, units: Iterable[str], dates: Mapping[str, str]) -> None:
-    """Let nbgrader release units, and enter all dates into its gradebook.
-
-    Raises:
-        CourseError: If nbgrader cannot.
-    """
-    programs = str(Path(sys.executable).parent)  # nbgrader makes its gradebook with a program of its own environment
-    if programs not in os.environ["PATH"].split(os.pathsep):
-        os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    with chdir(course):
-        config = read_config(Path())
-        try:
-            for unit in units:
-                coursedir = CourseDirectory(config=config)
-                coursedir.assignment_id = unit
-                converter = GenerateAssignment(coursedir=coursedir, config=config)
-                converter.force = True
-                converter.start()
-        except NbGraderException as error:
-            raise CourseError(f"nbgrader could not release {unit!r}: {error}") from error
-        with Gradebook(CourseDirectory(config=config).db_url) as gradebook:
-            for unit, date in dates.items():
-                gradebook.update_or_create_assignment(unit, duedate=date)
+def _set_dates(course: Path, dates: Mapping[str, str]) -> None:
+    with Gradebook(gradebook_url(course)) as gradebook:
+        for unit, date in dates.items():
+            gradebook.update_or_create_assignment(unit, duedate=date)
 
 
 def _demand_new(course: Path, name: str) -> None:

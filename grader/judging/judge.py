@@ -28,6 +28,7 @@ MAX_ITEM_SIZE = 8
 MAX_SENTENCE = 500
 RIGHT = "Right: every part of this exercise passes."
 UNANSWERED = "Not answered yet: the cell still raises NotImplementedError."
+NOT_JUDGED = "This answer could not be judged; a person will look at it."
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
 
 

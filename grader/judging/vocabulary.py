@@ -105,6 +105,19 @@ class Check:
     rtol: float = 1e-5
     off_limits: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what is easily written for something else, such as a text in place of a tuple of texts."""
+        for what in ("mistakes", "alternatives", "off_limits"):
+            if not isinstance(getattr(self, what), tuple):
+                found = type(getattr(self, what)).__name__
+                raise TypeError(f"{what} is a tuple, found {found}: of a single one, too, with a comma behind it")
+        for mistake in self.mistakes:
+            if not mistake.switches and not mistake.matches:
+                raise ValueError(f"nothing says when this mistake is shown, switches or matches: {mistake.sentence!r}")
+        for edits in [*self.alternatives, *(mistake.edits for mistake in self.mistakes)]:
+            if not isinstance(edits, str) and not all(isinstance(edit, tuple) and len(edit) == 2 for edit in edits):
+                raise TypeError(f"edits are pairs, ((old, new), …), found {edits!r}")
+
     def expected(self, case: Case, **switches: Any) -> dict[str, Array]:
         """What the oracle gives for a case, by name, restricted to what the case looks at."""
         value = self.oracle(case.run, **switches)

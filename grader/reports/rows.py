@@ -12,7 +12,7 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
 from course.cells import checked_exercise
-from grader.classroom.coursedir import gradebook_url, is_of_unit, release_file
+from grader.classroom.coursedir import asked_exercises, gradebook_url, release_file
 from grader.classroom.records import Record, kept_outcome
 from grader.errors import CourseError
 from grader.running.jobs import Outcome
@@ -53,7 +53,7 @@ def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]
 def is_unit(course: Path, assignment: str) -> bool:
     """Whether an assignment that somebody has been graded in was released as a unit."""
     with Gradebook(gradebook_url(course)) as gradebook:
-        return is_of_unit(gradebook, assignment, assignment)
+        return bool(asked_exercises(gradebook, assignment, assignment))
 
 
 def graded_units(course: Path) -> list[str]:

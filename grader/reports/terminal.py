@@ -16,7 +16,7 @@ from grader.classroom.questions import cases_for
 from grader.classroom.records import Record, read_record, record_path
 from grader.errors import CourseError
 from grader.judging import Case
-from grader.judging.judge import RIGHT, read
+from grader.judging.judge import NOT_JUDGED, RIGHT, Verdict, read
 from grader.reports.rows import Row, in_order, is_unit, judged_outcome, read_rows
 from grader.units.unit import Unit
 
@@ -88,7 +88,7 @@ def sentences(course: Path, unit: str) -> Table:
             table.add_row(Text(student), "(all)", "Not graded: what was submitted last could not be read or run.")
             continue
         verdicts = read_record(course, unit, student).verdicts
-        wrong = {name: verdict.sentence for name, verdict in verdicts.items() if verdict.sentence != RIGHT}
+        wrong = {name: _said(verdict) for name, verdict in verdicts.items() if verdict.sentence != RIGHT}
         if len(wrong) == len(verdicts) > 1 and len(set(wrong.values())) == 1:
             wrong = {"(all)": next(iter(wrong.values()))}
         for name, sentence in wrong.items():
@@ -96,8 +96,18 @@ def sentences(course: Path, unit: str) -> Table:
     return table
 
 
+def _said(verdict: Verdict) -> str:
+    """What a student reads, and of what could not be judged why."""
+    return f"{verdict.sentence} ({verdict.person})" if verdict.sentence == NOT_JUDGED else verdict.sentence
+
+
 def explain(course: Path, unit: Unit, student: str, exercise: str) -> Table:
-    """Input, expected and received of every part of one answer. For instructors: it shows expected values."""
+    """Input, expected and received of every part of one answer. For instructors: it shows expected values.
+
+    Raises:
+        CheckError: If the check fails.
+        CourseError: If there is nothing to explain.
+    """
     record: Record = read_record(course, unit.name, student)
     if exercise not in record.verdicts:
         raise CourseError(f"{unit.name!r} has no exercise {exercise!r}; it has {', '.join(record.verdicts)}.")

@@ -166,7 +166,7 @@ class Cluster:
             from distributed import Client
             from distributed.scheduler import KilledWorker
         except ImportError as error:
-            raise CourseError("--scheduler needs Dask: pip install --editable .[cluster]") from error
+            raise CourseError("--scheduler needs Dask: pip install 'keras-course[cluster]'") from error
         self.lost = (KilledWorker,)
         for logger in ("distributed", "distributed.client", "tornado.application"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # their tracebacks tell what `outcomes` or an error says

@@ -89,8 +89,10 @@ def splice(solution: Path, name: str, write: Sequence[str], points: float, where
         body = region.body[1:] if ast.get_docstring(region) is not None else region.body
         if not body:
             raise BuildError(f"{where}: {name!r} in {solution} has no body below its docstring.")
-        # Comments between the docstring and the first statement belong to the answer.
+        # Comments above the first statement belong to the answer.
         start = _end(region.body[0]) + 1 if body is not region.body else region.body[0].lineno
+        while body is region.body and (not (above := lines[start - 2].strip()) or above.startswith("#")):
+            start -= 1
         indent = " " * body[0].col_offset
         marks.setdefault(start, []).append(indent + BEGIN_SOLUTION)
         marks.setdefault(_end(region) + 1, []).insert(0, indent + END_SOLUTION)

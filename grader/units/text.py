@@ -111,6 +111,12 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
     points: dict[str, float] = {}
     for cell, line in zip(cells, lines, strict=True):
         where, mark = f"{path}:{line}", cell.metadata
+        if "incorrectly_encoded_metadata" in mark:
+            raise BuildError(
+                f"{where}: the marker cannot be read: {mark['incorrectly_encoded_metadata']}; texts stand in quotes."
+            )
+        if "points" in mark and not mark.get("check"):
+            raise BuildError(f"{where}: points= stands in a cell that is no check.")
         if unknown := set(mark) - MARKERS - (HEAD if cell is cells[0] else set()):
             raise BuildError(f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check or points.")
         if mark.get("setup"):
@@ -127,7 +133,7 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
             if check not in places:
                 raise BuildError(f"{where}: check {check!r} stands before its exercise, or there is none of that name.")
             if type(mark.get("points")) not in (int, float) or mark["points"] < 0 or mark["points"] % 0.25:
-                raise BuildError(f"{where}: check {check!r} needs points=<a multiple of 0.25>.")
+                raise BuildError(f"{where}: check {check!r} needs points=<a multiple of 0.25>, found {mark.get('points')!r}.")
             points[check] = mark["points"]
     if len(setups) != 1:
         raise BuildError(f"{path}: expected one cell marked setup=true, found {len(setups)}.")

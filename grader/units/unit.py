@@ -15,10 +15,13 @@ from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from grader.errors import BuildError, CheckError
 from grader.files import files_in
 from grader.judging import Check
 from grader.units.text import Head, UnitText, read_head, read_text
+from grader.units.variants import vary
 
 LAST = float("inf")
 
@@ -102,6 +105,26 @@ class Unit:
             _make_package(self.package, self.checks_folder)
         try:
             return importlib.import_module(f"{self.package}.{exercise}")
+        except Exception as error:  # whatever an instructor's module raises
+            raise CheckError(f"{_place(error, self.check_file(exercise))}: {type(error).__name__}: {error}") from error
+
+    def demand_working(self, exercise: str) -> None:
+        """Demand what can be known of a check without an answer: cases are drawn, the oracle computes, all edits can be made.
+
+        Raises:
+            BuildError: If the reference cannot be read.
+            CheckError: If something in the check fails; the message names the place.
+        """
+        check, reference = self.check(exercise), self.text.exercises[exercise].reference
+        try:
+            with np.errstate(all="ignore"):
+                for case in check.cases(np.random.default_rng(0)):
+                    if not isinstance(case.run.args, tuple):
+                        raise TypeError(f"args of a call are a tuple, as in Call((x,)), found {type(case.run.args).__name__}")
+                    for switches in [{}, *(mistake.switches for mistake in check.mistakes)] if not case.accept else []:
+                        check.expected(case, **switches)
+            for variant in [*check.alternatives, *(mistake.edits for mistake in check.mistakes)]:
+                vary(reference, variant)
         except Exception as error:  # whatever an instructor's module raises
             raise CheckError(f"{_place(error, self.check_file(exercise))}: {type(error).__name__}: {error}") from error
 

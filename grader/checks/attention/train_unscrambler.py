@@ -4,7 +4,7 @@ The permutation of the positions and the size of the vocabulary are secret and o
 evenly, so that they tell nothing about positions; exchanging their names would change nothing.
 
 The optimum is known: the answer is a rearrangement of the question, so an accuracy of 1 is possible, and honest. Nothing here
-is too good to be true. `grader/calibration.md` has the measurements that the bars are taken from.
+is too good to be true. `calibration.md` has the measurements that the bars are taken from.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The data are fresh MNIST-1D curves. Which class has which number is secret and other for every submission. In the unit `mlp`
 the order of the positions was hidden as well; here it is not, and who uses it gets much further.
 
-Nobody knows the highest accuracy that is possible, so no result is called too good to be true. `grader/calibration.md` has
+Nobody knows the highest accuracy that is possible, so no result is called too good to be true. `calibration.md` has
 the measurements that the bar is taken from.
 """
 

@@ -4,7 +4,7 @@ The data are fresh MNIST-1D curves. Which class has which number, and the order 
 for every submission: a network of dense layers does not care, weights that were trained elsewhere do.
 
 Nobody knows the highest accuracy that is possible here (a convolutional network that is told the order gets past 0.9), so no
-result is called too good to be true. `grader/calibration.md` has the measurements that the bar is taken from.
+result is called too good to be true. `calibration.md` has the measurements that the bar is taken from.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The data are fresh MNIST-1D curves that are read in steps of two positions. Which class has which number is secret and other for
 every submission. A simple recurrent layer has the same chance on paper, but its gradient fades on the way back: see
-`grader/calibration.md` for how far it gets.
+`calibration.md` for how far it gets.
 
 Nobody knows the highest accuracy that is possible, so no result is called too good to be true.
 """

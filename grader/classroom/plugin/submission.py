@@ -13,7 +13,7 @@ from nbformat.v4 import new_notebook
 from nbgrader.api import Gradebook
 
 from course.cells import new_cell
-from grader.classroom.coursedir import is_of_unit
+from grader.classroom.coursedir import asked_exercises
 from grader.errors import CourseError
 
 UNREADABLE = "unreadable"
@@ -36,7 +36,7 @@ class SubmissionExporter(NotebookExporter):
         names = (resources or {}).get("nbgrader")
         if names:
             with Gradebook(names["db_url"]) as gradebook:
-                resources[OF_UNIT] = is_of_unit(gradebook, names["assignment"], names["notebook"])
+                resources[OF_UNIT] = bool(asked_exercises(gradebook, names["assignment"], names["notebook"]))
         own = bool(names) and not resources[OF_UNIT]
         keep = _marked_cell if own else _plain_cell
         sanitizing = getattr(self.parent, "_sanitizing", True)
