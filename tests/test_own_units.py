@@ -344,6 +344,10 @@ def test_reports_and_explanations_are_of_own_units_too(course, tmp_path):
 
 # --- after the release ---
 
+TWICE = """from grader.judging import Call, Case, Check
+CHECK = Check(lambda rng: [Case("value", Call((3,)))], lambda run: 6, mistakes=(), alternatives=())
+"""
+
 
 @needs_sandbox
 @pytest.mark.slow
@@ -365,12 +369,14 @@ def test_what_is_handed_in_is_graded_again_without_losing_a_manual_score(course,
     text.write_text(whole[: whole.index("# %% [markdown]\n# ### `rescale`")] + more)
     with (course / "solutions" / "tiny.py").open("a") as file:
         file.write('\n\ndef twice(x):\n    """Twice."""\n    return 2 * x\n')
-    mended.rename(mended.with_name("twice.py"))
+    mended.rename(mended.with_name("_rescale.py"))
+    mended.with_name("twice.py").write_text(TWICE)
     said = " ".join(run("grader", "build", cwd=course, code=1).split())
     assert "7 have handed it in, but its text now lacks rescale, rescale-check and adds twice, twice-check" in said
     assert "leave it in the text with points=0" in said
     assert released(course) == before
-    mended.with_name("twice.py").rename(mended)
+    mended.with_name("twice.py").unlink()
+    mended.with_name("_rescale.py").rename(mended)
 
     text.write_text(whole.replace('"rescale" points=4', '"rescale" points=2'))
     run("grader", "build", cwd=course)

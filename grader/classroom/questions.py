@@ -33,10 +33,8 @@ def cases_for(secret: bytes, unit: Unit, exercise: str, digest: str) -> tuple[Ch
         CheckError: If the exercise has no check, or one that fails.
     """
     check = unit.check(exercise)
-    try:
+    with unit.naming(exercise):
         return check, list(check.cases(rng_for(secret, unit.name, exercise, digest)))
-    except Exception as error:  # whatever an instructor's module raises
-        raise CheckError(f"{unit.check_file(exercise)}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)

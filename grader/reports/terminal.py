@@ -114,7 +114,9 @@ def explain(course: Path, unit: Unit, student: str, exercise: str) -> Table:
     check, cases = cases_for(read_secret(course), unit, exercise, record.digest)
     outcome = judged_outcome(course, unit.name, student, record)
     evidence = outcome.evidence.get(check_id(exercise)) if outcome else None
-    judged = read(check, cases, evidence.payload if evidence else None)
+    with unit.naming(exercise):
+        judged = read(check, cases, evidence.payload if evidence else None)
+        wanted = ["judged by accuracy or structure" if case.accept else _show(check.expected(case)) for case in cases]
     verdict = record.verdicts[exercise]
     table = Table(
         title=f"{student} · {exercise}: {verdict.points:g} of {record.points[exercise]:g} points",
@@ -123,8 +125,7 @@ def explain(course: Path, unit: Unit, student: str, exercise: str) -> Table:
     )
     for column in ("part", "input", "expected", "received"):
         table.add_column(column, overflow="fold")
-    for case in cases:
-        expected = "judged by accuracy or structure" if case.accept else _show(check.expected(case))
+    for case, expected in zip(cases, wanted, strict=True):
         received = judged.errors.get(case.part) or _show(dict(judged.received.get(case.part, {})))
         mark = "✗" if case.part in judged.failed else "✓"
         table.add_row(f"{mark} {case.part}", Text(_show(_inputs(case))), Text(expected), Text(received))

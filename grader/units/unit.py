@@ -103,10 +103,8 @@ class Unit:
         """
         if self.own:
             _make_package(self.package, self.checks_folder)
-        try:
+        with self.naming(exercise):
             return importlib.import_module(f"{self.package}.{exercise}")
-        except Exception as error:  # whatever an instructor's module raises
-            raise CheckError(f"{_place(error, self.check_file(exercise))}: {type(error).__name__}: {error}") from error
 
     def demand_working(self, exercise: str) -> None:
         """Demand what can be known of a check without an answer: cases are drawn, the oracle computes, all edits can be made.
@@ -116,16 +114,25 @@ class Unit:
             CheckError: If something in the check fails; the message names the place.
         """
         check, reference = self.check(exercise), self.text.exercises[exercise].reference
-        try:
-            with np.errstate(all="ignore"):
-                for case in check.cases(np.random.default_rng(0)):
-                    if not isinstance(case.run.args, tuple):
-                        raise TypeError(f"args of a call are a tuple, as in Call((x,)), found {type(case.run.args).__name__}")
-                    for switches in [{}, *(mistake.switches for mistake in check.mistakes)] if not case.accept else []:
-                        check.expected(case, **switches)
+        with self.naming(exercise), np.errstate(all="ignore"):
+            for case in check.cases(np.random.default_rng(0)):
+                if not isinstance(case.run.args, tuple):
+                    raise TypeError(f"args of a call are a tuple, as in Call((x,)), found {type(case.run.args).__name__}")
+                for switches in [{}, *(mistake.switches for mistake in check.mistakes)] if not case.accept else []:
+                    check.expected(case, **switches)
             for variant in [*check.alternatives, *(mistake.edits for mistake in check.mistakes)]:
                 vary(reference, variant)
-        except Exception as error:  # whatever an instructor's module raises
+
+    @contextmanager
+    def naming(self, exercise: str) -> Iterator[None]:
+        """Say of whatever an exercise's check raises where it did.
+
+        Raises:
+            CheckError: In place of anything else.
+        """
+        try:
+            yield
+        except Exception as error:
             raise CheckError(f"{_place(error, self.check_file(exercise))}: {type(error).__name__}: {error}") from error
 
     def checks(self) -> Mapping[str, Check]:
