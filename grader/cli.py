@@ -62,8 +62,7 @@ def build(
             builder.write(files)
             for path in gone:
                 path.unlink()
-            if coursedir.gradebook_url(course):
-                builder.release(course, [unit.name for unit in chosen])
+            builder.release(course, builder.released_with(course, chosen))
             for path in files:
                 typer.echo(path)
         elif old := [*builder.stale(course, files), *gone]:

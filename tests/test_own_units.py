@@ -124,6 +124,20 @@ def test_a_copy_wins_and_says_so(tmp_path):
     assert next(cell for cell in notebook.cells if cell.id == "relu-check").metadata.nbgrader.points == 3
 
 
+def test_to_build_is_to_release(tmp_path):
+    """What students get is what the gradebook knows, of a unit whose files were made by hand, too."""
+    begin(tmp_path, new=["tiny"])
+    for place in ("units", "solutions"):
+        shutil.copy(tmp_path / place / "tiny.py", tmp_path / place / "byhand.py")
+    shutil.copytree(tmp_path / "checks" / "tiny", tmp_path / "checks" / "byhand")
+    text = tmp_path / "units" / "byhand.py"
+    for points in (4, 7):
+        text.write_text(text.read_text().replace("points=4", f"points={points}"))
+        call("build", "--course", tmp_path)
+        with Gradebook(f"sqlite:///{tmp_path}/gradebook.db") as gradebook:
+            assert gradebook.find_assignment("byhand").max_score == points
+
+
 def test_a_copy_takes_over_what_the_course_has(tmp_path):
     """Points that were changed in Jupyter, and the date."""
     begin(tmp_path, ["mlp"])

@@ -88,7 +88,7 @@ class Classroom:
             except MissingEntry:
                 notebooks, asked = [], []
         if not notebooks:
-            raise CourseError(f"{unit!r} has not been released here: run `nbgrader generate_assignment {unit}` first.")
+            raise CourseError(f"{unit!r} has not been released here: run `nbgrader generate_assignment {unit} --force` first.")
         for exercise in asked:
             find_unit(course, unit).check(exercise)
         return Classroom(course, unit, config, notebooks, secret)

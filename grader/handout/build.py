@@ -98,6 +98,15 @@ def leftovers(course: Path, units: Sequence[Unit]) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
+def released_with(course: Path, units: Sequence[Unit]) -> list[str]:
+    """Which units are to be released when they are built: all, but in the repository those that its gradebook knows."""
+    if not (url := gradebook_url(course)):
+        return []
+    with Gradebook(url) as gradebook:
+        known = {assignment.name for assignment in gradebook.assignments}
+    return [unit.name for unit in units if unit.name in known or course.resolve() != SHIPPED_ROOT]
+
+
 def release(course: Path, units: Iterable[str]) -> None:
     """Let nbgrader release units and enter them into the gradebook: what students get is what will be graded.
 
