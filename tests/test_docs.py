@@ -147,8 +147,7 @@ def steps(document):
 
 @needs_sandbox
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_the_authors_page_makes_a_unit_and_grades_it(tmp_path, backend):
+def test_the_authors_page_makes_a_unit_and_grades_it(tmp_path):
     """Outside the repository, each block is run or written where it stands; between them, students hand in."""
     page, course = steps("authoring.md"), tmp_path / "mycourse"
 
@@ -158,7 +157,7 @@ def test_the_authors_page_makes_a_unit_and_grades_it(tmp_path, backend):
             with (course / path).open("a" if verb == "Append to" else "x") as file:
                 file.write(f"\n\n{text}" if verb == "Append to" else text)
             return path
-        return run(commands, course if course.is_dir() else tmp_path, KERAS_BACKEND=backend)
+        return run(commands, course if course.is_dir() else tmp_path)
 
     assert "tiny.ipynb" in say()
     assert [say(), say(), say()] == ["solutions/tiny.py", "units/tiny.py", "checks/tiny/swish.py"]
