@@ -10,8 +10,6 @@ from nbformat import NotebookNode, from_dict
 
 from course.source import ALWAYS_THERE, defined, used
 
-RELEASES = "assignments"
-"""The folder of a course directory in which the releases are."""
 METADATA = "keras_course"
 """In a release's metadata, what `course.check` has to know: what is `off_limits`, by exercise, and the `files` beside it."""
 CELL_SECONDS, NOTEBOOK_SECONDS = 120.0, 900.0

@@ -25,8 +25,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from course.cells import CELL_SECONDS, METADATA, NOTEBOOK_SECONDS, RELEASES, SETUP, check_id, checked_exercise, grade_id
+from course.cells import CELL_SECONDS, METADATA, NOTEBOOK_SECONDS, SETUP, check_id, checked_exercise, grade_id
 from course.off_limits import doubts, find
+from course.places import RELEASES, course_of
 from course.source import defined, parse
 
 RUNNING = "COURSE_CHECK_RUNNING"
@@ -178,8 +179,7 @@ def _releases(path: Path) -> Iterator[Path]:
     if handed_out := sorted(package.glob("releases/*.ipynb")):
         yield from handed_out
         return
-    here = next((folder for folder in path.resolve().parents if (folder / "nbgrader_config.py").is_file()), package.parent)
-    for course in (package.parent, here):
+    for course in (package.parent, course_of(path) or package.parent):
         yield from course.glob(f"{RELEASES}/*/*.ipynb")
 
 

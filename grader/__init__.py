@@ -8,11 +8,11 @@ def load_ipython_extension(shell: Any) -> None:
     from pathlib import Path
 
     from course import probe
-    from grader.classroom.coursedir import course_of
+    from course.places import course_of
     from grader.proving.rehearsal import show_verdict
     from grader.units.shelf import find_units
 
-    probe.judge = lambda answer: show_verdict(answer, find_units(course_of(Path())))
+    probe.judge = lambda answer: show_verdict(answer, find_units(course_of(Path()) or Path()))
 
 
 def unload_ipython_extension(shell: Any) -> None:

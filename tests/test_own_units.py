@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from course import check, probe
 from course.cells import METADATA
+from course.places import course_of
 from dask_cluster import cluster
-from grader.classroom.coursedir import course_of
 from grader.classroom.plugin.grade import replaces
 from grader.classroom.records import read_record
 from grader.cli import app
@@ -222,7 +222,11 @@ def test_own_units_come_first_and_the_shipped_in_teaching_order(tmp_path):
         ("bert", False),
         ("tiny", True),
     ]
-    assert course_of(tmp_path / "assignments" / "tiny") == tmp_path.resolve()
+    handed_in = tmp_path / "submitted" / "eve" / "tiny"
+    handed_in.mkdir(parents=True)
+    (handed_in / "nbgrader_config.py").write_text("")
+    for place in (tmp_path, tmp_path / "assignments" / "tiny", handed_in):
+        assert course_of(place) == tmp_path.resolve()
     (tmp_path / "units" / "tiny.py").write_text("no text")  # costs nobody else anything
     assert find_units(tmp_path)[-1].name == "tiny"
 
@@ -338,8 +342,15 @@ def test_the_check_before_handing_in_knows_own_units(course, tmp_path):
 
 
 def test_nothing_that_is_handed_in_is_imported_in_place_of_the_instructors():
-    masters = ["helper.py", "people.csv", "parts/a.txt"]
-    for name in ("helper.py", "people.csv", "helper/__init__.py", "helper.so", "helper.cpython-311-x86_64-linux-gnu.so"):
+    masters = ["helper.py", "people.csv", "parts/a.txt", "fast.cpython-311-x86_64-linux-gnu.so"]
+    for name in (
+        "helper.py",
+        "people.csv",
+        "helper/__init__.py",
+        "helper.so",
+        "helper.cpython-311-x86_64-linux-gnu.so",
+        "fast/x.py",
+    ):
         assert replaces(name, masters), name
     for name in ("mine.py", "people.txt", "helper.txt", "people/more.csv"):
         assert not replaces(name, masters), name

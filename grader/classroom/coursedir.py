@@ -12,14 +12,14 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.engine import make_url
 from traitlets.config import Application, Config
 
-from course.cells import RELEASES, asks_probe
+from course.cells import asks_probe
+from course.places import CONFIG_FILE, HANDED_IN, RELEASES
 from grader.errors import CourseError
 
 SOURCES = "build/source"
 """The folder of a course directory in which the source notebooks are; the releases are in `RELEASES`."""
-SUBMITTED, AUTOGRADED = "submitted", "autograded"
+SUBMITTED, AUTOGRADED = HANDED_IN
 SECRET_FILE = ".course-secret"
-CONFIG_FILE = "nbgrader_config.py"
 CONFIG = '''\
 """nbgrader's configuration of this course directory."""
 
@@ -117,12 +117,6 @@ def submission_folder(course: Path, student: str, assignment: str) -> Path:
 def autograded_folder(course: Path, student: str, assignment: str) -> Path:
     """Where nbgrader puts a submission that it has graded."""
     return course / AUTOGRADED / student / assignment
-
-
-def course_of(place: Path) -> Path:
-    """The course directory that a place lies in, or the place itself if it lies in none."""
-    place = place.resolve()
-    return next((folder for folder in (place, *place.parents) if (folder / CONFIG_FILE).is_file()), place)
 
 
 def gradebook_url(course: Path) -> str:

@@ -12,8 +12,8 @@ import nbformat
 from nbgrader.api import Gradebook
 
 from course.cells import checked_exercise
+from course.places import CONFIG_FILE
 from grader.classroom.coursedir import (
-    CONFIG_FILE,
     SECRET_FILE,
     SOURCES,
     demand_empty,

@@ -13,7 +13,7 @@ from typing import Any
 import nbgrader.api
 from sqlalchemy import Engine, create_engine
 
-from course.cells import RELEASES
+from course.places import RELEASES
 from grader.classroom.coursedir import SOURCES
 from grader.classroom.plugin.hooks import prepare
 from grader.classroom.plugin.restore import STUB_LINE

@@ -120,7 +120,7 @@ class Grade(Preprocessor):
 def replaces(name: str, masters: Collection[str]) -> bool:
     """Whether a file that was handed in would stand in for one of the instructor's: the same, or imported in its place."""
     first, *rest = PurePath(name).parts
-    modules = {PurePath(master).parts[0].partition(".")[0] for master in masters if "/" in master or master.endswith(".py")}
+    modules = {PurePath(master).parts[0].partition(".")[0] for master in masters if "/" in master or master.endswith(IMPORTED)}
     return name in masters or (first.partition(".")[0] in modules and bool(rest or first.endswith(IMPORTED)))
 
 
