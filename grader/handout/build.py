@@ -124,8 +124,12 @@ def release(course: Path, units: Iterable[str]) -> None:
                 coursedir.assignment_id = unit
                 converter = GenerateAssignment(coursedir=coursedir, config=config)
                 converter.force = True
+                level = converter.log.level  # of the whole process
                 converter.log.setLevel(logging.ERROR)  # that it replaces the older release is what is wanted
-                converter.start()
+                try:
+                    converter.start()
+                finally:
+                    converter.log.setLevel(level)
             except NbGraderException as error:
                 raise CourseError(f"nbgrader could not release {unit!r}: {error}") from error
 

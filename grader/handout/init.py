@@ -132,12 +132,12 @@ def _start(course: Path, unit: str) -> list[Path]:
 
 
 def _undo(course: Path, made: Iterable[Path], there: bool) -> None:
-    """Take away what was made: of a course directory that was there only that."""
-    if not there:
-        shutil.rmtree(course)
-        return
-    for path in made:
-        path.unlink(missing_ok=True)
+    """Take away what was made: all that is in a course directory that was empty, of another only that."""
+    for path in made if there else course.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _take_over_points(course: Path, name: str) -> None:
