@@ -39,12 +39,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     best = log(grammar.best_prediction(fresh)[tuple(hidden.T)])
     frequent = log(grammar.tables.mean(axis=0)[hidden[:, 1]])
 
-    # The first and the last word are hidden: does what stands far off make a difference for them?
-    base = labels[:CHANGED].copy()
+    # The first and the last word are hidden: does what stands far off make a difference for them? Nothing of these rows is
+    # judged: the hidden words that are end long before them.
+    spare = labels[-2 * CHANGED :]
+    base = spare[:CHANGED].copy()
     base[:, 1], base[:, -1] = MASK, MASK
     swapped = np.concatenate([base[:, :1], np.roll(base[:, 1:], 1, axis=1)], axis=1)
     right, left = base.copy(), base.copy()
-    right[:, -3:-1], left[:, 2:5] = labels[CHANGED : 2 * CHANGED, -3:-1], labels[CHANGED : 2 * CHANGED, 2:5]
+    right[:, -3:-1], left[:, 2:5] = spare[CHANGED:, -3:-1], spare[CHANGED:, 2:5]
     inputs = {"fresh": fresh, "base": base, "right": right, "left": left, "swapped": swapped}
     run = ModelCall((sentences, vocabulary, int(rng.integers(2**31))), numpy=True, inputs=inputs, places={"fresh": hidden})
 
