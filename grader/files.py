@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,3 +41,16 @@ def files_in(folder: Path) -> dict[str, bytes]:
         for path in paths
         if not any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(folder).parts)
     }
+
+
+def read_plain(path: Path) -> bytes:
+    """Read a file of which nobody knows what it is, without waiting and without following it elsewhere.
+
+    Raises:
+        OSError: If it is a link, a pipe, a device or the like, or may not be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no plain file", str(path))
+        return file.read()

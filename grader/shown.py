@@ -15,7 +15,7 @@ from typing import Any
 
 from traitlets.log import get_logger
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 """What colours a terminal or sets its title."""
 CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -90,6 +90,11 @@ def _count(content: Mapping[str, Any]) -> int | None:
     return count if type(count) is int and count >= 0 else None
 
 
+def is_picture(content: bytes) -> bool:
+    """Whether a file is a PNG or JPEG picture, whatever its name says."""
+    return content.startswith((PNG_SIGNATURE, JPEG_SIGNATURE))
+
+
 def _is_png(text: str) -> bool:
     try:
         return base64.b64decode(text.strip(), validate=True).startswith(PNG_SIGNATURE)
@@ -106,10 +111,12 @@ class NotPlain(str):
 
     def __contains__(self, student: object) -> bool:
         name = str(student)
-        if name and all(c in "._-@+ " or unicodedata.category(c)[0] in "LMN" for c in name):  # letters with their marks, digits
+        plain = (c in "._-@+ " or unicodedata.category(c)[0] in "LMN" for c in name)  # letters with their marks, digits
+        if name and name == name.strip() and all(plain):
             return False
         get_logger().error(
-            f"Not graded: {student!r}. A student's id may hold letters, digits, blanks and . _ - @ + alone; rename the folder."
+            f"Not graded: {student!r}. A student's id may hold letters, digits and . _ - @ + alone, and blanks in between; "
+            "rename the folder."
         )
         return True
 

@@ -12,7 +12,6 @@ import sys
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +29,7 @@ from grader.classroom import autograde as classroom
 from grader.classroom import room as room_module
 from grader.classroom.coursedir import make_secret
 from grader.classroom.plugin import configure
-from grader.classroom.plugin.hooks import make_harmless
+from grader.classroom.plugin import grade as grade_module
 from grader.classroom.records import kept_outcome, read_record
 from grader.classroom.room import Classroom
 from grader.errors import CourseError, SandboxError
@@ -159,12 +158,6 @@ def test_what_decides_the_outputs_is_part_of_the_key(monkeypatch):
     assert "units" not in {path.parent.name for path in read}  # a text that was mended executes nothing but what it changed
 
 
-def test_small_files_count_as_what_they_take_of_a_disk(tmp_path):
-    for number in range(300):
-        (tmp_path / f"{number}.txt").write_text("1")
-    assert 200 < len(jobs.handed_in(tmp_path, jobs.SPARE_MEGABYTES + 1)) < 256  # of the 256 pages of a megabyte
-
-
 @needs_sandbox
 @pytest.mark.slow
 def test_a_kernel_that_cannot_start_costs_its_submission_alone():
@@ -182,17 +175,6 @@ def test_a_relative_gradebook_is_each_course_directorys_own(tmp_path, monkeypatc
         with Gradebook("sqlite:///gradebook.db") as gradebook:
             gradebook.add_student(name)
             assert [student.id for student in gradebook.students] == [name]
-
-
-def test_no_file_is_renamed_over_another(tmp_path):
-    for name in ("a\x01.csv", "a\x02.csv", "a_.csv"):
-        (tmp_path / name).write_text(name)
-    (tmp_path / "timestamp.txt").write_text("soon")
-    (tmp_path / "timestamp-unreadable.txt").mkdir()
-    make_harmless(tmp_path)
-    files = {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
-    assert set(files) == {"a_.csv", "a_-2.csv", "a_-3.csv", "timestamp-unreadable-2.txt"}
-    assert set(files.values()) == {"a\x01.csv", "a\x02.csv", "a_.csv", "soon"}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"key": 1, "no": 2}', '{"key": "k", "evidence": 3}'])
@@ -596,35 +578,23 @@ def test_a_submission_is_judged_again_only_if_something_has_changed(course):
 
 
 @needs_sandbox
-def test_a_file_that_may_not_be_read_stops_nobody_else(course, monkeypatch):
+@pytest.mark.parametrize("what", ["look", "read_plain"])
+def test_what_cannot_be_looked_at_or_read_stops_nobody_else(course, monkeypatch, what):
     (course / "submitted" / "ben" / "mlp" / "closed.csv").write_text("1")
-    opened, read = Path.open, Path.read_bytes
+    as_ever = getattr(grade_module, what)
 
-    def refuse(way, path, *arguments):
-        if path.name == "closed.csv":
+    def refuse(path, *arguments):
+        if "ben" in path.parts:
             raise PermissionError(13, "Permission denied", str(path))
-        return way(path, *arguments)
+        return as_ever(path, *arguments)
 
-    monkeypatch.setattr(Path, "open", lambda path, *arguments, **options: refuse(partial(opened, **options), path, *arguments))
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(read, path))
+    monkeypatch.setattr(grade_module, what, refuse)
     with contextlib.chdir(course):
         room = Classroom.open(course, "mlp")
         planned = dict(room.jobs(room.work(list(CLASS))))
         assert {student for (student, _), job in planned.items() if job} == {*CLASS} - {"ben"}
         assert not room.is_graded("ben")
-
-
-@needs_sandbox
-def test_a_folder_that_cannot_be_made_harmless_stops_nobody_else(course, monkeypatch):
-    def refuse(folder):
-        if "ben" in folder.parts:
-            raise PermissionError(13, "Permission denied", str(folder))
-
-    monkeypatch.setattr(room_module, "make_harmless", refuse)
-    with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
-        planned = dict(room.jobs(room.work(list(CLASS))))
-    assert {student for (student, _), job in planned.items() if job} == {*CLASS} - {"ben"}
+        assert "Permission denied" in room.grade("ben")
 
 
 @needs_sandbox

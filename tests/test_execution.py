@@ -123,12 +123,13 @@ def test_look_cells_as_released_do_not_run_and_do_not_count_in_the_digest():
     book.cells.insert(2, new_code_cell(look, id=content_id(LOOK, look)))
     found = execute(book, {"good-check": Request([Call((3,))])}, Kernels("tensorflow")).evidence
     assert result(found["good-check"]) == 0
-    digest = digest_of(book)
+    digest = digest_of(book, {})
+    assert digest_of(book, {"table.csv": b"1"}) != digest_of(book, {"table.csv": b"2"}) != digest
     book.cells.insert(2, new_code_cell("seen.append(2)", id="student-1"))
-    assert digest_of(book) != digest
+    assert digest_of(book, {}) != digest
     book.cells.pop(2)
     book.cells[2].source, book.cells[2].id = "print(seen)", content_id(LOOK, "print(seen)")
-    assert digest_of(book) == digest
+    assert digest_of(book, {}) == digest
     assert found["good-check"].payload["runs"][0]["arrays"].keys() == {"result"}
 
 

@@ -314,6 +314,16 @@ def run_answer(body, **limits):
     return found["bad-check"].reason, notebook
 
 
+NOBODY_WAITS = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(6):
+    if not os.fork():
+        end = time.process_time() + 1
+        while time.process_time() < end: pass
+        os._exit(0)
+    time.sleep(1.5)
+"""
 MANY_FRAMES = """
 import time
 kernel = get_ipython().kernel
@@ -328,6 +338,7 @@ time.sleep(9)
     ("body", "limits", "sentence"),
     [
         ("while True: pass", {"cell_seconds": 3}, "was stopped after 3 s: is there an endless loop?"),
+        (NOBODY_WAITS, {"cell_seconds": 3, "wall_factor": 10}, "was stopped after 3 s"),
         ("import time; time.sleep(99)", {"cell_seconds": 2, "wall_factor": 2}, "was stopped after 2 s"),
         ("x = bytearray(900_000_000); x[::4096] = x[::4096]", {"memory": 800}, "MemoryError"),
         (
@@ -376,6 +387,20 @@ def test_the_notebooks_time_ends_the_notebook():
     assert found["a-check"].payload is not None
     assert "the whole notebook took more than 7 s" in found["b-check"].reason
     assert found["c-check"].reason == "the notebook's time was up before it."
+
+
+def test_all_kernels_of_a_notebook_have_one_clock():
+    cells = [new_code_cell("import numpy as np", metadata={"nbgrader": {"grade_id": "setup"}})]
+    cells.append(new_code_cell("import time; time.sleep(3)"))
+    for name in "abcd":
+        body = f"def {name}(x):\n    import os\n    os._exit(0)"
+        cells.append(new_code_cell(body, metadata={"nbgrader": {"grade_id": name, "solution": True}}))
+        cells.append(new_code_cell(f"probe({name})", metadata={"nbgrader": {"grade_id": f"{name}-check", "grade": True}}))
+    requests = {f"{name}-check": Request([Call((3,))]) for name in "abcd"}
+    limits = Limits(notebook_seconds=4, cell_seconds=4, wall_factor=2)
+    found = execute(new_notebook(cells=cells), requests, Kernels("tensorflow", limits)).evidence
+    assert "died" in found["a-check"].reason
+    assert found["d-check"].reason == "the notebook's time was up before it."
 
 
 def test_output_over_the_limit_is_dropped_and_costs_nothing():

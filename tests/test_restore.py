@@ -1,5 +1,6 @@
 """Submissions as they come back: whatever was done to the cells, the answer that a student would run is the one judged."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
@@ -7,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.nbgraderformat import ValidationError
 
-from course.cells import LOOK, content_id
+from course.cells import LOOK, content_id, is_untouched_look
 from grader.classroom.plugin.restore import CheckMarks, Release, read_release, restore
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE, SubmissionExporter
 from grader.errors import CourseError
@@ -191,10 +192,14 @@ def test_an_edited_setup_runs_below_the_original(tmp_path):
 def test_only_a_look_cell_as_released_keeps_its_id(tmp_path):
     plot = "print(f(1))"
     look = content_id(LOOK, plot)
-    cells = restore(submitted([cell(plot, id=look), *released()], tmp_path), RELEASE)
-    assert look in [c.id for c in cells]
-    cells = restore(submitted([cell(plot + "\nprint(2)", id=look), *released()], tmp_path), RELEASE)
-    assert look not in [c.id for c in cells]
+    release = replace(RELEASE, looks=frozenset([plot]))
+    for id in (look, "lost-by-an-editor"):
+        cells = restore(submitted([cell(plot, id=id), *released()], tmp_path), release)
+        assert look in [c.id for c in cells]
+    changed = plot + "\nprint(2)"
+    for id in (look, content_id(LOOK, changed)):  # a student can make such an id as well
+        cells = restore(submitted([cell(changed, id=id), *released()], tmp_path), release)
+        assert not any(is_untouched_look(c) for c in cells)
 
 
 def test_restoring_twice_changes_nothing(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -26,11 +26,13 @@ class Summary:
         executed: By student, the CPU seconds of those whose code was run.
         kept: Students whose last outcome was used again, or whose file cannot be read.
         failed: By student, why nbgrader could not grade.
+        passed_over: By student, what of a submission is not used, by path, and why.
     """
 
     executed: dict[str, float]
     kept: set[str]
     failed: dict[str, str]
+    passed_over: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class _Rate(ProgressColumn):
@@ -86,6 +88,8 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
         finally:
             workers.stop()
         for student in students:
+            if found := room.passed_over(student):
+                summary.passed_over[student] = found
             if student not in summary.executed and room.is_graded(student):
                 progress.advance(judging)
             elif student not in summary.executed:

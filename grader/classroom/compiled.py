@@ -45,5 +45,5 @@ def compiled_reference(course: Path, unit: Unit, files: Mapping[str, bytes]) -> 
 
 def _run_reference(source: Path, unit: Unit, files: Mapping[str, bytes], cache: Path) -> None:
     notebook = nbformat.read(source, as_version=4)
-    requests = questions_for(notebook, True, unit, b"any inputs will do").requests
+    requests = questions_for(notebook, {}, True, unit, b"any inputs will do").requests
     execute(notebook, requests, Kernels("jax", sandboxed=False, cache=cache), files)

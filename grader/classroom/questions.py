@@ -20,10 +20,11 @@ from grader.running.jobs import Outcome
 from grader.units.unit import Unit
 
 
-def digest_of(notebook: NotebookNode) -> str:
-    """The hash of all code of a sanitised notebook that runs: what inputs are drawn from."""
+def digest_of(notebook: NotebookNode, files: Mapping[str, bytes]) -> str:
+    """The hash of all that a student wrote and that runs, or that what runs may read: what inputs are drawn from."""
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_untouched_look(cell)]
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+    beside = [[name, hashlib.sha256(content).hexdigest()] for name, content in sorted(files.items())]
+    return hashlib.sha256(json.dumps([*code, beside] if beside else code).encode()).hexdigest()
 
 
 def cases_for(secret: bytes, unit: Unit, exercise: str, digest: str) -> tuple[Check, list[Case]]:
@@ -42,11 +43,13 @@ class Questions:
     """What is asked of one submission.
 
     Args:
+        digest: Of what was handed in; see `digest_of`.
         points: By exercise, its maximum; also of ordinary tests, whose cells nbgrader judges by their assertions.
         asked: By exercise, its check and the cases drawn for this submission.
         broken: By exercise, the verdict where its check is missing or failed: that costs nobody the other exercises.
     """
 
+    digest: str
     points: Mapping[str, float]
     asked: Mapping[str, tuple[Check, list[Case]]]
     broken: Mapping[str, Verdict]
@@ -57,11 +60,14 @@ class Questions:
         return {check_id(name): Request(runs_of(cases), check.off_limits) for name, (check, cases) in self.asked.items()}
 
 
-def questions_for(notebook: NotebookNode, of_unit: bool, unit: Unit | None, secret: bytes) -> Questions:
+def questions_for(
+    notebook: NotebookNode, files: Mapping[str, bytes], of_unit: bool, unit: Unit | None, secret: bytes
+) -> Questions:
     """Draw the inputs of every exercise in a sanitised notebook.
 
     Args:
         notebook: Sanitised.
+        files: What the student handed in beside it, by path.
         of_unit: Whether it was released as a unit's; of an ordinary assignment nothing is asked.
         unit: The unit of its name, if there is one. Whatever has a check there is asked, too, so that a hidden line that
             somebody has removed gives nobody points.
@@ -72,7 +78,7 @@ def questions_for(notebook: NotebookNode, of_unit: bool, unit: Unit | None, secr
     probed = {name for name, cell in cells.items() if asks_probe(name, cell.source)} | set(unit.exercises if unit else ())
     asked: dict[str, tuple[Check, list[Case]]] = {}
     broken: dict[str, Verdict] = {}
-    digest = digest_of(notebook)
+    digest = digest_of(notebook, files)
     for exercise in (name for name in points if of_unit and name in probed):  # in the notebook's order
         try:
             if unit is None:
@@ -80,7 +86,7 @@ def questions_for(notebook: NotebookNode, of_unit: bool, unit: Unit | None, secr
             asked[exercise] = cases_for(secret, unit, exercise, digest)
         except Exception as error:
             broken[exercise] = _not_judged(f"its check failed ({type(error).__name__}: {error})")
-    return Questions(points, asked, broken)
+    return Questions(digest, points, asked, broken)
 
 
 def verdicts(

@@ -25,6 +25,7 @@ from traitlets.config import Config
 import course as students_package
 import grader
 from course.cells import checked_exercise, grade_id
+from grader.classroom.beside import digest_of_file, look
 from grader.classroom.coursedir import (
     SUBMITTED,
     asked_exercises,
@@ -35,7 +36,7 @@ from grader.classroom.coursedir import (
     submission_folder,
 )
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
-from grader.classroom.plugin.hooks import make_harmless
+from grader.classroom.plugin.hooks import prepare
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
 from grader.classroom.records import kept_outcome, record_path
 from grader.errors import CourseError
@@ -115,7 +116,7 @@ class Classroom:
         Raises:
             CourseError: If one of the names did not, or nobody.
         """
-        everyone = sorted({path.parent.parent.name for path in (self.course / SUBMITTED).glob(f"*/{self.unit}/*.ipynb")})
+        everyone = sorted(path.parent.name for path in (self.course / SUBMITTED).glob(f"*/{self.unit}/"))
         if missing := [name for name in names if name not in everyone]:
             raise CourseError(f"nothing of {', '.join(map(repr, missing))} lies in {SUBMITTED}/<student>/{self.unit}/.")
         if not everyone:
@@ -124,37 +125,47 @@ class Classroom:
 
     def work(self, students: Sequence[str]) -> list[Work]:
         """The notebooks that they handed in."""
-        folders = [(student, self._submission(student)) for student in students]
+        wanted = sorted(self.notebooks)
         return [
-            (student, path.stem)
-            for student, folder in folders
-            for path in sorted(folder.glob("*.ipynb"))
-            if path.stem in self.notebooks and student not in self.excluded
+            (student, name)
+            for student in students
+            for name in wanted
+            if student not in self.excluded and os.path.lexists(self._submission(student) / f"{name}.ipynb")
         ]
+
+    def passed_over(self, student: str) -> dict[str, str]:
+        """What of a submission is not used, by path, and why; the reason for notebooks is their name or place."""
+        handed_in, _ = self._grade.beside(self._submission(student), self.unit)
+        wanted = " or ".join(f"{name}.ipynb" for name in sorted(self.notebooks))
+        others = [path for path in handed_in.notebooks if path.removesuffix(".ipynb") not in self.notebooks]
+        return {**dict.fromkeys(others, f"graded is {wanted} alone, in the submission's own folder"), **handed_in.passed_over}
 
     def jobs(self, work: Sequence[Work], force: bool = False) -> Iterator[tuple[Work, Job | None]]:
         """What has to be run of each notebook: None if it cannot be read, or if its last outcome can be used again."""
         for student, name in work:
-            try:
-                make_harmless(self._submission(student))
-                kept = self._kept(student, name)
-                if not force and kept.comes_from(self._origin(student)):
-                    yield (student, name), None
-                    continue
-                converter = self._converter(student)
-                notebook, of_unit = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
-                _, job, _ = Grade(parent=converter).ask(self.course, self.unit, student, notebook, of_unit)  # type: ignore[no-untyped-call]
-            except Exception:  # such as a file that may not be read: nbgrader will say it when it comes to this one
-                yield (student, name), None
-                continue
-            done = UNREADABLE in notebook.metadata or (not force and kept.usable(job) is not None)
-            yield (student, name), None if done else job
+            job = None
+            with suppress(Exception):  # such as a file that may not be read: nbgrader will say it when it comes to this one
+                job = self._job(student, name, force)
+            yield (student, name), job
+
+    def _job(self, student: str, name: str, force: bool) -> Job | None:
+        kept = self._kept(student, name)
+        if not force and kept.comes_from(self._origin(student)):
+            return None
+        converter = self._converter(student)
+        notebook, of_unit = _sanitized(converter, self._submission(student) / f"{name}.ipynb")
+        _, job, _ = Grade(parent=converter).ask(self.course, self.unit, student, notebook, of_unit)  # type: ignore[no-untyped-call]
+        done = UNREADABLE in notebook.metadata or (not force and kept.usable(job) is not None)
+        return None if done else job
 
     def execute(self, work: Sequence[Work], workers: Workers, force: bool = False) -> Iterator[tuple[Work, Outcome | None]]:
         """Run what has to be run, and keep each outcome as soon as it is there."""
         for (student, name), outcome in outcomes(self.jobs(work, force), workers):
             if outcome:
-                self._kept(student, name).write(outcome, self._origin(student))
+                origin = ""
+                with suppress(Exception):
+                    origin = self._origin(student)
+                self._kept(student, name).write(outcome, origin)
             yield (student, name), outcome
 
     def grade(self, student: str) -> str:
@@ -165,12 +176,14 @@ class Classroom:
         """
         if student in self.excluded:
             return "nbgrader passes this student over (student_id_exclude), or the id is not plain."
-        origin = self._origin(student)
-        converter = self._converter(student)
         said = io.StringIO()
         handler = logging.StreamHandler(said)
+        converter = self._converter(student)
         converter.log.addHandler(handler)
         try:
+            origin, folder = self._origin(student), self._submission(student)
+            if not self.work([student]):  # nbgrader might not see this one at all
+                prepare(converter, self.unit, student, folder)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SAWarning)  # nbgrader's own use of its database
                 converter.start()
@@ -183,8 +196,9 @@ class Classroom:
 
     def is_graded(self, student: str) -> bool:
         """Whether all that the last grading read and wrote is still the same: to grade once more would change nothing."""
-        seal = self._seal(student)
-        return seal.is_file() and seal.read_text() == _hash(self._origin(student), self._written(student))
+        with suppress(Exception):
+            return self._seal(student).read_text() == _hash(self._origin(student), self._written(student))
+        return False
 
     @property
     def excluded(self) -> Collection[str]:
@@ -214,7 +228,7 @@ class Classroom:
         To make a job takes as long as to judge. Whether an outcome belongs to a submission is decided by its job's key, once
         more, when nbgrader comes to it.
         """
-        return _hash(self._release, _contents(self._submission(student)))
+        return _hash(self._release, self._all_of(self._submission(student)))
 
     def _written(self, student: str) -> str:
         """The hash of what a submission's grading wrote, without what people add to it."""
@@ -231,8 +245,16 @@ class Classroom:
                 (book.name, comment.name, comment.auto_comment) for book in notebooks for comment in book.comments
             )
             penalties = sorted((book.name, book.late_submission_penalty) for book in notebooks)
-        files = [record.read_text() if record.is_file() else "", _contents(autograded_folder(self.course, student, self.unit))]
+        judged = record.read_text() if record.is_file() else ""
+        files = [judged, *self._all_of(autograded_folder(self.course, student, self.unit))]
         return _hash(scores, comments, penalties, lateness, files)
+
+    def _all_of(self, folder: Path) -> list[tuple[str, str]]:
+        return list(look(folder, self._grade.settings["limits"]["disk"]).digests())
+
+    @functools.cached_property
+    def _grade(self) -> Grade:
+        return Grade(config=self.config)  # type: ignore[no-untyped-call]
 
     @functools.cached_property
     def _release(self) -> str:
@@ -244,7 +266,7 @@ class Classroom:
                 (book.name, cell.name, cell.max_score) for book in assignment.notebooks for cell in book.grade_cells
             )
             due = assignment.duedate
-        settings = Grade(config=self.config).settings  # type: ignore[no-untyped-call]
+        settings = self._grade.settings
         configured = _contents(self.course, "*.py")  # with late penalties and the like of the instructor's own
         texts = _contents(source_file(self.course, self.unit).parent)
         unit = get_unit(self.course, self.unit)
@@ -258,18 +280,9 @@ def _hash(*parts: object) -> str:
 
 
 def _contents(folder: Path, pattern: str = "**/*") -> list[tuple[str, str]]:
-    """Files by the hashes of what is in them, read piece by piece: a student may hand in more than there is memory."""
-    # What `os.path` cannot look at, in a folder that may not be entered, is no file to it: nothing of it can be graded.
-    paths = (path for path in sorted(folder.glob(pattern)) if os.path.isfile(path) and not os.path.islink(path))
-    return [(path.relative_to(folder).as_posix(), _digest(path)) for path in paths]
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:  # it may not be read
-        return str(error)
+    """An instructor's files, or the programs', by the hashes of what is in them."""
+    paths = (path for path in sorted(folder.glob(pattern)) if path.is_file())
+    return [(path.relative_to(folder).as_posix(), digest_of_file(path)) for path in paths]
 
 
 @functools.cache

@@ -16,9 +16,12 @@ from grader.classroom.questions import cases_for
 from grader.classroom.records import Record, read_record, record_path
 from grader.errors import CourseError
 from grader.judging import Case
-from grader.judging.judge import NOT_JUDGED, RIGHT, Verdict, read
+from grader.judging.judge import NOT_JUDGED, RIGHT, Verdict, plain, read
 from grader.reports.rows import Row, in_order, is_unit, judged_outcome, read_rows
 from grader.units.unit import Unit
+
+MOST_NAMED = 10
+"""Things of one submission that are named one by one."""
 
 
 def scores(course: Path, unit: str) -> Table:
@@ -52,6 +55,10 @@ def summary(course: Path, unit: str, done: Summary) -> Table:
     table.add_row("unchanged or unreadable", f"{len(done.kept)}")
     table.add_row("points, mean", f"{np.mean(totals) if totals else 0:.1f} of {sum(maxima.values()):g}")
     table.add_row("wait for a person", Text(", ".join(waiting) or "nobody"))
+    for student, found in done.passed_over.items():
+        named = [plain(f"{name}: {why}") for name, why in list(found.items())[:MOST_NAMED]]
+        more = [f"and {len(found) - MOST_NAMED} more"] * (len(found) > MOST_NAMED)
+        table.add_row(Text(f"not used of {student}", style="yellow"), Text("\n".join([*named, *more])))
     for student, reason in done.failed.items():
         table.add_row(Text(f"NOT GRADED {student}", style="red"), Text(reason))
     return table

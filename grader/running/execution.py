@@ -163,6 +163,8 @@ class _Runner:
             _write_readable(self.files, name, content)
         self.seconds, self.room = self.limits.notebook_seconds, self.limits.notebook_output
         """What is left for the kernels to come."""
+        self.end = time.monotonic() + self.seconds * self.limits.wall_factor
+        """By the clock, for all kernels together."""
         self.memory, self.repeats = 0.0, True
         self.evidence: dict[str, Evidence] = {}
         self.trouble = ""
@@ -178,13 +180,17 @@ class _Runner:
         completed: list[tuple[int, NotebookNode]] = []
         graded = sum(bool(checked_exercise(cell)) for _, cell in todo)
         kernels = 2 + 2 * graded  # each answer and each check may die once, and a replay or two
-        while todo and kernels and self.seconds > 0:
+        while todo and kernels and self._has_time:
             self._run_in_one_kernel(todo, completed)
             kernels -= 1
-        reason = "too many cells above killed the kernel." if self.seconds > 0 else "the notebook's time was up before it."
+        reason = "too many cells above killed the kernel." if self._has_time else "the notebook's time was up before it."
         for _, cell in todo:
             self._leave(cell, reason)
         return Execution(self.evidence, self.repeats, self.limits.notebook_seconds - self.seconds, self.memory)
+
+    @property
+    def _has_time(self) -> bool:
+        return self.seconds > 0 and time.monotonic() < self.end
 
     def _run_in_one_kernel(self, todo: list[tuple[int, NotebookNode]], completed: list[tuple[int, NotebookNode]]) -> None:
         """Run what is to do, removing it from the list, until the kernel dies or all is done."""
@@ -205,7 +211,7 @@ class _Runner:
         started = time.monotonic()
         with client.setup_kernel(cleanup_kc=True, **self.kernels.start_arguments(self.inputs, self.files), **quiet):
             if client.watch:
-                client.watch.notebook_seconds = self.seconds
+                client.watch.notebook_seconds, client.watch.notebook_end = self.seconds, self.end
             self._run_cells(client, todo, completed)
             self.seconds -= client.watch.used if client.watch else time.monotonic() - started
             self.memory = max(self.memory, client.watch.memory / MEGABYTE if client.watch else 0)

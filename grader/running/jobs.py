@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from course.cells import checked_exercise, grade_id, new_cell
 from course.probe import encode
 from grader.errors import CourseError, SandboxError
 from grader.running.execution import Evidence, Request, execute
-from grader.running.kernels.limits import MEGABYTE, Limits
+from grader.running.kernels.limits import Limits
 from grader.running.kernels.settings import Kernels
 
 LIBRARIES = (
@@ -35,10 +34,6 @@ LIBRARIES = (
     *("ipython", "ipykernel"),
 )
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
-PAGE = 4096
-"""Bytes: what a file takes of a disk in memory is a multiple of it."""
-SPARE_MEGABYTES = 8
-"""Of the kernel's disk: it writes files of its own when it starts."""
 
 
 @dataclass(frozen=True)
@@ -150,20 +145,6 @@ def run(job: Job) -> Outcome:
         return Outcome(job.key, failed=f"the notebook could not be run ({type(error).__name__}: {error})")
     outputs = [cell.outputs for cell in cells]
     return Outcome(job.key, execution.evidence, outputs, execution.repeats, execution.seconds, execution.memory)
-
-
-def handed_in(submission: Path, megabytes: float) -> dict[str, bytes]:
-    """What lies beside a submission's notebook, as far as a kernel's disk holds it and has a little left.
-
-    Plain files alone, since links lead out of the folder, and nothing that Python has compiled, which may be of anything.
-    """
-    room, found = (megabytes - SPARE_MEGABYTES) * MEGABYTE, {}
-    for path in sorted(submission.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb" or "__pycache__" in path.parts:
-            continue
-        if (room := room - max(1, math.ceil(path.stat().st_size / PAGE)) * PAGE) > 0:
-            found[path.relative_to(submission).as_posix()] = path.read_bytes()
-    return found
 
 
 def plain_cells(notebook: NotebookNode) -> list[dict[str, Any]]:

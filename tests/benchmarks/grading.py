@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from course.cells import SETUP
+from course.cells import SETUP, is_untouched_look
 from grader.classroom.compiled import compiled_reference
 from grader.classroom.coursedir import release_file, source_file
 from grader.classroom.plugin.restore import Release, restore
@@ -45,9 +45,10 @@ def graded(unit: Unit, notebook, source, backend: str, cache: Path | None) -> fl
     points = {id.removesuffix("-check"): cell.metadata.nbgrader.points for id, cell in cells.items() if id.endswith("-check")}
     for cell in notebook.cells:
         cell.metadata["claims"] = [cell.id]
-    notebook.cells = restore(notebook.cells, Release(cells[SETUP].source, checks, points))
+    looks = frozenset(cell.source for cell in source.cells if is_untouched_look(cell))
+    notebook.cells = restore(notebook.cells, Release(cells[SETUP].source, checks, points, looks=looks))
     start = time.perf_counter()
-    questions = questions_for(notebook, unit, b"benchmark")
+    questions = questions_for(notebook, {}, True, unit, b"benchmark")
     outcome = run(Job(plain_cells(notebook), questions.requests, {}, backend, {}, sandboxed=True, cache=cache))
     found = verdicts(notebook, questions, outcome, files=())
     seconds = time.perf_counter() - start

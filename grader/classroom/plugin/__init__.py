@@ -11,11 +11,12 @@ from functools import cache
 from typing import Any
 
 import nbgrader.api
+from nbgrader.converters.base import BaseConverter
 from sqlalchemy import Engine, create_engine
 
 from course.places import RELEASES
 from grader.classroom.coursedir import SOURCES
-from grader.classroom.plugin.hooks import prepare
+from grader.classroom.plugin.hooks import init_assignment
 from grader.classroom.plugin.restore import STUB_LINE
 from grader.shown import NotPlain
 
@@ -28,11 +29,11 @@ def configure(config: Any) -> None:
     # statement anew. Its preprocessors make their gradebooks themselves, and a gradebook its engine, so nothing can be handed
     # to them: there is no place to share an engine but the name that they all look up.
     nbgrader.api.create_engine = _engine
+    BaseConverter.init_assignment = init_assignment  # see there
     config.CourseDirectory.source_directory = SOURCES
     config.CourseDirectory.release_directory = RELEASES
     config.CourseDirectory.student_id_exclude = NotPlain("whoever has an id that is not plain")
     config.ClearSolutions.code_stub = {"python": STUB}
-    config.Autograde.pre_convert_hook = prepare
     config.Autograde.exporter_class = "grader.classroom.plugin.submission.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = [
         "grader.classroom.plugin.restore.Restore",

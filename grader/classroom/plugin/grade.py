@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nbconvert.preprocessors import Preprocessor
@@ -18,14 +19,17 @@ from nbgrader.utils import find_all_files
 from traitlets import Enum
 
 from course.cells import check_id, checked_exercise, grade_id
+from grader.classroom.beside import TIMESTAMP, HandedIn, look
 from grader.classroom.compiled import compiled_reference
 from grader.classroom.coursedir import read_secret, submission_folder
-from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
-from grader.classroom.questions import Questions, digest_of, questions_for, verdicts
+from grader.classroom.plugin.restore import holds_answers, read_release, restore
+from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE, plain_cell, read_submission
+from grader.classroom.questions import Questions, questions_for, verdicts
 from grader.classroom.records import Record, kept_outcome, record_path, write_record
+from grader.files import read_plain
 from grader.judging.judge import Verdict
 from grader.running.execution import not_run
-from grader.running.jobs import Job, Outcome, handed_in, plain_cells
+from grader.running.jobs import Job, Outcome, plain_cells
 from grader.running.kernels.limits import MEGABYTE, Limits
 from grader.running.kernels.sandbox import require
 from grader.shown import without_markup
@@ -33,7 +37,8 @@ from grader.units.shelf import get_unit
 
 PERSON = "needs_person"
 NO_SANDBOX = "none"
-IMPORTED = (".py", ".pyc", ".so")
+MOST_OTHERS = 20
+"""Notebooks of one submission that are searched for answers if there are none where they belong."""
 
 
 class Grade(Preprocessor):
@@ -60,14 +65,13 @@ class Grade(Preprocessor):
 
     def ask(
         self, course: Path, assignment: str, student: str, notebook: NotebookNode, of_unit: bool
-    ) -> tuple[Questions, Job, set[str]]:
-        """What is asked of a sanitised notebook, what there is to execute of it, and which files are the student's own."""
+    ) -> tuple[Questions, Job, HandedIn]:
+        """What is asked of a sanitised notebook, what there is to execute of it, and what was handed in beside it."""
         unit = get_unit(course, assignment) if of_unit else None
-        questions = questions_for(notebook, of_unit, unit, read_secret(course))
-        settings, masters = self.settings, self._masters(assignment)
-        room = settings["limits"]["disk"] - sum(map(len, masters.values())) / MEGABYTE
-        theirs = handed_in(submission_folder(course, student, assignment), room)
-        theirs = {name: content for name, content in theirs.items() if not replaces(name, masters)}
+        settings = self.settings
+        handed_in, masters = self.beside(submission_folder(course, student, assignment), assignment)
+        theirs = {name: read_plain(handed_in.folder / name) for name in handed_in.files if name != TIMESTAMP}
+        questions = questions_for(notebook, theirs, of_unit, unit, read_secret(course))
         compiles = settings["sandboxed"] and self.backend == "jax"
         job = Job(
             cells=plain_cells(notebook),
@@ -76,7 +80,24 @@ class Grade(Preprocessor):
             cache=compiled_reference(course, unit, masters) if unit and compiles else None,
             **settings,
         )
-        return questions, job, set(theirs)
+        return questions, job, handed_in
+
+    def _answers_elsewhere(self, handed_in: HandedIn, names: Mapping[str, str]) -> str:
+        """Which other notebook of a submission holds the answers that are not where they belong; "" for none."""
+        own = f"{names['notebook']}.ipynb"
+        with Gradebook(names["db_url"]) as gradebook:
+            release = read_release(gradebook, names["notebook"], names["assignment"], Path.cwd())
+        for other in [name for name in handed_in.notebooks if name != own][:MOST_OTHERS]:
+            cells = read_submission(handed_in.folder / other, plain_cell).cells
+            if holds_answers(restore(cells, release)):
+                return f"nothing is answered in {own}, but {other}, which was handed in beside it, holds answers."
+        return ""
+
+    def beside(self, folder: Path, assignment: str) -> tuple[HandedIn, dict[str, bytes]]:
+        """What a submission's folder holds, as far as it is used, and the instructor's files, which lie over it."""
+        masters = self._masters(assignment)
+        room = Limits(parent=self).disk - sum(map(len, masters.values())) / MEGABYTE
+        return look(folder, room).without(masters), masters
 
     def _masters(self, assignment: str) -> dict[str, bytes]:
         """The instructor's files beside the notebooks, which nbgrader puts over those that were handed in."""
@@ -91,7 +112,7 @@ class Grade(Preprocessor):
         """Run the notebook unless the same was run before, write each verdict into its check cell, and keep the record."""
         course, names = Path.cwd(), resources["nbgrader"]
         assignment, student = names["assignment"], names["student"]
-        questions, job, theirs = self.ask(course, assignment, student, notebook, resources[OF_UNIT])
+        questions, job, handed_in = self.ask(course, assignment, student, notebook, resources[OF_UNIT])
         unreadable = notebook.metadata.get(UNREADABLE, "")
         if job.sandboxed:
             require()  # also where nothing has to be run: either grading works here or it does not
@@ -99,10 +120,13 @@ class Grade(Preprocessor):
             self.log.warning(f"No sandbox: what {student} handed in runs with all of your rights.")
         kept = kept_outcome(course, assignment, student, names["notebook"])
         outcome = Outcome(job.key) if unreadable else kept.outcome(job)
-        found = verdicts(notebook, questions, outcome, theirs, unreadable)
+        found = verdicts(notebook, questions, outcome, handed_in.files, unreadable)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for cell, outputs in zip(code, outcome.outputs, strict=False):
             cell.outputs = [NotebookNode(output) for output in outputs]
+        if resources[OF_UNIT] and not holds_answers(notebook.cells):
+            elsewhere = self._answers_elsewhere(handed_in, names)
+            found = {name: replace(verdict, person=verdict.person or elsewhere) for name, verdict in found.items()}
         people = {check_id(exercise): verdict.person for exercise, verdict in found.items() if verdict.person}
         for cell in code:
             if (exercise := checked_exercise(cell)) in found:
@@ -111,17 +135,10 @@ class Grade(Preprocessor):
                 cell.outputs = [not_run(outcome.failed)]
                 people[grade_id(cell)] = outcome.failed
         if resources[OF_UNIT]:
-            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key)
+            record = Record(questions.digest, found, questions.points, job.sandboxed, job.settings, job.key)
             write_record(record_path(course, assignment, student), record)
         resources[PERSON] = people
         return notebook, resources
-
-
-def replaces(name: str, masters: Collection[str]) -> bool:
-    """Whether a file that was handed in would stand in for one of the instructor's: the same, or imported in its place."""
-    first, *rest = PurePath(name).parts
-    modules = {PurePath(master).parts[0].partition(".")[0] for master in masters if "/" in master or master.endswith(IMPORTED)}
-    return name in masters or (first.partition(".")[0] in modules and bool(rest or first.endswith(IMPORTED)))
 
 
 class FlagForPerson(Preprocessor):

@@ -1,86 +1,125 @@
-"""What happens before nbgrader looks at a submission."""
+"""What happens before nbgrader looks at a submission: older scores are forgotten, and only what is harmless is copied."""
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Collection
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.coursedir import CourseDirectory
+from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.converters.base import BaseConverter
 from nbgrader.utils import parse_utc
-from traitlets.config import Application, Config
 from traitlets.log import get_logger
 
-from grader.classroom.coursedir import read_config, read_secret
+from grader.classroom.beside import TIMESTAMP, HandedIn, harmless_name, look
+from grader.classroom.coursedir import read_secret
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
+from grader.errors import CourseError
+from grader.files import read_plain
 from grader.running.kernels.sandbox import require
-from grader.shown import CONTROL
+from grader.shown import is_picture, without_markup
+
+_as_nbgrader_does = BaseConverter.init_assignment
 
 
-def prepare(assignment: str, student: str, notebooks: list[str]) -> None:
+def init_assignment(converter: BaseConverter, assignment: str, student: str) -> None:
+    """In place of `BaseConverter.init_assignment`, which copies all that lies in a folder: whatever it is, following links.
+
+    nbgrader has a hook for what is to be done before, but logs what a hook raises, and copies all the same. What is raised
+    here ends this submission, and no other.
+
+    Raises:
+        CourseError: If none of the assignment's notebooks was handed in, or something is missing that grading needs.
+        SandboxError: If no sandbox can be made here.
+    """
+    folder, to = (Path(form(assignment, student)) for form in (converter._format_source, converter._format_dest))
+    if isinstance(converter, Autograde):
+        handed_in = prepare(converter, assignment, student, folder)
+        _copy(handed_in, handed_in.files, to, converter.coursedir.ignore)
+    elif isinstance(converter, GenerateFeedback):  # a page and what it shows; nothing else that a browser would open
+        graded = look(folder, float("inf"))
+        pictures = [name for name in graded.files if is_picture(read_plain(folder / name))]
+        _copy(graded, {TIMESTAMP, *pictures} & {*graded.files}, to, converter.coursedir.ignore)
+    else:
+        _as_nbgrader_does(converter, assignment, student)
+
+
+def prepare(converter: Autograde, assignment: str, student: str, folder: Path) -> HandedIn:
     """Clear a submission's older automatic scores and its record, so that none survives whatever fails later.
 
-    `Autograde` calls this in the course directory before each submission, even if no file in it has the right name, and
-    logs what it raises. Then it copies what was handed in, so links and what would stop it are dealt with here. Manual
-    scores stay. Without the secret or a sandbox nothing can be graded, so nothing is forgotten.
+    Manual scores stay. Without the secret or a sandbox nothing can be graded, so nothing is forgotten. Until it is graded, a
+    submission waits for a person.
 
-    Args:
-        assignment: The unit's id.
-        student: What nbgrader was told to grade, "*" for a whole class.
-        notebooks: The files of this submission: `submitted/<student>/<assignment>/….ipynb`.
+    Returns:
+        What was handed in.
     """
-    read_secret(Path.cwd())
-    config = _config_in_force()
-    if Grade(config=config).sandbox != NO_SANDBOX:  # type: ignore[no-untyped-call]
+    course = Path.cwd()
+    read_secret(course)
+    grade = Grade(parent=converter)  # type: ignore[no-untyped-call]
+    if grade.sandbox != NO_SANDBOX:
         require()
-    folder = Path(notebooks[0]).parent
-    student = folder.parent.name
-    record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
-    with Gradebook(CourseDirectory(config=config).db_url) as gradebook, suppress(MissingEntry):
-        for notebook in gradebook.find_submission(assignment, student).notebooks:
-            for grade in notebook.grades:
-                grade.auto_score = None
-                grade.needs_manual_grade = True
+    record_path(course, assignment, student).unlink(missing_ok=True)
+    handed_in, _ = grade.beside(folder, assignment)
+    reason = ""
+    # Of an assignment or a student that it does not know, nbgrader itself will say so.
+    with Gradebook(converter.coursedir.db_url) as gradebook, suppress(MissingEntry):
+        names = [f"{notebook.name}.ipynb" for notebook in gradebook.find_assignment(assignment).notebooks]
+        reason = missing(handed_in, names)
+        if converter.create_student:
+            gradebook.update_or_create_student(student)
+        for notebook in gradebook.update_or_create_submission(assignment, student).notebooks:
+            for score in notebook.grades:
+                score.auto_score = None
+                score.needs_manual_grade = True
             for comment in notebook.comments:
-                comment.auto_comment = f"No {notebook.name}.ipynb could be graded in what was submitted last."
+                no_such = f"No {notebook.name}.ipynb could be graded in what was submitted last."
+                comment.auto_comment = without_markup(reason or no_such)
         gradebook.db.commit()
-    make_harmless(folder)
+    if reason:
+        raise CourseError(reason)
+    settle_timestamp(folder)
+    return handed_in
 
 
-def _config_in_force() -> Config:
-    """nbgrader's configuration of the working directory, and over it what the command that runs was told."""
-    config = read_config(Path.cwd())
-    if Application.initialized():
-        config.merge(Application.instance().config)
-    return config
+def missing(handed_in: HandedIn, names: Collection[str]) -> str:
+    """Why there is nothing to grade, if none of an assignment's notebooks was handed in under its name; else ""."""
+    if not names or any(os.path.lexists(handed_in.folder / name) for name in names):
+        return ""
+    there = ", ".join([*handed_in.notebooks, *handed_in.files, *handed_in.passed_over][:5]) or "nothing"
+    return f"Handed in was no {' or '.join(names)}, but {there}. What should be graded needs that name, in the folder itself."
 
 
-def make_harmless(folder: Path) -> None:
-    """Put in place of each link what it was, so that no other file is copied for it, and set a broken date aside.
+def _copy(handed_in: HandedIn, names: Collection[str], to: Path, ignore: Collection[str]) -> None:
+    """Copy files for people to look at; what kernels find comes straight from what was handed in."""
+    for name in sorted(names):
+        if any(fnmatch(part, pattern) for part in name.split("/") for pattern in ignore):
+            continue
+        try:
+            content = read_plain(handed_in.folder / name)
+            path = to / harmless_name(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _free(path).write_bytes(content)
+        except OSError as error:
+            get_logger().warning(f"Not copied: {harmless_name(name)} ({error.strerror})")
 
-    nbgrader logs the files that it copies, so their names lose what a terminal would obey.
-    """
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            target = str(path.readlink())
-            path.unlink()
-            path.write_text(f"This was a link to {target!r}. Links that are handed in are not followed.\n")
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
-        if CONTROL.search(path.name):
-            path.rename(_free(path.with_name(CONTROL.sub("_", path.name))))
-    timestamp = folder / "timestamp.txt"
+
+def settle_timestamp(folder: Path) -> None:
+    """Set a broken date aside: nbgrader would stop at it."""
+    timestamp = folder / TIMESTAMP
     try:
-        if timestamp.is_file():
-            parse_utc(timestamp.read_text().strip())
+        if os.path.lexists(timestamp):
+            parse_utc(read_plain(timestamp).decode().strip())
     except (ValueError, OverflowError, OSError):
         timestamp.rename(_free(folder / "timestamp-unreadable.txt"))
         get_logger().warning(f"{timestamp} holds no date; it was renamed, and the submission counts as on time.")
 
 
 def _free(path: Path) -> Path:
-    """The path, or one with a number that nothing has yet: no file is renamed over another."""
+    """The path, or one with a number that nothing has yet: no file is written over another."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
     return next(free for free in itertools.chain([path], numbered) if not os.path.lexists(free))

@@ -111,6 +111,12 @@ def _shown(released: str) -> tuple[frozenset[str], frozenset[str]]:
     return texts, frozenset(cell.source for cell in cells if is_untouched_look(cell))
 
 
+def holds_answers(cells: Iterable[NotebookNode]) -> bool:
+    """Whether a canonical notebook has anything in place of what releases have as an answer."""
+    answers = (cell for cell in cells if cell.metadata.get("nbgrader", {}).get("solution"))
+    return any(cell.source.strip() and STUB_LINE not in cell.source for cell in answers)
+
+
 def restore(cells: Iterable[NotebookNode], release: Release) -> list[NotebookNode]:
     """The canonical notebook around a student's cells.
 
@@ -194,11 +200,8 @@ def _claims(cell: NotebookNode) -> Sequence[str]:
 
 
 def _other(cell: NotebookNode, release: Release) -> NotebookNode:
-    """Code that answers nothing; one that is as released has the id that says so, which some editors drop."""
-    look = content_id(LOOK, cell.source)
-    claimed = (claim for claim in _claims(cell) if claim.startswith(look))
-    id = next(claimed, look if cell.source in release.looks else "")
-    return new_cell("code", cell.source, id)
+    """Code that answers nothing; what is as released has the id that says so, whatever id it was handed in with."""
+    return new_cell("code", cell.source, content_id(LOOK, cell.source) if cell.source in release.looks else "")
 
 
 def _answer(name: str, source: str) -> NotebookNode:

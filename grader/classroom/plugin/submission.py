@@ -15,6 +15,7 @@ from nbgrader.api import Gradebook
 from course.cells import new_cell
 from grader.classroom.coursedir import asked_exercises
 from grader.errors import CourseError
+from grader.files import read_plain
 
 UNREADABLE = "unreadable"
 OF_UNIT = "of_unit"
@@ -38,7 +39,7 @@ class SubmissionExporter(NotebookExporter):
             with Gradebook(names["db_url"]) as gradebook:
                 resources[OF_UNIT] = bool(asked_exercises(gradebook, names["assignment"], names["notebook"]))
         own = bool(names) and not resources[OF_UNIT]
-        keep = _marked_cell if own else _plain_cell
+        keep = _marked_cell if own else plain_cell
         sanitizing = getattr(self.parent, "_sanitizing", True)
         self.optimistic_validation = sanitizing  # nothing is saved then: once, at the end, is enough
         notebook = read_submission(Path(filename), keep if sanitizing else None)
@@ -56,7 +57,8 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
             the notebook's metadata included.
     """
     try:
-        notebook: NotebookNode = nbformat.reads(path.read_text("utf-8-sig"), as_version=4)  # some editors begin with a mark
+        text = read_plain(path).decode("utf-8-sig")  # some editors begin with a mark
+        notebook: NotebookNode = nbformat.reads(text, as_version=4)
         if not isinstance(notebook.cells, list):
             raise TypeError("its cells are no list")
     except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
@@ -71,7 +73,7 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
     return notebook
 
 
-def _plain_cell(cell: Any) -> NotebookNode | None:
+def plain_cell(cell: Any) -> NotebookNode | None:
     """A cell's kind, source and the two ids that tell whose it is; None if it is no cell."""
     if not isinstance(cell, dict) or not isinstance(cell.get("source"), str):
         return None
@@ -86,7 +88,7 @@ def _plain_cell(cell: Any) -> NotebookNode | None:
 
 def _marked_cell(cell: Any) -> NotebookNode | None:
     """A cell of an assignment that is none of the course's: nbgrader finds it by its mark; tags and the like are dropped."""
-    plain = _plain_cell(cell)
+    plain = plain_cell(cell)
     if plain is None:
         return None
     plain.cell_type = cell["cell_type"] if cell.get("cell_type") in ("code", "markdown", "raw") else "markdown"

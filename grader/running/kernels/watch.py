@@ -34,6 +34,8 @@ class Watch(threading.Thread):
         self._listing = f"/proc/{init}/root/proc"
         self._names: set[str] = set()
         self._family: list[psutil.Process] = []
+        self._seen: dict[psutil.Process, float] = {}
+        """By process, also of those that are gone, its own CPU seconds when they were last looked at."""
         self._grader = psutil.Process()
         self._grader_memory = self._grader.memory_info().rss
         self._stopped = threading.Event()
@@ -41,6 +43,8 @@ class Watch(threading.Thread):
         self._cell_seconds, self._cell_begun, self._cell_used, self.used = limits.cell_seconds, self._begun, 0.0, 0.0
         self.notebook_seconds = limits.notebook_seconds
         """What is left for this kernel of the notebook's time."""
+        self.notebook_end = self._begun + limits.notebook_seconds * limits.wall_factor
+        """When the notebook's time is up by the clock, whatever it has used."""
         self.memory = 0
         """Bytes that its processes held at most; what they share counts for each of them."""
         self.reason = ""
@@ -109,23 +113,25 @@ class Watch(threading.Thread):
         return self._family
 
     def _over(self) -> str:
-        seconds, memory, processes = 0.0, 0, 0
+        waited, memory, processes = 0.0, 0, 0
         family = self._processes()
         for process in family:
             try:
                 with process.oneshot():
                     times = process.cpu_times()
-                    seconds += times.user + times.system + times.children_user + times.children_system
+                    self._seen[process] = times.user + times.system
+                    waited += times.user + times.system + times.children_user + times.children_system
                     memory += process.memory_info().rss
                     processes += process.num_threads()
             except psutil.NoSuchProcess:
                 self._names.clear()  # another may have got its number
-        self.used, self.memory = max(self.used, seconds), max(self.memory, memory)
+        # Of children that somebody waited for the system tells, of others that were seen we know; both lack some.
+        self.used, self.memory = max(self.used, waited, sum(self._seen.values())), max(self.memory, memory)
         waiting = self._grader.memory_info().rss - self._grader_memory
         now, limits = time.monotonic(), self._limits
         if self.used - self._cell_used > self._cell_seconds or now - self._cell_begun > self._cell_seconds * limits.wall_factor:
             return f"was stopped after {self._cell_seconds:g} s: is there an endless loop?"
-        if self.used > self.notebook_seconds or now - self._begun > self.notebook_seconds * limits.wall_factor:
+        if self.used > self.notebook_seconds or now > self.notebook_end:
             return f"was stopped: the whole notebook took more than {limits.notebook_seconds:g} s."
         if processes >= limits.processes:
             return f"was stopped: it started {limits.processes} processes and threads."
