@@ -21,8 +21,13 @@ from sandboxes import needs_sandbox
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
+@pytest.fixture(autouse=True)
+def _remove_what_python_cannot(tmp_path):
+    yield
+    subprocess.run(["rm", "-rf", tmp_path], check=True)
+
+
 def nested(folder, depth):
-    """Folders in one another; longer paths than a system takes at once are made step by step."""
     with contextlib.chdir(folder):
         for _ in range(depth):
             os.mkdir("d")
@@ -123,7 +128,7 @@ def test_names_under_which_people_look_at_files(name, shown):
 
 @needs_sandbox
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
-def test_whatever_lies_beside_a_notebook_costs_that_submission_at_most(course, request):  # noqa: F811
+def test_whatever_lies_beside_a_notebook_costs_that_submission_at_most(course):  # noqa: F811
     students = []
     for what in odd_things(course):
         student = what.replace(" ", "-")

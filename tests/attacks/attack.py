@@ -24,6 +24,7 @@ class Attack:
             which somebody listens, and a word that names processes, files and sockets of this class.
         damage: What is done to the notebook that is handed in, after the answers are in it.
         files: What is handed in beside the notebook; the same words are replaced.
+        beside: What is done to the submission's folder, which is the working directory; the second argument is the canary's.
         earns: Points that it may get without a person's look at it: those of the answers that are right.
     """
 
@@ -31,6 +32,7 @@ class Attack:
     answers: Mapping[str, str]
     damage: Callable[[NotebookNode], None] = field(default=lambda notebook: None)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    beside: Callable[[Path, Path], object] = field(default=lambda folder, canary: None)
     earns: float = 0
 
     @property

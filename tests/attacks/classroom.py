@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -89,10 +88,9 @@ class Classroom:
             path = self.course / "submitted" / attack.name / UNIT / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._put_in(data.decode("latin-1")).encode("latin-1"))
-        if attack.name == "reading-links":
-            folder = self.course / "submitted" / attack.name / UNIT
-            (folder / "secret.txt").symlink_to(self.course / ".course-secret")
-            (folder / "outside").symlink_to(self.canary)
+        folder = self.course / "submitted" / attack.name / UNIT
+        with contextlib.chdir(folder):
+            attack.beside(folder, self.canary)
 
     def _submit(self, student: str, text: str) -> None:
         path = self.course / "submitted" / student / UNIT / f"{UNIT}.ipynb"
@@ -172,11 +170,11 @@ class Classroom:
     def hashes(self) -> dict[str, str]:
         """Of every file that grading has no business to change."""
         kept = [path for path in self.canary.rglob("*") if path.is_file()]
-        kept += (self.course / "submitted").rglob("*.ipynb")
+        kept += (self.course / "submitted").glob("*/*/*.ipynb")
         for name in ("build", "release", "nbgrader_config.py", ".course-secret"):
             path = self.course / name
             kept += [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
-        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept if path.is_file()}
 
     def leaked(self, student: str) -> list[str]:
         """Which secret words stand in what was graded of a student."""
@@ -196,4 +194,4 @@ class Classroom:
         return [name for name in names if name.startswith(self.mark[:15])]
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        subprocess.run(["rm", "-rf", self.folder], check=False)  # Python itself comes no deeper than it can recurse

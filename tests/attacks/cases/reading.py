@@ -1,6 +1,10 @@
 """Reading what is not the student's: tests, solutions, other people's work, secrets, the parent process."""
 
+import os
+
 from attacks.attack import Attack, before, within
+
+SECRET = "../../../.course-secret"
 
 SHOW = """
 import os
@@ -113,6 +117,13 @@ for path in (request, *request.parent.glob("*"), *Path("/inputs").glob("*")):
             return np.asarray(decode(found[key]))
 """
 
+
+def _closed(folder, canary):
+    os.mkdir("in")
+    os.symlink(f"../{SECRET}", "in/secret.txt")
+    os.chmod("in", 0o555)
+
+
 ATTACKS = [
     before("reading-walk", WALK),
     before("reading-proc", PROC),
@@ -124,5 +135,11 @@ ATTACKS = [
     before(
         "reading-links",
         SHOW + 'show("secret.txt", "outside/word.txt", "submission/../../../.course-secret")\nprint(os.listdir("."))',
+        beside=lambda folder, canary: [os.symlink(SECRET, "secret.txt"), os.symlink(canary, "outside")],
     ),
+    before("reading-linkinclosedfolder", SHOW + 'show("in/secret.txt")', beside=_closed),
+    Attack(
+        "reading-linkfornotebook", {}, beside=lambda folder, canary: [os.unlink("mlp.ipynb"), os.symlink(SECRET, "mlp.ipynb")]
+    ),
+    Attack("reading-linkfordate", {}, beside=lambda folder, canary: os.symlink(SECRET, "timestamp.txt")),
 ]

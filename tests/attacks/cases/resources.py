@@ -1,9 +1,11 @@
 """Using up what others need: processes, threads, memory, disk, output, time."""
 
+import os
+
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from attacks.attack import before, within
+from attacks.attack import Attack, before, within
 
 SWALLOW = """
 import signal
@@ -99,6 +101,23 @@ def _source(source: str):
     return damage
 
 
+def _nested(folder, canary):
+    for _ in range(1200):
+        os.mkdir("d")
+        os.chdir("d")
+
+
+CHILDREN = """
+import contextlib, os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(100):
+    if not os.fork():
+        end = time.process_time() + 1
+        while time.process_time() < end: pass
+        os._exit(0)
+    with contextlib.suppress(ChildProcessError): os.wait()
+"""
+
 ATTACKS = [
     before("resources-forkbomb", BOMB),
     before("resources-threads", THREADS),
@@ -122,4 +141,10 @@ ATTACKS = [
     before("resources-deepsource", f"x = 1{'+1' * 1400}"),
     before("resources-deepersource", "", damage=_source(f"x = {'(' * 100_000}")),
     before("resources-bignumber", "x = 10 ** 10 ** 10"),
+    before("resources-nestedfolders", "", beside=_nested),
+    before("resources-manyfiles", "", beside=lambda folder, canary: [(folder / f"{n}.txt").touch() for n in range(10_000)]),
+    before("resources-hugefile", "", beside=lambda folder, canary: [(folder / "x").touch(), os.truncate("x", 5 * 10**9)]),
+    before("resources-pipes", "", beside=lambda folder, canary: [os.mkfifo(name) for name in ("x.csv", "timestamp.txt")]),
+    Attack("resources-pipefornotebook", {}, beside=lambda folder, canary: [os.unlink("mlp.ipynb"), os.mkfifo("mlp.ipynb")]),
+    before("resources-children", CHILDREN),
 ]
