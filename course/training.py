@@ -5,29 +5,34 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
-import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Send what C++ libraries write to stderr nowhere: TensorFlow logs there while it is imported, whatever its level."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what it logs later
-    original, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(original, 2)
-        os.close(original)
-        os.close(nowhere)
-
+from course import _quiet
 
 with _quiet():
     import keras
+
+
+class _TensorFlowIfThere:
+    """TensorFlow to Keras's `set_random_seed`, which with any backend would import it, for seconds, to set its seed."""
+
+    @property
+    def available(self) -> bool:
+        return "tensorflow" in sys.modules
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.modules["tensorflow"], name)
+
+
+with contextlib.suppress(ImportError):  # a later Keras may keep it elsewhere: then it takes the seconds
+    from keras.src.utils import rng_utils
+
+    rng_utils.tf = _TensorFlowIfThere()
 
 
 def set_seed(seed: int) -> None:
@@ -39,7 +44,7 @@ def set_seed(seed: int) -> None:
     Args:
         seed: Any integer of at least 0; NumPy integers are fine.
     """
-    with _quiet():  # with any backend, Keras imports TensorFlow here if it is installed
+    with _quiet():
         keras.utils.set_random_seed(int(seed))
 
 
