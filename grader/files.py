@@ -43,8 +43,12 @@ def files_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-def read_plain(path: Path) -> bytes:
+def read_plain(path: Path, most: int = -1) -> bytes:
     """Read a file of which nobody knows what it is, without waiting and without following it elsewhere.
+
+    Args:
+        path: The file.
+        most: Bytes to read of it; all by default.
 
     Raises:
         OSError: If it is a link, a pipe, a device or the like, or may not be read.
@@ -53,4 +57,4 @@ def read_plain(path: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "no plain file", str(path))
-        return file.read()
+        return file.read(most)
