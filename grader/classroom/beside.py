@@ -26,7 +26,7 @@ SPARE_MEGABYTES = 8
 """Of the kernel's disk: it writes files of its own when it starts."""
 LEFTOVERS = frozenset({".ipynb_checkpoints", "__pycache__", ".DS_Store", "Thumbs.db"})
 """What programs leave in folders. What Python has compiled may be of anything, so it is never used."""
-NOTEBOOK, TIMESTAMP = ".ipynb", "timestamp.txt"
+NOTEBOOK = ".ipynb"
 IMPORTED = (".py", ".pyc", ".so")
 AS_THEY_ARE = frozenset({".csv", ".dat", ".jpeg", ".jpg", ".json", ".md", ".npy", ".npz", ".png", ".py", ".tsv", ".txt"})
 """What no browser runs, and no server shows as a page."""

@@ -36,7 +36,7 @@ from grader.classroom.coursedir import (
     submission_folder,
 )
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
-from grader.classroom.plugin.hooks import prepare
+from grader.classroom.plugin.hooks import prepare, settle_timestamp
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
 from grader.classroom.records import kept_outcome, record_path
 from grader.errors import CourseError
@@ -149,6 +149,7 @@ class Classroom:
             yield (student, name), job
 
     def _job(self, student: str, name: str, force: bool) -> Job | None:
+        settle_timestamp(self._submission(student))  # else what it was made from would be something else when it is graded
         kept = self._kept(student, name)
         if not force and kept.comes_from(self._origin(student)):
             return None
@@ -181,7 +182,9 @@ class Classroom:
         converter = self._converter(student)
         converter.log.addHandler(handler)
         try:
-            origin, folder = self._origin(student), self._submission(student)
+            folder = self._submission(student)
+            settle_timestamp(folder)
+            origin = self._origin(student)
             if not self.work([student]):  # nbgrader might not see this one at all
                 prepare(converter, self.unit, student, folder)
             with warnings.catch_warnings():

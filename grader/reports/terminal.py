@@ -11,7 +11,8 @@ from rich.text import Text
 
 from course.cells import check_id
 from grader.classroom.autograde import Summary
-from grader.classroom.coursedir import read_secret
+from grader.classroom.coursedir import read_secret, submission_folder
+from grader.classroom.dates import doubt
 from grader.classroom.questions import cases_for
 from grader.classroom.records import Record, read_record, record_path
 from grader.errors import CourseError
@@ -59,6 +60,9 @@ def summary(course: Path, unit: str, done: Summary) -> Table:
         named = [plain(f"{name}: {why}") for name, why in list(found.items())[:MOST_NAMED]]
         more = [f"and {len(found) - MOST_NAMED} more"] * (len(found) > MOST_NAMED)
         table.add_row(Text(f"not used of {student}", style="yellow"), Text("\n".join([*named, *more])))
+    for student in sorted({*done.executed, *done.kept}):
+        if date := doubt(submission_folder(course, student, unit)):
+            table.add_row(Text(f"date of {student}", style="yellow"), Text(date))
     for student, reason in done.failed.items():
         table.add_row(Text(f"NOT GRADED {student}", style="red"), Text(reason))
     return table

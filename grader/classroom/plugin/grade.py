@@ -19,9 +19,10 @@ from nbgrader.utils import find_all_files
 from traitlets import Enum
 
 from course.cells import check_id, checked_exercise, grade_id
-from grader.classroom.beside import TIMESTAMP, HandedIn, look
+from grader.classroom.beside import HandedIn, look
 from grader.classroom.compiled import compiled_reference
 from grader.classroom.coursedir import read_secret, submission_folder
+from grader.classroom.dates import TIMESTAMP, doubt
 from grader.classroom.plugin.restore import holds_answers, read_release, restore
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE, plain_cell, read_submission
 from grader.classroom.questions import Questions, questions_for, verdicts
@@ -134,8 +135,11 @@ class Grade(Preprocessor):
             elif exercise and outcome.failed:
                 cell.outputs = [not_run(outcome.failed)]
                 people[grade_id(cell)] = outcome.failed
+        if date := doubt(submission_folder(course, student, assignment)):
+            tests = [grade_id(cell) for cell in notebook.cells if checked_exercise(cell)]
+            people |= {test: f"{people[test]} {date}" if test in people else date for test in tests}
         if resources[OF_UNIT]:
-            record = Record(questions.digest, found, questions.points, job.sandboxed, job.settings, job.key)
+            record = Record(questions.digest, found, questions.points, job.sandboxed, job.settings, job.key, date)
             write_record(record_path(course, assignment, student), record)
         resources[PERSON] = people
         return notebook, resources

@@ -12,11 +12,11 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter
-from nbgrader.utils import parse_utc
 from traitlets.log import get_logger
 
-from grader.classroom.beside import TIMESTAMP, HandedIn, harmless_name, look
+from grader.classroom.beside import HandedIn, harmless_name, look
 from grader.classroom.coursedir import read_secret
+from grader.classroom.dates import TIMESTAMP, UNREADABLE, normalize
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
 from grader.errors import CourseError
@@ -72,7 +72,9 @@ def prepare(converter: Autograde, assignment: str, student: str, folder: Path) -
         reason = missing(handed_in, names)
         if converter.create_student:
             gradebook.update_or_create_student(student)
-        for notebook in gradebook.update_or_create_submission(assignment, student).notebooks:
+        submission = gradebook.update_or_create_submission(assignment, student)
+        submission.timestamp = None  # nbgrader keeps an older file's where it finds none
+        for notebook in submission.notebooks:
             for score in notebook.grades:
                 score.auto_score = None
                 score.needs_manual_grade = True
@@ -109,14 +111,12 @@ def _copy(handed_in: HandedIn, names: Collection[str], to: Path, ignore: Collect
 
 
 def settle_timestamp(folder: Path) -> None:
-    """Set a broken date aside: nbgrader would stop at it."""
-    timestamp = folder / TIMESTAMP
+    """Have the date as nbgrader reads it, and set aside what is none."""
     try:
-        if os.path.lexists(timestamp):
-            parse_utc(read_plain(timestamp).decode().strip())
-    except (ValueError, OverflowError, OSError):
-        timestamp.rename(_free(folder / "timestamp-unreadable.txt"))
-        get_logger().warning(f"{timestamp} holds no date; it was renamed, and the submission counts as on time.")
+        normalize(folder / TIMESTAMP)
+    except (ValueError, OSError) as error:
+        (folder / TIMESTAMP).rename(_free(folder / UNREADABLE))
+        get_logger().warning(f"{folder / TIMESTAMP} was renamed, and the submission counts as on time: {error}")
 
 
 def _free(path: Path) -> Path:
