@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from course.cells import CELL_SECONDS, METADATA, NOTEBOOK_SECONDS, SETUP, check_id, checked_exercise, grade_id
-from course.off_limits import doubts, find
+from course.off_limits import Search
 from course.places import RELEASES, course_of
 from course.source import defined, parse
 
@@ -241,14 +241,14 @@ def _off_limits(given: NotebookNode, folder: Path, notebook: NotebookNode, place
     own = {path.stem for path in folder.glob("*.py") if path.name not in known.get("files", ())}
     banned = known.get("off_limits", {})
     told = set()
+    code = [cell.source if cell.cell_type == "code" else "" for cell in notebook.cells]
+    given = {n for n, cell in enumerate(notebook.cells) if grade_id(cell) == SETUP or n in places.values()}
+    search = Search(code, given, own)
     for name, place in places.items():
-        above = [cell for cell in notebook.cells[:place] if cell.cell_type == "code"]
-        locked = [cell.source for cell in above if grade_id(cell) == SETUP or checked_exercise(cell)]
-        code = [cell.source for cell in above if cell.source not in locked]
-        if api := find(name, code, banned.get(name, ()), own):
+        if api := search.find(name, banned.get(name, ()), place):
             yield f"{name} uses {api}, which is off-limits in this exercise: it would get no points."
-        elif any(name in defined(source) and STUB not in source for source in code):
-            doubt = doubts(name, code, banned.get(name, ()), locked, own)
+        elif any(name in defined(source) and STUB not in source for n, source in enumerate(code[:place]) if n not in given):
+            doubt = search.doubts(name, banned.get(name, ()), place)
             if doubt and doubt not in told:
                 told.add(doubt)
                 yield f"{name}: a person will look at it, because {doubt}"

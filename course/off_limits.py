@@ -7,236 +7,259 @@ such as code that was compiled before, is found here or is for a person.
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from course.source import ALWAYS_THERE, CELLS, defined, top_level, used
+from course.meddling import imported, meddling, words_of
+from course.source import ALWAYS_THERE, defined, names_of, own_parts, read, top_level, written
 
 EVASIVE = frozenset(
     {
         *("exec", "eval", "compile", "getattr", "globals", "locals", "vars", "dir", "__import__", "importlib", "import_module"),
         *("builtins", "modules", "ctypes", "gc", "inspect", "operator", "pickle", "marshal", "get_ipython", "deserialize"),
         *("__dict__", "__getattribute__", "__globals__", "__builtins__", "__subclasses__", "__code__", "__closure__"),
-        *("threading", "concurrent", "multiprocessing", "subprocess"),
+        *("threading", "_thread", "concurrent", "multiprocessing", "subprocess"),
     }
 )
 """With these an answer can call anything by any name, or where nobody looks."""
 METHODS = frozenset({"compile", "modules", "eval", "dir"})
 """Of those, names that are harmless as a method or attribute: `model.compile`."""
-MEDDLING = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "setprofile", "settrace", "%run")
-"""What only someone who wants to change the grading writes, or to run what is not in the notebook."""
 SHOWS = frozenset({"print", "display", "help"})
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of a notebook: its syntax and source, the names that it binds, and those that stand in it."""
+    """What is known of a statement of a notebook, without the statements inside it.
 
-    node: ast.stmt
-    source: str
+    Args:
+        cell: The number of its cell.
+        binds: Names that it binds.
+        uses: Names that it looks up in the notebook's namespace.
+        attributes: By name, the first of each that is not of `self`.
+        imports: By name, the modules that it imports it from inside a function.
+        brings: By name that it binds, the module and the name that it imports.
+        words: What hides its calls, and what its imports name.
+        texts: The texts that stand in it.
+    """
+
+    cell: int
     binds: frozenset[str]
-    mentions: frozenset[str]
+    uses: frozenset[str]
+    attributes: Mapping[str, ast.Attribute]
+    imports: Mapping[str, Collection[str]]
+    brings: Mapping[str, tuple[str, str]]
+    words: frozenset[str]
+    texts: frozenset[str]
 
 
-Bindings = Mapping[str, Sequence[Statement]]
-"""By name, the statements that say what it is."""
-
-
-def find(exercise: str, sources: Sequence[str], names: Iterable[str], own_modules: Collection[str] = ()) -> str:
-    """The first off-limits API that an answer uses, as written there, or "".
-
-    Searched is the last definition of the exercise and what it uses of the notebook's own functions and names, not a
-    student's own tests around it. Whatever module an API comes from, its last name is what counts: `scipy.special.softmax`
-    is as much the answer as `keras.ops.softmax`.
+class Search:
+    """A notebook's code, read once, in which each exercise's answer is searched.
 
     Args:
-        exercise: Name of the callable.
-        sources: The code of the notebook's cells up to the exercise's check, in the order in which they run.
-        names: Dotted names that are off-limits.
-        own_modules: Modules that were handed in beside the notebook: what is imported from them is the student's own.
+        cells: The code of the notebook's cells, in the order in which they run.
+        given: The numbers of those that were handed out, such as the set-up cell: every cell may use their names.
+        own_modules: Modules that were handed in beside the notebook: what is imported from them is the student's own, and
+            they are not searched.
     """
-    last = {name: [statement] for statement in _statements(sources) for name in statement.binds}
-    banned = _last_names(names)
-    for name, statement in _reachable(exercise, last):
-        for node in ast.walk(statement.node):
-            if isinstance(node, ast.Attribute) and _is_api(node, banned):
-                return ast.unparse(node)
-            if isinstance(node, ast.ImportFrom) and _root(node.module) not in own_modules:
-                for item in node.names:
-                    if item.name in banned and (node is not statement.node or name == (item.asname or item.name)):
-                        return f"{node.module}.{item.name}"
-    return ""
+
+    def __init__(self, cells: Sequence[str], given: Collection[int] = (), own_modules: Collection[str] = ()) -> None:
+        self._own_modules = own_modules
+        self._end = len(cells)
+        self._statements: list[Statement] = []
+        # By name, the numbers of the statements that bind it, and of those that mention it.
+        self._binding: dict[str, list[int]] = defaultdict(list)
+        self._mentioning: dict[str, list[int]] = defaultdict(list)
+        # By what is found, the first cell in which it is; of attributes that are handed on, their text with it.
+        self._known = dict.fromkeys(ALWAYS_THERE, -1)
+        self._filled: dict[str, int] = {}
+        self._imported: dict[str, int] = {}
+        self._handed_on: dict[str, tuple[int, ast.Attribute]] = {}
+        self._unread: dict[str, int] = {}
+        self._meddling: dict[str, int] = {}
+        packages: dict[str, str] = {}
+        for number, source in enumerate(cells):
+            for name in defined(source):
+                self._known.setdefault(name, number)
+            statements = list(top_level(source))
+            nodes = []
+            for statement in statements:
+                inside = [node for part in own_parts(statement) for node in ast.walk(part)]
+                packages |= {name: package for node in inside for name, package in _packages(node)}
+                nodes += inside
+                if number not in given:
+                    self._add(number, statement, inside)
+            if number not in given:
+                cell = read(source)
+                if cell.unread:
+                    self._unread.setdefault(cell.unread, number)
+                for sign in meddling(source, cell, nodes, packages):
+                    self._meddling.setdefault(sign, number)
+
+    def find(self, exercise: str, names: Iterable[str], above: int | None = None) -> str:
+        """The first off-limits API that an answer uses, as written there, or "".
+
+        Searched is the last definition of the exercise and what it uses of the notebook's own functions and names, not a
+        student's own tests around it. Whatever module an API comes from, its last name is what counts:
+        `scipy.special.softmax` is as much the answer as `keras.ops.softmax`.
+
+        Args:
+            exercise: Name of the callable.
+            names: Dotted names that are off-limits.
+            above: The number of cells above the exercise's check; all of them by default.
+        """
+        end = self._end if above is None else above
+        banned = sorted(_last_names(names))
+        for name, statement in self._reachable(exercise, lambda name: self._binders(name, end)[-1:]):
+            for word in banned:
+                if word in statement.attributes:
+                    return written(statement.attributes[word]) or word
+                for module in statement.imports.get(word, ()):
+                    if _root(module) not in self._own_modules:
+                        return f"{module}.{word}"
+            module, word = statement.brings.get(name, ("", ""))
+            if word in banned and _root(module) not in self._own_modules:
+                return f"{module}.{word}"
+        return ""
+
+    def doubts(self, exercise: str, names: Iterable[str], above: int | None = None) -> str:
+        """Why a person should look at how an answer is written, or ""; it keeps its points meanwhile.
+
+        Args:
+            exercise: Name of the callable.
+            names: Dotted names that are off-limits.
+            above: As for `find`.
+        """
+        end = self._end if above is None else above
+        if unread := _first_of(self._unread, end):
+            return f"{unread}, so the notebook was not searched for off-limits APIs."
+        answer = [statement for _, statement in self._reachable(exercise, lambda name: self._once_bound(name, exercise, end))]
+        if not answer:
+            return "the answer's source could not be found, so it was not searched for off-limits APIs."
+        if found := [name for name in sorted(self._own_modules) if self._imported.get(name, end) < end]:
+            return f"the notebook imports {found[0]}, which was handed in beside it and has not been searched."
+        banned = _last_names(names)
+        for statement in answer:
+            if word := min(statement.words & EVASIVE, default=""):
+                return f"the answer uses {word}, so its calls cannot be read off its source."
+            if word := min(banned & (statement.words | statement.attributes.keys()), default=""):
+                return f"a part of the answer, or what it may once have been, uses {word}, which is off-limits."
+            if word := min(banned & statement.texts, default=""):
+                return f"the answer names {word} in a text, and it is off-limits."
+        if banned and self._imported.get("*", end) < end:
+            return "the notebook imports * from a module, so what a name means cannot be read off its source."
+        for word in sorted(banned & self._handed_on.keys()):
+            cell, kept = self._handed_on[word]
+            if cell < end:
+                return f"the notebook hands {written(kept) or word} on without calling it, and it is off-limits."
+        if unknown := sorted(name for part in answer for name in part.uses if self._known.get(name, end) >= end):
+            return f"the answer uses the name {unknown[0]}, which no cell defines."
+        if sign := _first_of(self._meddling, end):
+            return f"the notebook's code {sign}, which no answer needs."
+        return ""
+
+    # --- what an answer is made of ---
+
+    def _reachable(self, exercise: str, bound: Callable[[str], Sequence[int]]) -> Iterator[tuple[str, Statement]]:
+        """What says what the exercise is, and each global name that it uses, directly or not."""
+        pending, seen, followed = [exercise], set(), set()
+        while pending:
+            name = pending.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for number in bound(name):
+                statement = self._statements[number]
+                yield name, statement
+                if number not in followed:
+                    followed.add(number)
+                    pending += sorted(statement.uses)
+
+    def _binders(self, name: str, end: int) -> list[int]:
+        """The statements above a cell that bind a name."""
+        return self._above(self._binding.get(name, []), end)
+
+    def _once_bound(self, name: str, exercise: str, end: int) -> list[int]:
+        """Those; also the ones that mention a name which may be filled later, such as a list."""
+        filled = name != exercise and self._filled.get(name, end) < end
+        return self._binders(name, end) + (self._above(self._mentioning.get(name, []), end) if filled else [])
+
+    def _above(self, numbers: list[int], end: int) -> list[int]:
+        return numbers[: bisect_left(numbers, end, key=lambda number: self._statements[number].cell)]
+
+    # --- reading ---
+
+    def _add(self, cell: int, node: ast.stmt, inside: Sequence[ast.AST]) -> None:
+        """Note a statement, and what stands in it."""
+        names = names_of(own_parts(node))
+        attributes: dict[str, ast.Attribute] = {}
+        imports: dict[str, set[str]] = defaultdict(set)
+        words, texts, mentions = set(), set(), set()
+        called = _called(node, inside)
+        for part in inside:
+            words |= words_of(part) & EVASIVE - (METHODS if isinstance(part, ast.Attribute) else set())
+            if isinstance(part, ast.Name):
+                mentions.add(part.id)
+            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+                texts.add(part.value.rpartition(".")[2])
+            elif isinstance(part, ast.Attribute) and not (isinstance(part.value, ast.Name) and part.value.id == "self"):
+                attributes.setdefault(part.attr, part)  # of `self`, it is the answer's own
+                if called is not None and id(part) not in called:
+                    self._handed_on.setdefault(part.attr, (cell, part))
+            elif isinstance(part, ast.ImportFrom):
+                words |= words_of(part)
+                for item in part.names if part is not node else ():
+                    imports[item.name].add(part.module or "")
+            for module in imported(part):
+                self._imported.setdefault(_root(module), cell)
+            if isinstance(part, ast.ImportFrom) and part.names[0].name == "*":
+                self._imported.setdefault("*", cell)
+        brings = {}
+        if isinstance(node, ast.ImportFrom):
+            brings = {item.asname or item.name: (node.module or "", item.name) for item in node.names}
+        number = len(self._statements)
+        self._statements.append(
+            Statement(cell, names.bound, names.used, attributes, imports, brings, frozenset(words), frozenset(texts))
+        )
+        for name in names.bound:
+            self._binding[name].append(number)
+            if not _is_fixed(node):
+                self._filled.setdefault(name, cell)
+        for name in mentions - names.bound:
+            self._mentioning[name].append(number)
 
 
-def doubts(
-    exercise: str, sources: Sequence[str], names: Iterable[str], given: Sequence[str] = (), own_modules: Collection[str] = ()
-) -> str:
-    """Why a person should look at how an answer is written, or ""; it keeps its points meanwhile.
-
-    Args:
-        exercise: Name of the callable.
-        sources: As for `find`.
-        names: Dotted names that are off-limits.
-        given: Sources of the set-up cell and of the checks above, whose names every cell may use.
-        own_modules: Modules that were handed in beside the notebook: they are not searched.
-    """
-    for word in MEDDLING:
-        if any(word in source for source in sources):
-            return f"the notebook's code mentions {word}, which no answer needs."
-    statements = list(_statements(sources))
-    answer = list(_reachable(exercise, _bindings(exercise, statements)))
-    if not answer:
-        return "the answer's source could not be found, so it was not searched for off-limits APIs."
-    traits = [_traits(source) for source in sources]
-    if any(trait.takes_probe for trait in traits):
-        return "the notebook's code reaches into course.probe, which no answer needs."
-    imported = frozenset().union(*(trait.imports for trait in traits))
-    if found := sorted(imported & set(own_modules)):
-        return f"the notebook imports {found[0]}, which was handed in beside it and has not been searched."
-    banned = _last_names(names)
-    for _, statement in answer:
-        for node in ast.walk(statement.node):
-            for word in sorted(_words(node)):
-                if word in EVASIVE and not (isinstance(node, ast.Attribute) and word in METHODS):
-                    return f"the answer uses {word}, so its calls cannot be read off its source."
-                if (isinstance(node, ast.ImportFrom) and word in banned) or _is_api(node, banned):
-                    return f"a part of the answer, or what it may once have been, uses {word}, which is off-limits."
-    if banned and any(trait.imports_all for trait in traits):
-        return "the notebook imports * from a module, so what a name means cannot be read off its source."
-    if kept := next((node for trait in traits for node in trait.hands_on if _is_api(node, banned)), None):
-        return f"the notebook hands {ast.unparse(kept)} on without calling it, and it is off-limits."
-    known = ALWAYS_THERE.union(*map(defined, [*given, *sources]))
-    if unknown := sorted(name for _, statement in answer for name in used(statement.source) - known):
-        return f"the answer uses the name {unknown[0]}, which no cell defines."
-    return ""
-
-
-# --- what an answer is made of ---
-
-
-def _statements(sources: Iterable[str]) -> Iterator[Statement]:
-    """Each statement; without those that are nested too deeply to be read."""
-    for source in sources:
-        yield from _statements_of(source)
-
-
-@dataclass(frozen=True)
-class _Traits:
-    """What a cell does wherever it stands; `hands_on` are the attributes that it does not call at once."""
-
-    takes_probe: bool
-    imports: frozenset[str]
-    imports_all: bool
-    hands_on: tuple[ast.Attribute, ...]
-
-
-@lru_cache(CELLS)
-def _traits(source: str) -> _Traits:
-    nodes = [node for statement in _statements_of(source) for node in ast.walk(statement.node)]
-    return _Traits(
-        any(map(_takes_probe, nodes)),
-        frozenset(_root(module) for node in nodes for module in _imported(node)),
-        any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes),
-        tuple(node for statement in _statements_of(source) for node in _handed_on(statement.node)),
-    )
-
-
-@lru_cache(CELLS)
-def _statements_of(source: str) -> tuple[Statement, ...]:
-    found = []
-    for node in top_level(source):
-        with suppress(RecursionError):
-            text = ast.unparse(node)
-            mentions = frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
-            found.append(Statement(node, text, defined(text), mentions))
-    return tuple(found)
-
-
-def _reachable(exercise: str, bindings: Bindings) -> Iterator[tuple[str, Statement]]:
-    """What says what the exercise is, and each global name that it uses, directly or not."""
-    pending, seen = [exercise], set()
-    while pending:
-        name = pending.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for statement in bindings.get(name, ()):
-            yield name, statement
-            pending += used(statement.source)
-
-
-def _bindings(exercise: str, statements: Sequence[Statement]) -> Bindings:
-    """Every statement that binds a name; also those that mention one which may be filled later, such as a list."""
-    found = defaultdict(list)
-    for statement in statements:
-        for name in statement.binds:
-            found[name].append(statement)
-    filled = {name for name, binding in found.items() if not all(map(_is_fixed, binding))} - {exercise}
-    for statement in statements:
-        for name in statement.mentions & filled - statement.binds:
-            found[name].append(statement)
-    return found
-
-
-def _is_fixed(statement: Statement) -> bool:
+def _is_fixed(node: ast.stmt) -> bool:
     """Whether what a statement binds is what it says there: a function, a class or a module."""
     fixed = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-    return isinstance(statement.node, fixed) or isinstance(getattr(statement.node, "value", None), ast.Lambda | ast.Constant)
+    return isinstance(node, fixed) or isinstance(getattr(node, "value", None), ast.Lambda | ast.Constant)
 
 
-# --- what stands in a statement ---
+def _called(node: ast.stmt, inside: Sequence[ast.AST]) -> set[int] | None:
+    """The attributes that a statement calls at once; others it hands on, to where a search may not find them. None if it
+    only shows something."""
+    call = getattr(node, "value", None)
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in SHOWS:
+        return None
+    return {id(part.func) for part in inside if isinstance(part, ast.Call)}
+
+
+def _packages(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """The names that a node imports, and from which packages."""
+    if isinstance(node, ast.Import):
+        yield from ((item.asname or _root(item.name), _root(item.name)) for item in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from ((item.asname or item.name, _root(node.module)) for item in node.names)
 
 
 def _last_names(names: Iterable[str]) -> set[str]:
     return {name.rpartition(".")[2] for name in names}
 
 
-def _is_api(node: ast.AST, banned: Collection[str]) -> bool:
-    # An attribute of `self` is the answer's own.
-    return (
-        isinstance(node, ast.Attribute)
-        and node.attr in banned
-        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
-    )
-
-
-def _handed_on(statement: ast.stmt) -> Iterator[ast.Attribute]:
-    """The attributes that a statement does not call at once but hands on, to where a search may not find them."""
-    call = getattr(statement, "value", None)
-    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in SHOWS:
-        return
-    nodes = list(ast.walk(statement))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    yield from (node for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called)
-
-
-def _words(node: ast.AST) -> set[str]:
-    """The names that a node holds itself."""
-    if isinstance(node, ast.Name):
-        return {node.id}
-    if isinstance(node, ast.Attribute):
-        return {node.attr}
-    return {word for module in _imported(node) for word in module.split(".")} | (
-        {item.name for item in node.names} if isinstance(node, ast.ImportFrom) else set()
-    )
-
-
-def _imported(node: ast.AST) -> list[str]:
-    """The modules that a node imports, or imports from."""
-    if isinstance(node, ast.Import):
-        return [item.name for item in node.names]
-    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-
-
 def _root(module: str | None) -> str:
     return (module or "").partition(".")[0]
 
 
-def _takes_probe(node: ast.AST) -> bool:
-    """Whether a node takes more of `course.probe` than the set-up cell does."""
-    if isinstance(node, ast.ImportFrom) and node.module == "course.probe":
-        return any(item.name != "probe" or item.asname for item in node.names)
-    return not isinstance(node, ast.Name) and "probe" in _words(node)
+def _first_of(found: Mapping[str, int], end: int) -> str:
+    return next((what for what, cell in found.items() if cell < end), "")

@@ -6,6 +6,7 @@ GraderError
 ├── EvidenceError   what an answer published is not what was agreed: becomes a sentence, never stops a batch
 ├── ExecutionError  a notebook could not be run, for a reason that is not the student's
 ├── CourseError     a course directory lacks something, such as its secret
+├── SubmissionError what was handed in is more than is read
 └── SandboxError    no sandbox can be made here
 """
 
@@ -32,6 +33,10 @@ class ExecutionError(GraderError):
 
 class CourseError(GraderError):
     """A course directory lacks something that grading needs."""
+
+
+class SubmissionError(GraderError):
+    """What was handed in is more than is read. The message is for the student."""
 
 
 class SandboxError(GraderError):

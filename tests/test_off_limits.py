@@ -9,8 +9,17 @@ import pytest
 import scipy.special
 
 from course import probe
-from course.off_limits import doubts, find
+from course.off_limits import Search
 from harness import UNITS
+
+
+def find(exercise, sources, names, own_modules=()):
+    return Search(sources, (), own_modules).find(exercise, names)
+
+
+def doubts(exercise, sources, names, given=(), own_modules=()):
+    """Below cells that were handed out."""
+    return Search([*given, *sources], range(len(given)), own_modules).doubts(exercise, names)
 
 
 def swallowed(x):

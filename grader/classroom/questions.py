@@ -11,13 +11,17 @@ from pathlib import PurePath
 from nbformat import NotebookNode
 
 from course.cells import SETUP, asks_probe, check_id, checked_exercise, grade_id, is_untouched_look
-from course.off_limits import doubts, find
+from course.off_limits import Search
 from grader.errors import CheckError
 from grader.judging import Case, Check
+from grader.judging.deadline import OverTime, at_most
 from grader.judging.judge import NOT_JUDGED, OFF_LIMITS, Verdict, judge, rng_for, runs_of, zero
 from grader.running.execution import Evidence, Request
 from grader.running.jobs import Outcome
 from grader.units.unit import Unit
+
+JUDGING_SECONDS = 60.0
+"""CPU seconds for what one notebook gave; an ordinary one takes a tenth of one."""
 
 
 def digest_of(notebook: NotebookNode) -> str:
@@ -99,35 +103,33 @@ def verdicts(
         By exercise, of those that have a check.
     """
     found = dict(questions.broken)
-    for exercise, (check, cases) in questions.asked.items():
-        if outcome.failed:
-            found[exercise] = _not_judged(outcome.failed)
-            continue
-        banned, doubt = _search(notebook, exercise, check.off_limits, files)
-        if banned:
-            verdict = zero(cases, OFF_LIMITS.format(name=banned))
-        else:
-            missing = Evidence(None, unreadable or "the check cell did not run.")
-            evidence = outcome.evidence.get(check_id(exercise), missing)
-            verdict = _verdict(check, cases, evidence, questions.points[exercise], unreadable)
-        found[exercise] = replace(verdict, person=doubt) if doubt and verdict.points else verdict
+    if outcome.failed:
+        return found | {exercise: _not_judged(outcome.failed) for exercise in questions.asked}
+    try:
+        with at_most(JUDGING_SECONDS):
+            search, places = _search(notebook, files)
+            for exercise, (check, cases) in questions.asked.items():
+                missing = Evidence(None, unreadable or "the check cell did not run.")
+                evidence = outcome.evidence.get(check_id(exercise), missing)
+                above = places[check_id(exercise)]
+                if banned := search.find(exercise, check.off_limits, above):
+                    found[exercise] = zero(cases, OFF_LIMITS.format(name=banned))
+                    continue
+                verdict = _verdict(check, cases, evidence, questions.points[exercise], unreadable)
+                doubt = search.doubts(exercise, check.off_limits, above) if verdict.points else ""
+                found[exercise] = replace(verdict, person=doubt) if doubt else verdict
+    except OverTime:
+        late = _not_judged(f"to judge what was handed in takes more than {JUDGING_SECONDS:g} s")
+        found = dict.fromkeys(questions.asked, late) | found
     return found
 
 
-def _search(notebook: NotebookNode, exercise: str, names: Collection[str], files: Collection[str]) -> tuple[str, str]:
-    """What of the source up to an exercise's check is off-limits, and what a person should look at."""
-    code: list[str] = []
-    given: list[str] = []
-    for cell in notebook.cells:
-        if grade_id(cell) == check_id(exercise):
-            break
-        if cell.cell_type == "code":
-            (given if grade_id(cell) == SETUP or checked_exercise(cell) else code).append(cell.source)
+def _search(notebook: NotebookNode, files: Collection[str]) -> tuple[Search, dict[str, int]]:
+    """A notebook's code, to be searched, and the place of each marked cell in it."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    given = {number for number, cell in enumerate(code) if grade_id(cell) == SETUP or checked_exercise(cell)}
     own = {PurePath(file).parts[0].partition(".")[0] for file in files if "/" in file or file.endswith((".py", ".pyc", ".so"))}
-    try:
-        return find(exercise, code, names, own), doubts(exercise, code, names, given, own)
-    except RecursionError:
-        return "", "the notebook's code is nested too deeply to be searched for off-limits APIs."
+    return Search([cell.source for cell in code], given, own), {grade_id(cell): n for n, cell in enumerate(code)}
 
 
 def _not_judged(reason: str) -> Verdict:

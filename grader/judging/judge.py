@@ -26,6 +26,8 @@ MAX_HEADER = 1000
 """Bytes of a `.npy` header that are looked at."""
 MAX_ITEM_SIZE = 8
 MAX_SENTENCE = 500
+MAX_TEXT = 8 * MAX_SENTENCE
+"""Characters of a text that are looked at to say a sentence of it."""
 RIGHT = "Right: every part of this exercise passes."
 UNANSWERED = "Not answered yet: the cell still raises NotImplementedError."
 NOT_JUDGED = "This answer could not be judged; a person will look at it."
@@ -199,5 +201,5 @@ def _said(name: str) -> str:
 
 def plain(text: str) -> str:
     """Text that a student may have written as one line for people and terminals: printable, and not long."""
-    printable = "".join(c if c.isprintable() else " " for c in ANSI.sub("", text))
+    printable = "".join(c if c.isprintable() else " " for c in ANSI.sub("", text[:MAX_TEXT]))
     return textwrap.shorten(printable, MAX_SENTENCE, placeholder=" …")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from course import probe
-from course.off_limits import find
+from course.off_limits import Search
 from grader.errors import CheckError
 from grader.judging import Check, Judged
 from grader.judging.judge import OFF_LIMITS, Verdict, judge, read, runs_of, zero
@@ -44,7 +44,7 @@ def show_verdict(answer: Any, units: Sequence[Unit]) -> None:
         check = unit.check(name)
         verdict, _ = rehearse(check, answer, np.random.default_rng())
         with contextlib.suppress(OSError, TypeError):  # no source: the kernel's block is all there is
-            if banned := find(name, [inspect.getsource(answer)], check.off_limits):
+            if banned := Search([inspect.getsource(answer)]).find(name, check.off_limits):
                 verdict = zero([], OFF_LIMITS.format(name=banned))
         where = name if len(found) == 1 else f"{unit.name}/{name}"
         print(f"{where}: {verdict.points:g} %. {verdict.sentence}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from nbgrader.api import Gradebook
 
 from course.cells import new_cell
 from grader.classroom.coursedir import asked_exercises
-from grader.errors import CourseError
+from grader.errors import CourseError, SubmissionError
 
+MAX_BYTES, MAX_CELLS, MAX_CODE = 20_000_000, 2_000, 1_000_000
+"""What is read of a notebook: bytes of its file, most of which are pictures, its cells, and characters of code in all of them."""
 UNREADABLE = "unreadable"
 OF_UNIT = "of_unit"
 """Key of nbconvert's resources: whether the notebook was released as a unit's; else it is an ordinary assignment's."""
@@ -56,9 +59,14 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
             the notebook's metadata included.
     """
     try:
-        notebook: NotebookNode = nbformat.reads(path.read_text("utf-8-sig"), as_version=4)  # some editors begin with a mark
+        text = _text(path)
+        notebook: NotebookNode = nbformat.reads(text, as_version=4)
         if not isinstance(notebook.cells, list):
             raise TypeError("its cells are no list")
+        if sum(len(cell.source) for cell in notebook.cells if cell.cell_type == "code") > MAX_CODE:
+            raise SubmissionError(f"{path.name} holds more than {MAX_CODE} characters of code, so it was not read.")
+    except SubmissionError as error:
+        notebook = new_notebook(metadata={UNREADABLE: str(error)})
     except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
         reason = f"{path.name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
         notebook = new_notebook(metadata={UNREADABLE: reason})
@@ -69,6 +77,24 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
                 cell.id = f"cell-{number}"  # not at random: a job's key holds it
             notebook = new_notebook(cells=cells)
     return notebook
+
+
+def _text(path: Path) -> str:
+    """What a notebook's file holds, if it is not too large to be read.
+
+    Raises:
+        SubmissionError: If it is.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise SubmissionError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, so it was not read; clear its outputs.")
+    text = data.decode("utf-8-sig")  # some editors begin with a mark
+    found = json.loads(text)
+    cells = found.get("cells") if isinstance(found, dict) else None
+    if isinstance(cells, list) and len(cells) > MAX_CELLS:
+        raise SubmissionError(f"{path.name} has more than {MAX_CELLS} cells, so it was not read.")
+    return text
 
 
 def _plain_cell(cell: Any) -> NotebookNode | None:
