@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,8 +76,13 @@ def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
     known = set(ALWAYS_THERE)
     known |= {name for number, cell in code.items() if number not in looks for name in defined(cell.source)}
     wanted = {name for number, cell in code.items() if number not in looks for name in used(cell.source)} - known
+    definers: dict[str, list[int]] = defaultdict(list)
+    for number in looks:
+        for name in defined(code[number].source):
+            definers[name].append(number)
     needed: set[int] = set()
-    while more := {number for number in looks - needed if wanted & defined(code[number].source)}:
+    while wanted:
+        more = {number for number in definers.pop(wanted.pop(), ()) if number not in needed}
         needed |= more
         wanted |= {name for number in more for name in used(code[number].source)}
     return needed

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from course.source import ELSEWHERE, Cell, written
 
-WORDS = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "setprofile", "settrace")
+WORDS = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "request.json", "setprofile", "settrace")
 """In whatever form they stand there."""
 REACHING = frozenset(
     {
         *("publish_display_data", "display_pub", "displayhook", "iopub_socket", "iopub_thread", "run_cell", "run_cell_async"),
         *("_thread", "_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "gi_frame", "cr_frame", "tb_frame"),
-        *("runpy", "importlib", "import_module", "__import__", "exec"),
+        *("runpy", "import_module", "reload", "exec_module", "SourceFileLoader", "__import__", "exec"),
     }
 )
 """Names of what publishes, of what reaches into code that is running, and of what runs other code."""
@@ -42,14 +42,17 @@ def meddling(source: str, cell: Cell, nodes: Sequence[ast.AST], packages: Mappin
     """
     yield from (f"mentions {word}" for word in WORDS if word in source)
     yield from (f"uses the magic %{magic.name}" for magic in cell.elsewhere)
+    asked = {id(part) for node in nodes if isinstance(node, ast.Compare) for part in node.comparators}  # `… in sys.modules`
     for node in nodes:
         if takes_probe(node):
             yield "reaches into course.probe"
         yield from (f"uses {word}" for word in sorted(words_of(node) & REACHING))
-        if isinstance(node, ast.Attribute) and (_last(node.value), node.attr) in PAIRS:
+        if isinstance(node, ast.Attribute) and (_last(node.value), node.attr) in PAIRS and id(node) not in asked:
             yield f"uses {_last(node.value)}.{node.attr}"
         if isinstance(node, ast.Call) and _last(node.func) in MAGIC_CALLS and _runs_elsewhere(node):
             yield f"uses {_last(node.func)}"
+        if isinstance(node, ast.Call) and _last(node.func) == "display" and any(word.arg == "raw" for word in node.keywords):
+            yield "uses display with raw=True"
         if (changed := _changed(node)) and packages.get(_first(changed)) in RESTED_ON:
             yield f"changes {written(changed)}"
 

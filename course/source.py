@@ -1,6 +1,6 @@
 """Reads the source of notebook cells: what they define and use, as IPython would run them.
 
-Whatever a cell holds, reading it raises nothing and takes time in proportion to its length: what cannot be read is said to be so.
+Whatever a cell holds, reading it raises nothing and takes time in proportion to its length; what cannot be read is said to be.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ def parse(source: str) -> ast.Module | None:
     return read(source).tree
 
 
+def parse_anew(source: str) -> ast.Module | None:
+    """The syntax tree of plain Python, to be changed; None if it cannot be read."""
+    try:
+        return _parsed(source)
+    except UNREAD:
+        return None
+
+
 def written(node: ast.AST) -> str:
     """The source of a node; "" if Python cannot write what it could read."""
     try:
@@ -106,6 +114,10 @@ ELSEWHERE = frozenset(
     {"run", "load", "loadpy", "load_ext", "reload_ext", "macro", "rerun", "recall", "rep", "edit", "ed", "writefile", "file"}
 )
 """Magics that run, or write, what is not in the notebook."""
+TEXTS = frozenset(
+    {"html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "bash", "sh", "script", "writefile", "file"}
+)
+"""Magics of whole cells that are no Python of this kernel's."""
 EXTENSIONS = frozenset({"autoreload", "tensorboard"})
 """What `%load_ext` may load: it is known."""
 
@@ -117,8 +129,11 @@ def _without_magics(source: str) -> tuple[str, tuple[Magic, ...]]:
     alone = NAMED.fullmatch(lines[0])
     if len(lines) == 1 and alone and alone[1] in RUNNERS | ELSEWHERE:
         lines[0] = f"%{lines[0]}"  # alone in its cell, a magic needs no sign
-    if lines[0].startswith("%%"):  # what stands below is code to most of them
+    if lines[0].startswith("%%"):
+        name = NAMED.match(lines[0], 2)
         lines[0] = _run_by(lines[0][2:], elsewhere)
+        if name and name[1] in TEXTS:
+            del lines[1:]
     for number, line in enumerate(lines):
         if found := LINE.fullmatch(line):
             lines[number] = found[1] + (_run_by(found[3], elsewhere) if found[2] == "%" else "pass")
@@ -218,8 +233,8 @@ class _Scope:
         self.outer = outer
         self.is_class = isinstance(node, ast.ClassDef)
         self.is_comprehension = isinstance(node, COMPREHENSION)
-        inherited = outer.class_name if outer else ""
-        self.class_name = node.name.lstrip("_") if isinstance(node, ast.ClassDef) else inherited
+        inherited: str = outer.class_name if outer else ""
+        self.class_name: str = node.name.lstrip("_") if isinstance(node, ast.ClassDef) else inherited
         self.used: set[str] = set()
         self.bound: set[str] = set()
         self.from_module: set[str] = set()
@@ -281,7 +296,7 @@ def names_of(parts: Iterable[ast.AST]) -> Names:
             pending += [(part, scope) for part in getattr(node, "decorator_list", ())]
             around = scope
             if parameters := getattr(node, "type_params", ()):
-                around = inside(node.type_params[0], scope)
+                around = inside(parameters[0], scope)
                 pending += [(part, around) for part in parameters]
             inner = inside(node, around)
             if isinstance(node, ast.ClassDef):

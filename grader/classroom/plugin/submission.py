@@ -18,7 +18,7 @@ from grader.classroom.coursedir import asked_exercises
 from grader.errors import CourseError, SubmissionError
 
 MAX_BYTES, MAX_CELLS, MAX_CODE = 20_000_000, 2_000, 1_000_000
-"""What is read of a notebook: bytes of its file, most of which are pictures, its cells, and characters of code in all of them."""
+"""What is read of a notebook: bytes of its file, which may hold pictures, its cells, and characters of code in all of them."""
 UNREADABLE = "unreadable"
 OF_UNIT = "of_unit"
 """Key of nbconvert's resources: whether the notebook was released as a unit's; else it is an ordinary assignment's."""
