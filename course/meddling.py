@@ -84,9 +84,10 @@ def takes_probe(node: ast.AST) -> bool:
 
 def _runs_elsewhere(call: ast.Call) -> bool:
     """Whether a magic is called that runs what is not in the notebook, or one that nobody can tell."""
-    name = call.args[0] if call.args else None
-    known = isinstance(name, ast.Constant) and isinstance(name.value, str)
-    return not known or name.value.lstrip("%").partition(" ")[0] in ELSEWHERE
+    first = call.args[0] if call.args else None
+    if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+        return True
+    return first.value.lstrip("%").partition(" ")[0] in ELSEWHERE
 
 
 def _changed(node: ast.AST) -> ast.expr | None:

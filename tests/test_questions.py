@@ -119,7 +119,7 @@ def test_of_a_long_text_only_the_beginning_is_looked_at(text, monkeypatch):
         (
             "code",
             [new_code_cell("x = 1\n" * (MAX_CODE // 60), id=f"c{n}") for n in range(11)],
-            "more than 1000000 characters of code",
+            "more than 500000 characters of code",
         ),
     ],
 )
@@ -130,6 +130,17 @@ def test_what_is_too_much_to_read_is_said_to_be_so(name, cells, said, tmp_path):
     assert said in notebook.metadata[UNREADABLE]
     release = Release("", {"f": "probe(f)"}, {"f": 1.0})
     assert len(restore(notebook.cells, release)) == 3
+
+
+def test_cells_of_an_old_format_are_counted_before_they_are_converted(tmp_path):
+    path = tmp_path / "mlp.ipynb"
+    cell = {"cell_type": "code", "input": "x", "language": "python", "outputs": []}
+    for count, read in ((3, True), (MAX_CELLS, False)):
+        sheets = [{"cells": [cell] * count}, {"cells": [cell]}]
+        path.write_text(json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": sheets}))
+        notebook = read_submission(path)
+        assert (len(notebook.cells) == count + 1) is read
+        assert ("more than 2000 cells" in notebook.metadata.get(UNREADABLE, "")) is not read
 
 
 def test_pictures_among_the_outputs_are_read(tmp_path):

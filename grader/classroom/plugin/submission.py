@@ -17,7 +17,7 @@ from course.cells import new_cell
 from grader.classroom.coursedir import asked_exercises
 from grader.errors import CourseError, SubmissionError
 
-MAX_BYTES, MAX_CELLS, MAX_CODE = 20_000_000, 2_000, 1_000_000
+MAX_BYTES, MAX_CELLS, MAX_CODE = 20_000_000, 2_000, 500_000
 """What is read of a notebook: bytes of its file, which may hold pictures, its cells, and characters of code in all of them."""
 UNREADABLE = "unreadable"
 OF_UNIT = "of_unit"
@@ -91,8 +91,8 @@ def _text(path: Path) -> str:
         raise SubmissionError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, so it was not read; clear its outputs.")
     text = data.decode("utf-8-sig")  # some editors begin with a mark
     found = json.loads(text)
-    cells = found.get("cells") if isinstance(found, dict) else None
-    if isinstance(cells, list) and len(cells) > MAX_CELLS:
+    older = [cell for sheet in found.get("worksheets", ()) for cell in sheet["cells"]]
+    if len(found.get("cells", older)) > MAX_CELLS:
         raise SubmissionError(f"{path.name} has more than {MAX_CELLS} cells, so it was not read.")
     return text
 

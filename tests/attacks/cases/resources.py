@@ -121,5 +121,11 @@ ATTACKS = [
     before("resources-bigsource", "", damage=_source(f"x = [{'0, ' * 1_000_000}]")),
     before("resources-deepsource", f"x = 1{'+1' * 1400}"),
     before("resources-deepersource", "", damage=_source(f"x = {'(' * 100_000}")),
+    before("resources-digits", f"x = 0x{'f' * 5000}"),
+    before("resources-names", "", damage=_source("".join(f"name{n} = [name{n + 1}]\n" for n in range(2000)))),
+    before("resources-manylines", "", damage=_source("x=1\n" * 24_000)),
+    before("resources-elif", "", damage=_source("if x:\n pass\n" + "elif x:\n pass\n" * 600)),
+    before("resources-dotted", "", damage=_source(f"import a{'.a' * 45_000}")),
+    before("resources-error", "", damage=_source("raise ValueError('\x1b[31m' * 4_000_000)")),
     before("resources-bignumber", "x = 10 ** 10 ** 10"),
 ]
