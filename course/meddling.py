@@ -91,11 +91,16 @@ def _runs_elsewhere(call: ast.Call) -> bool:
 
 
 def _changed(node: ast.AST) -> ast.expr | None:
-    """The attribute, or what it is an attribute of, that a node assigns or deletes."""
+    """The attribute that a node assigns or deletes, or that of which it assigns or deletes one."""
     if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return None if node.attr in SETTINGS else node
     if isinstance(node, ast.Call) and _last(node.func) in ("setattr", "delattr") and node.args:
         return node.args[0]
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "__dict__":
+            return node.value.value
+        if isinstance(node.value, ast.Call) and _last(node.value.func) == "vars" and node.value.args:
+            return node.value.args[0]
     return None
 
 

@@ -10,6 +10,7 @@ import scipy.special
 
 from course import probe
 from course.off_limits import Search
+from grader.units.variants import vary
 from harness import UNITS
 
 
@@ -152,6 +153,8 @@ def test_an_honest_answer_is_for_nobody_to_look_at(sources):
             ["import IPython.display as d\nd.publish_display_data(1)", "def softmax(x):\n    return x"],
             "publish_display_data",
         ),
+        (["vars(keras.ops)['exp'] = abs", "def softmax(x):\n    return x"], "changes keras.ops"),
+        (["keras.ops.__dict__['exp'] = abs", "def softmax(x):\n    return x"], "changes keras.ops"),
         (["import sys\nsys._getframe()", "def softmax(x):\n    return x"], "_getframe"),
         (["import sys\nsys.modules['course']", "def softmax(x):\n    return x"], "sys.modules"),
         (["get_ipython().kernel.session.send(1)", "def softmax(x):\n    return x"], "session.send"),
@@ -197,3 +200,16 @@ def test_the_grammar_is_off_limits_where_a_model_should_learn_it():
     assert find("train_mini_bert", [looks], names) == "data.Grammar"
     own = "def train_fine_tuned(encoder, x, y, seed):\n    model.encoder = encoder\n    return model.encoder\n"
     assert find("train_fine_tuned", [own], UNITS["bert"].check("train_fine_tuned").off_limits) == ""
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_no_answer_that_we_know_is_for_a_person(unit):
+    """Right or wrong, below a set-up cell that the student has edited, too."""
+    references = {name: exercise.reference for name, exercise in unit.text.exercises.items()}
+    edited = f"{unit.text.setup}\nimport math"
+    for name, reference in references.items():
+        check = unit.check(name)
+        edits = [*check.alternatives, *(mistake.edits for mistake in check.mistakes)]
+        for source in [reference, *(vary(reference, edit) for edit in edits)]:
+            search = Search([unit.text.setup, edited, *({**references, name: source}).values()], {0})
+            assert (search.find(name, check.off_limits), search.doubts(name, check.off_limits)) == ("", "")
