@@ -78,6 +78,11 @@ def test_what_takes_too_long_to_judge_is_for_a_person(monkeypatch):
     assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
 
 
+def test_a_bug_of_ours_in_the_search_costs_no_submission(monkeypatch):
+    monkeypatch.setattr(questions, "Search", lambda *given: 1 / 0)
+    assert "ZeroDivisionError" in judged([ANSWER])["f"].person
+
+
 def test_a_limit_on_time_leaves_nothing_behind_and_asks_nothing_of_other_threads():
     before = signal.getsignal(signal.SIGPROF)
 

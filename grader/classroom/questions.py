@@ -117,7 +117,7 @@ def verdicts(
             for exercise, (check, cases) in questions.asked.items():
                 missing = Evidence(None, unreadable or "the check cell did not run.")
                 evidence = outcome.evidence.get(check_id(exercise), missing)
-                above = places[check_id(exercise)]
+                above = places.get(check_id(exercise))
                 if banned := search.find(exercise, check.off_limits, above):
                     found[exercise] = zero(cases, OFF_LIMITS.format(name=banned))
                     continue
@@ -125,9 +125,12 @@ def verdicts(
                 doubt = (search.doubts(exercise, check.off_limits, above) or shadow) if verdict.points else ""
                 found[exercise] = replace(verdict, person=doubt) if doubt else verdict
     except OverTime:
-        late = _not_judged(f"to judge what was handed in takes more than {JUDGING_SECONDS:g} s")
-        found = dict.fromkeys(questions.asked, late) | found
-    return found
+        reason = f"to judge what was handed in takes more than {JUDGING_SECONDS:g} s"
+    except Exception as error:  # a bug of ours: it costs no submission
+        reason = f"to search its source failed ({type(error).__name__}: {error})"
+    else:
+        return found
+    return dict.fromkeys(questions.asked, _not_judged(reason)) | found
 
 
 def _modules(files: Collection[str]) -> set[str]:
