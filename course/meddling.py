@@ -41,7 +41,7 @@ def meddling(source: str, cell: Cell, nodes: Sequence[ast.AST], packages: Mappin
         packages: By name, the package that the notebook imports it from.
     """
     yield from (f"mentions {word}" for word in WORDS if word in source)
-    yield from (f"uses the magic %{magic.name}" for magic in cell.elsewhere)
+    yield from (f"uses the magic %{name}" for name in cell.elsewhere)
     asked = {id(part) for node in nodes if isinstance(node, ast.Compare) for part in node.comparators}  # `… in sys.modules`
     for node in nodes:
         if takes_probe(node):

@@ -29,14 +29,6 @@ DOTTED = re.compile(r"(?:\.[ \t\\\n]*+\w++[ \t\\\n]*+){200}")
 
 
 @dataclass(frozen=True)
-class Magic:
-    """A line that is IPython's own: the name of the magic, and what stands behind it."""
-
-    name: str
-    argument: str
-
-
-@dataclass(frozen=True)
 class Cell:
     """A cell as it was read.
 
@@ -47,7 +39,7 @@ class Cell:
     """
 
     tree: ast.Module | None
-    elsewhere: Sequence[Magic] = ()
+    elsewhere: Sequence[str] = ()
     unread: str = ""
 
 
@@ -122,10 +114,10 @@ EXTENSIONS = frozenset({"autoreload", "tensorboard"})
 """What `%load_ext` may load: it is known."""
 
 
-def _without_magics(source: str) -> tuple[str, tuple[Magic, ...]]:
+def _without_magics(source: str) -> tuple[str, tuple[str, ...]]:
     """A cell as plain Python: code that a magic runs is kept, other lines of IPython's own become `pass` or None."""
     lines = source.strip("\n").split("\n")
-    elsewhere: list[Magic] = []
+    elsewhere: list[str] = []
     alone = NAMED.fullmatch(lines[0])
     if len(lines) == 1 and alone and alone[1] in RUNNERS | ELSEWHERE:
         lines[0] = f"%{lines[0]}"  # alone in its cell, a magic needs no sign
@@ -145,14 +137,14 @@ def _without_magics(source: str) -> tuple[str, tuple[Magic, ...]]:
     return "\n".join(lines), tuple(elsewhere)
 
 
-def _run_by(text: str, elsewhere: list[Magic]) -> str:
+def _run_by(text: str, elsewhere: list[str]) -> str:
     """The code that a magic runs, or `pass`."""
     found = NAMED.fullmatch(text.strip())
     if not found:
         return "pass"
     name, argument = found.groups()
     if name in ELSEWHERE and not (name.endswith("load_ext") and argument.strip() in EXTENSIONS):
-        elsewhere.append(Magic(name, argument))
+        elsewhere.append(name)
     code = argument[OPTIONS.match(argument).end() :] if name in RUNNERS else ""  # type: ignore[union-attr]  # matches "", too
     return code if code and _parsed(code) else "pass"
 
