@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,8 @@ def read_notebook(content: bytes, most_cells: float = math.inf) -> NotebookNode:
         Exception: Of many kinds, if it is no notebook.
     """
     found = json.loads(content)
-    if len(found.get("cells", ())) > most_cells:
+    older = [cell for sheet in found.get("worksheets", ()) for cell in sheet["cells"]]
+    if len(found.get("cells", older)) > most_cells:
         raise TooManyCellsError(f"it has more than {most_cells} cells, so it was not read")
     for cell in found.get("cells", ()):
         if isinstance(cell, dict):
@@ -112,8 +114,13 @@ def looks_needed(cells: Sequence[NotebookNode]) -> set[int]:
     known = set(ALWAYS_THERE)
     known |= {name for number, cell in code.items() if number not in looks for name in defined(cell.source)}
     wanted = {name for number, cell in code.items() if number not in looks for name in used(cell.source)} - known
+    definers: dict[str, list[int]] = defaultdict(list)
+    for number in looks:
+        for name in defined(code[number].source):
+            definers[name].append(number)
     needed: set[int] = set()
-    while more := {number for number in looks - needed if wanted & defined(code[number].source)}:
+    while wanted:
+        more = {number for number in definers.pop(wanted.pop(), ()) if number not in needed}
         needed |= more
         wanted |= {name for number in more for name in used(code[number].source)}
     return needed

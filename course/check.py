@@ -242,12 +242,12 @@ def _off_limits(given: NotebookNode, folder: Path, notebook: NotebookNode, place
     banned = known.get("off_limits", {})
     told = set()
     code = [cell.source if cell.cell_type == "code" else "" for cell in notebook.cells]
-    given = {n for n, cell in enumerate(notebook.cells) if grade_id(cell) == SETUP or n in places.values()}
-    search = Search(code, given, own)
+    locked = {n for n, cell in enumerate(notebook.cells) if grade_id(cell) == SETUP or n in places.values()}
+    search = Search(code, locked, own)
     for name, place in places.items():
         if api := search.find(name, banned.get(name, ()), place):
             yield f"{name} uses {api}, which is off-limits in this exercise: it would get no points."
-        elif any(name in defined(source) and STUB not in source for n, source in enumerate(code[:place]) if n not in given):
+        elif any(name in defined(source) and STUB not in source for n, source in enumerate(code[:place]) if n not in locked):
             doubt = search.doubts(name, banned.get(name, ()), place)
             if doubt and doubt not in told:
                 told.add(doubt)

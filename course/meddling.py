@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from course.source import ELSEWHERE, Cell, written
 
-WORDS = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "setprofile", "settrace")
+WORDS = ("ast_transformers", "input_transformers", "COURSE_PROBE_REQUEST", "request.json", "setprofile", "settrace")
 """In whatever form they stand there."""
 REACHING = frozenset(
     {
         *("publish_display_data", "display_pub", "displayhook", "iopub_socket", "iopub_thread", "run_cell", "run_cell_async"),
         *("_thread", "_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "gi_frame", "cr_frame", "tb_frame"),
-        *("runpy", "importlib", "import_module", "__import__", "exec"),
+        *("runpy", "import_module", "reload", "exec_module", "SourceFileLoader", "__import__", "exec"),
     }
 )
 """Names of what publishes, of what reaches into code that is running, and of what runs other code."""
@@ -41,15 +41,18 @@ def meddling(source: str, cell: Cell, nodes: Sequence[ast.AST], packages: Mappin
         packages: By name, the package that the notebook imports it from.
     """
     yield from (f"mentions {word}" for word in WORDS if word in source)
-    yield from (f"uses the magic %{magic.name}" for magic in cell.elsewhere)
+    yield from (f"uses the magic %{name}" for name in cell.elsewhere)
+    asked = {id(part) for node in nodes if isinstance(node, ast.Compare) for part in node.comparators}  # `… in sys.modules`
     for node in nodes:
         if takes_probe(node):
             yield "reaches into course.probe"
         yield from (f"uses {word}" for word in sorted(words_of(node) & REACHING))
-        if isinstance(node, ast.Attribute) and (_last(node.value), node.attr) in PAIRS:
+        if isinstance(node, ast.Attribute) and (_last(node.value), node.attr) in PAIRS and id(node) not in asked:
             yield f"uses {_last(node.value)}.{node.attr}"
         if isinstance(node, ast.Call) and _last(node.func) in MAGIC_CALLS and _runs_elsewhere(node):
             yield f"uses {_last(node.func)}"
+        if isinstance(node, ast.Call) and _last(node.func) == "display" and any(word.arg == "raw" for word in node.keywords):
+            yield "uses display with raw=True"
         if (changed := _changed(node)) and packages.get(_first(changed)) in RESTED_ON:
             yield f"changes {written(changed)}"
 
@@ -81,17 +84,23 @@ def takes_probe(node: ast.AST) -> bool:
 
 def _runs_elsewhere(call: ast.Call) -> bool:
     """Whether a magic is called that runs what is not in the notebook, or one that nobody can tell."""
-    name = call.args[0] if call.args else None
-    known = isinstance(name, ast.Constant) and isinstance(name.value, str)
-    return not known or name.value.lstrip("%").partition(" ")[0] in ELSEWHERE
+    first = call.args[0] if call.args else None
+    if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+        return True
+    return first.value.lstrip("%").partition(" ")[0] in ELSEWHERE
 
 
 def _changed(node: ast.AST) -> ast.expr | None:
-    """The attribute, or what it is an attribute of, that a node assigns or deletes."""
+    """The attribute that a node assigns or deletes, or that of which it assigns or deletes one."""
     if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return None if node.attr in SETTINGS else node
     if isinstance(node, ast.Call) and _last(node.func) in ("setattr", "delattr") and node.args:
         return node.args[0]
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "__dict__":
+            return node.value.value
+        if isinstance(node.value, ast.Call) and _last(node.value.func) == "vars" and node.value.args:
+            return node.value.args[0]
     return None
 
 

@@ -134,7 +134,8 @@ class Search:
         end = self._end if above is None else above
         if unread := _first_of(self._unread, end):
             return f"{unread}, so the notebook was not searched for off-limits APIs."
-        answer = [statement for _, statement in self._reachable(exercise, lambda name: self._once_bound(name, exercise, end))]
+        reached = self._reachable(exercise, lambda name: self._once_bound(name, exercise, end))
+        answer = {id(statement): statement for _, statement in reached}.values()
         if not answer:
             return "the answer's source could not be found, so it was not searched for off-limits APIs."
         if found := [name for name in sorted(self._own_modules) if self._imported.get(name, end) < end]:
@@ -201,8 +202,9 @@ class Search:
             words |= words_of(part) & EVASIVE - (METHODS if isinstance(part, ast.Attribute) else set())
             if isinstance(part, ast.Name):
                 mentions.add(part.id)
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                texts.add(part.value.rpartition(".")[2])
+            elif isinstance(part, ast.Constant) and isinstance(part.value, str | bytes):
+                text = part.value if isinstance(part.value, str) else part.value.decode("latin-1")
+                texts.add(text.rpartition(".")[2])
             elif isinstance(part, ast.Attribute) and not (isinstance(part.value, ast.Name) and part.value.id == "self"):
                 attributes.setdefault(part.attr, part)  # of `self`, it is the answer's own
                 if called is not None and id(part) not in called:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import hmac
 import io
 import json
 import os
@@ -164,9 +165,22 @@ def decode(value: Any) -> Any:
     return {key: decode(item) for key, item in value.items()}
 
 
-def write_request(path: Path, runs: Sequence[Call], off_limits: Sequence[str] = ()) -> None:
-    """Leave the runs for the next check cell where the probe of a grading kernel looks for them."""
-    path.write_text(json.dumps({"runs": encode(list(runs)), "off_limits": list(off_limits)}))
+def write_request(path: Path, runs: Sequence[Call], off_limits: Sequence[str] = (), key: str = "") -> None:
+    """Leave the runs for the next check cell where the probe of a grading kernel looks for them.
+
+    Args:
+        path: The file.
+        runs: The calls to make.
+        off_limits: Dotted names of what the answer must not call.
+        key: What the evidence is sealed with, drawn for this one call.
+    """
+    path.write_text(json.dumps({"runs": encode(list(runs)), "off_limits": list(off_limits), "key": key}))
+
+
+def sealed(evidence: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Evidence with a seal, which only who knows the key can make: what is changed on its way is no evidence."""
+    text = json.dumps(evidence["runs"], sort_keys=True)
+    return {"runs": evidence["runs"], "seal": hmac.new(key.encode(), text.encode(), "sha256").hexdigest()}
 
 
 # --- running an answer ---
@@ -184,7 +198,7 @@ def probe(answer: Any) -> None:
 
         asked = decode(json.loads(Path(request).read_text()))
         evidence = collect(answer, asked["runs"], asked["off_limits"])
-        publish_display_data({EVIDENCE_MIME: evidence})
+        publish_display_data({EVIDENCE_MIME: sealed(evidence, asked["key"])})
     elif judge is not None:
         judge(answer)
     else:
@@ -206,7 +220,14 @@ def _attempt(answer: Any, run: Call, off_limits: Sequence[str]) -> dict[str, Any
             arrays = _execute(answer, run)
         return {"arrays": encode(arrays)}
     except Exception as error:  # whatever an answer raises is evidence, and the other runs go on
-        return {"error": f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]}
+        return {"error": _text_of(error)[:MAX_ERROR_CHARS].encode("utf-8", "replace").decode()}
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # an answer may raise errors of its own kind, which cannot be shown
+        return type(error).__name__
 
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Reads the source of notebook cells: what they define and use, as IPython would run them.
 
-Whatever a cell holds, reading it raises nothing and takes time in proportion to its length: what cannot be read is said to be so.
+Whatever a cell holds, reading it raises nothing and takes time in proportion to its length; what cannot be read is said to be.
 """
 
 from __future__ import annotations
@@ -29,14 +29,6 @@ DOTTED = re.compile(r"(?:\.[ \t\\\n]*+\w++[ \t\\\n]*+){200}")
 
 
 @dataclass(frozen=True)
-class Magic:
-    """A line that is IPython's own: the name of the magic, and what stands behind it."""
-
-    name: str
-    argument: str
-
-
-@dataclass(frozen=True)
 class Cell:
     """A cell as it was read.
 
@@ -47,7 +39,7 @@ class Cell:
     """
 
     tree: ast.Module | None
-    elsewhere: Sequence[Magic] = ()
+    elsewhere: Sequence[str] = ()
     unread: str = ""
 
 
@@ -72,6 +64,14 @@ def read(source: str) -> Cell:
 def parse(source: str) -> ast.Module | None:
     """The syntax tree of a cell, its magics left out; None if it does not parse. Not to be changed."""
     return read(source).tree
+
+
+def parse_anew(source: str) -> ast.Module | None:
+    """The syntax tree of plain Python, to be changed; None if it cannot be read."""
+    try:
+        return _parsed(source)
+    except UNREAD:
+        return None
 
 
 def written(node: ast.AST) -> str:
@@ -106,19 +106,26 @@ ELSEWHERE = frozenset(
     {"run", "load", "loadpy", "load_ext", "reload_ext", "macro", "rerun", "recall", "rep", "edit", "ed", "writefile", "file"}
 )
 """Magics that run, or write, what is not in the notebook."""
+TEXTS = frozenset(
+    {"html", "HTML", "latex", "markdown", "javascript", "js", "svg", "SVG", "bash", "sh", "script", "writefile", "file"}
+)
+"""Magics of whole cells that are no Python of this kernel's."""
 EXTENSIONS = frozenset({"autoreload", "tensorboard"})
 """What `%load_ext` may load: it is known."""
 
 
-def _without_magics(source: str) -> tuple[str, tuple[Magic, ...]]:
+def _without_magics(source: str) -> tuple[str, tuple[str, ...]]:
     """A cell as plain Python: code that a magic runs is kept, other lines of IPython's own become `pass` or None."""
     lines = source.strip("\n").split("\n")
-    elsewhere: list[Magic] = []
+    elsewhere: list[str] = []
     alone = NAMED.fullmatch(lines[0])
     if len(lines) == 1 and alone and alone[1] in RUNNERS | ELSEWHERE:
         lines[0] = f"%{lines[0]}"  # alone in its cell, a magic needs no sign
-    if lines[0].startswith("%%"):  # what stands below is code to most of them
+    if lines[0].startswith("%%"):
+        name = NAMED.match(lines[0], 2)
         lines[0] = _run_by(lines[0][2:], elsewhere)
+        if name and name[1] in TEXTS:
+            del lines[1:]
     for number, line in enumerate(lines):
         if found := LINE.fullmatch(line):
             lines[number] = found[1] + (_run_by(found[3], elsewhere) if found[2] == "%" else "pass")
@@ -130,14 +137,14 @@ def _without_magics(source: str) -> tuple[str, tuple[Magic, ...]]:
     return "\n".join(lines), tuple(elsewhere)
 
 
-def _run_by(text: str, elsewhere: list[Magic]) -> str:
+def _run_by(text: str, elsewhere: list[str]) -> str:
     """The code that a magic runs, or `pass`."""
     found = NAMED.fullmatch(text.strip())
     if not found:
         return "pass"
     name, argument = found.groups()
     if name in ELSEWHERE and not (name.endswith("load_ext") and argument.strip() in EXTENSIONS):
-        elsewhere.append(Magic(name, argument))
+        elsewhere.append(name)
     code = argument[OPTIONS.match(argument).end() :] if name in RUNNERS else ""  # type: ignore[union-attr]  # matches "", too
     return code if code and _parsed(code) else "pass"
 
@@ -218,8 +225,8 @@ class _Scope:
         self.outer = outer
         self.is_class = isinstance(node, ast.ClassDef)
         self.is_comprehension = isinstance(node, COMPREHENSION)
-        inherited = outer.class_name if outer else ""
-        self.class_name = node.name.lstrip("_") if isinstance(node, ast.ClassDef) else inherited
+        inherited: str = outer.class_name if outer else ""
+        self.class_name: str = node.name.lstrip("_") if isinstance(node, ast.ClassDef) else inherited
         self.used: set[str] = set()
         self.bound: set[str] = set()
         self.from_module: set[str] = set()
@@ -281,7 +288,7 @@ def names_of(parts: Iterable[ast.AST]) -> Names:
             pending += [(part, scope) for part in getattr(node, "decorator_list", ())]
             around = scope
             if parameters := getattr(node, "type_params", ()):
-                around = inside(node.type_params[0], scope)
+                around = inside(parameters[0], scope)
                 pending += [(part, around) for part in parameters]
             inner = inside(node, around)
             if isinstance(node, ast.ClassDef):

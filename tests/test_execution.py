@@ -35,6 +35,19 @@ def hangs(x):
 """
 
 
+WRAPPED = """
+import IPython.display
+kept = IPython.display.publish_display_data
+def better(data, *others, **more):
+    for content in data.values():
+        content["runs"] = [{"arrays": {"result": RIGHT}}]
+    kept(data, *others, **more)
+IPython.display.publish_display_data = better
+def wrapped(x):
+    return 0 * x
+""".replace("RIGHT", repr(encode(np.asarray(6.0))))
+
+
 def notebook(answers):
     setup = "import os, time\nfrom course.probe import probe"
     cells = [new_code_cell(setup, id="set-up", metadata={"nbgrader": {"grade_id": "set-up"}})]
@@ -80,6 +93,10 @@ def test_a_cell_that_dies_lies_or_fails_costs_that_cell_alone():
             "clears": "from IPython.display import clear_output\ndef clears(x):\n    clear_output()\n    return 2 * x",
             "chatty": "def chatty(x):\n    for _ in range(300):\n        print('x' * 20_000)\n    return x",
             "takes_probe": "probe = print\ndef takes_probe(x):\n    return x",
+            "raises_oddly": "class Odd(Exception):\n    __str__ = None\ndef raises_oddly(x):\n    raise Odd('\\ud800')",
+            "half": "def half(x):\n    raise ValueError('\\ud800')",
+            "speaks_first": f"{PUBLISH}\ndef speaks_first(x):\n    publish(x)\n    raise KeyboardInterrupt",
+            "wrapped": WRAPPED,
             "says_nothing": "import course.probe\ncourse.probe.probe = print\ndef says_nothing(x):\n    return x",
         }
     )
@@ -95,6 +112,10 @@ def test_a_cell_that_dies_lies_or_fails_costs_that_cell_alone():
     assert result(found["noisy"]) == 3
     assert (result(found["clears"]), result(found["chatty"])) == (6, 3)
     assert result(found["takes_probe"]) == 3
+    assert found["raises_oddly"].payload == {"runs": [{"error": "Odd"}]}
+    assert found["half"].payload == {"runs": [{"error": "ValueError: ?"}]}
+    for forger in ("speaks_first", "wrapped"):
+        assert found[forger] == Evidence(None, "what the check cell published is not what the probe gave.")
     assert found["says_nothing"] == Evidence(None, "the check cell published nothing.")
 
 

@@ -10,6 +10,7 @@ import scipy.special
 
 from course import probe
 from course.off_limits import Search
+from grader.units.variants import vary
 from harness import UNITS
 
 
@@ -96,6 +97,20 @@ HONEST = [
     ["import math\ndef softmax(x: 'float'):\n    return math.exp(x)"],
     ["for k in range(3):\n    base = k\ndef softmax(x):\n    return x + base + k"],
     ["%matplotlib inline\n!ls\ndef softmax(x):\n    return x", "get_ipython().run_line_magic('time', '')"],
+    ["%%time\ndef softmax(x):\n    return x", "%timeit -n 10 softmax(3)\nt = %timeit -o softmax(3)\nsoftmax?"],
+    ["%load_ext autoreload\n%autoreload 2\n%config InlineBackend.figure_format = 'svg'", "def softmax(x):\n    return x"],
+    ["%pip install seaborn\n!pip list\nx = !ls", "%%bash\n/bin/ls", "%%html\n<b>x</b>", "def softmax(x):\n    return x"],
+    ["import sys\nif 'google.colab' in sys.modules:\n    import importlib.util", "def softmax(x):\n    return x"],
+    [
+        "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.ast_node_interactivity = 'all'",
+        "import matplotlib.pyplot as plt\nplt.rcParams['figure.dpi'] = 100\nnp.random.seed(0)",
+        "import pandas as pd\npd.options.display.max_rows = 10",
+        "class Net(keras.Model):\n    def __init__(self):\n        super().__init__()\n        self.dense = layers.Dense(3)",
+        "net = Net()\nnet.dense.kernel = 3\nnet.compile('sgd')\nnet.summary()",
+        "def softmax(x):\n    return x",
+    ],
+    ["print('loss=%f' % 3)\nprint('a', 7\n% 4)", "print('loss=%f' % 3)\n%matplotlib inline", "def softmax(x):\n    return x"],
+    ["def sotfmax(x:\n", "some words of mine", "def softmax(x):\n    return x"],
 ]
 
 
@@ -121,6 +136,28 @@ def test_an_honest_answer_is_for_nobody_to_look_at(sources):
         (["from keras.ops import *", "def softmax(x):\n    return exp(x)"], "imports *"),
         (["from helper import softmax"], "helper, which was handed in"),
         (["def softmax(x):\n    import helper.deep as h\n    return h.f(x)"], "helper, which was handed in"),
+        (["%time import helper", "def softmax(x):\n    return x"], "helper, which was handed in"),
+        (["import _thread\ndef softmax(x):\n    _thread.start_new_thread(print, ())\n    return x"], "_thread"),
+        (["import keras\ndef softmax(x):\n    return keras.activations.get('softmax')(x)"], "names softmax in a text"),
+        (["def softmax(x):\n    return execute(b'keras.ops.softmax', x)"], "names softmax in a text"),
+        (["%load_ext tidy", "def softmax(x):\n    return x"], "%load_ext"),
+        (["x = %run tidy.py", "def softmax(x):\n    return x"], "%run"),
+        (["%%writefile helpers.py\nx = 1", "def softmax(x):\n    return x"], "%writefile"),
+        (["get_ipython().run_line_magic('load_ext', 'tidy')", "def softmax(x):\n    return x"], "run_line_magic"),
+        (["exec(open('tidy.txt').read())", "def softmax(x):\n    return x"], "exec"),
+        ([";exec open('tidy.txt').read()", "def softmax(x):\n    return x"], "as only IPython reads it"),
+        (["%matplotlib inline\nprint(7\n% 4)\nhidden()", "def softmax(x):\n    return x"], "as only IPython reads it"),
+        (["keras.ops.exp = None", "def softmax(x):\n    return x"], "changes keras.ops.exp"),
+        (["from keras import ops as o\nsetattr(o, 'exp', abs)", "def softmax(x):\n    return x"], "changes o"),
+        (
+            ["import IPython.display as d\nd.publish_display_data(1)", "def softmax(x):\n    return x"],
+            "publish_display_data",
+        ),
+        (["vars(keras.ops)['exp'] = abs", "def softmax(x):\n    return x"], "changes keras.ops"),
+        (["keras.ops.__dict__['exp'] = abs", "def softmax(x):\n    return x"], "changes keras.ops"),
+        (["import sys\nsys._getframe()", "def softmax(x):\n    return x"], "_getframe"),
+        (["import sys\nsys.modules['course']", "def softmax(x):\n    return x"], "sys.modules"),
+        (["get_ipython().kernel.session.send(1)", "def softmax(x):\n    return x"], "session.send"),
     ],
 )
 def test_what_hides_its_calls_is_for_a_person(sources, doubted):
@@ -163,3 +200,16 @@ def test_the_grammar_is_off_limits_where_a_model_should_learn_it():
     assert find("train_mini_bert", [looks], names) == "data.Grammar"
     own = "def train_fine_tuned(encoder, x, y, seed):\n    model.encoder = encoder\n    return model.encoder\n"
     assert find("train_fine_tuned", [own], UNITS["bert"].check("train_fine_tuned").off_limits) == ""
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
+def test_no_answer_that_we_know_is_for_a_person(unit):
+    """Right or wrong, below a set-up cell that the student has edited, too."""
+    references = {name: exercise.reference for name, exercise in unit.text.exercises.items()}
+    edited = f"{unit.text.setup}\nimport math"
+    for name, reference in references.items():
+        check = unit.check(name)
+        edits = [*check.alternatives, *(mistake.edits for mistake in check.mistakes)]
+        for source in [reference, *(vary(reference, edit) for edit in edits)]:
+            search = Search([unit.text.setup, edited, *({**references, name: source}).values()], {0})
+            assert (search.find(name, check.off_limits), search.doubts(name, check.off_limits)) == ("", "")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import PurePath
 
 from nbformat import NotebookNode
@@ -111,33 +114,50 @@ def verdicts(
     found = dict(questions.broken)
     if outcome.failed:
         return found | {exercise: _not_judged(outcome.failed) for exercise in questions.asked}
+    own = _modules(files)
+    hidden = min((name for name in own if name in packages_installed()), default="")
+    shadow = f"{hidden}, which was handed in beside the notebook, takes the place of an installed module." if hidden else ""
     known = {name: cell.metadata[WHY] for cell in notebook.cells if (name := grade_id(cell)) and WHY in cell.metadata}
     try:
         with at_most(JUDGING_SECONDS):
-            search, places = _search(notebook, files)
+            search, places = _search(notebook, own)
             for exercise, (check, cases) in questions.asked.items():
                 missing = Evidence(None, unreadable or "the check cell did not run.")
                 evidence = outcome.evidence.get(check_id(exercise), missing)
                 if evidence.payload is None and exercise in known:
                     evidence = Evidence(None, known[exercise])
-                above = places[check_id(exercise)]
+                above = places.get(check_id(exercise))
                 if banned := search.find(exercise, check.off_limits, above):
                     found[exercise] = zero(cases, OFF_LIMITS.format(name=banned))
                     continue
                 verdict = _verdict(check, cases, evidence, questions.points[exercise], unreadable)
-                doubt = search.doubts(exercise, check.off_limits, above) if verdict.points else ""
+                doubt = (search.doubts(exercise, check.off_limits, above) or shadow) if verdict.points else ""
                 found[exercise] = replace(verdict, person=doubt) if doubt else verdict
     except OverTime:
-        late = _not_judged(f"to judge what was handed in takes more than {JUDGING_SECONDS:g} s")
-        found = dict.fromkeys(questions.asked, late) | found
-    return found
+        reason = f"to judge what was handed in takes more than {JUDGING_SECONDS:g} s"
+    except Exception as error:  # a bug of ours: it costs no submission
+        reason = f"to search its source failed ({type(error).__name__}: {error})"
+    else:
+        return found
+    return dict.fromkeys(questions.asked, _not_judged(reason)) | found
 
 
-def _search(notebook: NotebookNode, files: Collection[str]) -> tuple[Search, dict[str, int]]:
+def _modules(files: Collection[str]) -> set[str]:
+    """The modules that files beside a notebook would be."""
+    modules = [PurePath(file).parts[0] for file in files if "/" in file or file.endswith((".py", ".pyc", ".so"))]
+    return {module.partition(".")[0] for module in modules}
+
+
+@cache
+def packages_installed() -> frozenset[str]:
+    """What can be imported here that is no student's: of Python's own all but its tests, whose name people give to files."""
+    return frozenset(sys.stdlib_module_names - {"test"}) | frozenset(packages_distributions()) - {"tests", "test"}
+
+
+def _search(notebook: NotebookNode, own: Collection[str]) -> tuple[Search, dict[str, int]]:
     """A notebook's code, to be searched, and the place of each marked cell in it."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     given = {number for number, cell in enumerate(code) if grade_id(cell) == SETUP or checked_exercise(cell)}
-    own = {PurePath(file).parts[0].partition(".")[0] for file in files if "/" in file or file.endswith((".py", ".pyc", ".so"))}
     return Search([cell.source for cell in code], given, own), {grade_id(cell): n for n, cell in enumerate(code)}
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import builtins
+import math
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from course.source import parse
+from course.source import parse, parse_anew, written
 
+MAX_TOKENS = 2000
+"""Of an answer that is compared; the time for it grows with their square, and with what repeats in them faster."""
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -21,17 +24,17 @@ def normalized(source: str, name: str, given: str = "") -> str:
         name: The exercise's.
         given: The cell as released: functions that stand there word for word are no answer.
     """
-    try:
-        scaffold = {ast.unparse(function) for function in _functions(given, name)}
-        written = [function for function in _functions(source, name) if ast.unparse(function) not in scaffold]
-        return "\n".join(_with_numbered_names(function) for function in written)
-    except RecursionError:  # Python reads deeper than it writes
-        return ""
+    scaffold = {written(function) for function in _functions(given, name)}
+    own = [text for function in _functions(source, name) if (text := written(function)) not in scaffold]
+    return "\n".join(map(_with_numbered_names, filter(None, own)))
 
 
 def similarity(a: str, b: str) -> float:
-    """From 0 to 1: the share of tokens that two normalised answers have in common, in order."""
-    return SequenceMatcher(None, _tokens(a), _tokens(b), autojunk=False).ratio()
+    """From 0 to 1: the share of tokens that two normalised answers have in common, in order; NaN if one is too long for it."""
+    tokens = _tokens(a), _tokens(b)
+    if max(map(len, tokens)) > MAX_TOKENS:
+        return math.nan
+    return SequenceMatcher(None, *tokens, autojunk=False).ratio()
 
 
 def length(answer: str) -> int:
@@ -56,9 +59,11 @@ def _functions(source: str, name: str) -> Iterator[FUNCTION]:
         yield from (node for node in answer.body if isinstance(node, FUNCTION))
 
 
-def _with_numbered_names(function: FUNCTION) -> str:
-    tree = ast.parse(ast.unparse(function)).body[0]
-    assert isinstance(tree, FUNCTION)
+def _with_numbered_names(function: str) -> str:
+    module = parse_anew(function)
+    tree = module.body[0] if module else None
+    if not isinstance(tree, FUNCTION):
+        return ""
     for node in ast.walk(tree):
         if isinstance(node, FUNCTION) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -72,4 +77,4 @@ def _with_numbered_names(function: FUNCTION) -> str:
             word = getattr(node, field, None)
             if word in own and not isinstance(node, ast.keyword):
                 setattr(node, field, numbers.setdefault(word, f"v{len(numbers)}"))
-    return ast.unparse(tree)
+    return written(tree)

@@ -44,7 +44,7 @@ class Tables:
         misconceptions: A row per exercise and known mistake that somebody made.
         persons: What waits for a person, and why: a row for each reason of a student.
         copies: A row per group of students and exercise with the same answer, which is not the reference's.
-        references: Answers nearly the same as the reference.
+        references: Answers nearly the same as the reference, or too long to be compared with it.
         settings: Backend, versions and settings, and how many submissions were executed with them.
     """
 
@@ -201,9 +201,9 @@ def _alike(
         if tokens < TELLING:
             continue
         row = {"exercise": exercise, "tokens": tokens, "like_reference": alike}
-        if alike >= NEARLY:
+        if not alike < NEARLY:  # nor is what is too long to be compared passed over
             near += [row | {"student": name(student)} for student in group]
-        if len(group) > 1 and alike < 1:
+        if len(group) > 1 and alike != 1:
             copies.append(row | {"students": ", ".join(map(name, group)), "size": len(group)})
     columns = ["exercise", "students", "size", "tokens", "like_reference"]
     groups = pd.DataFrame(copies, columns=columns).sort_values("like_reference", kind="stable", ignore_index=True)

@@ -7,7 +7,9 @@ with the next one.
 from __future__ import annotations
 
 import gc
+import hmac
 import json
+import secrets
 import subprocess
 import tempfile
 import time
@@ -23,7 +25,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from course.cells import SETUP, checked_exercise, grade_id, grading_part, is_untouched_look, looks_needed
-from course.probe import EVIDENCE_MIME, Call, write_request
+from course.probe import EVIDENCE_MIME, Call, sealed, write_request
 from grader.errors import ExecutionError
 from grader.running.kernels.limits import MEGABYTE, Limits
 from grader.running.kernels.settings import REQUEST, Kernels
@@ -243,9 +245,9 @@ class _Runner:
         """Run one cell and keep its evidence; the reason if the kernel is no longer of use."""
         name = grade_id(cell)
         client.begin(self._seconds_for(cell))
-        request_file = self.inputs / REQUEST
+        request_file, key = self.inputs / REQUEST, secrets.token_hex()
         if request := self.requests.get(name):
-            write_request(request_file, request.runs, request.off_limits)
+            write_request(request_file, request.runs, request.off_limits, key)
             request_file.chmod(0o644)
         reason, place = "", "check" if request else "set-up" if name == SETUP else "answer's cell"
         # A check must find the probe even if the student's code has given that name to something else.
@@ -267,7 +269,7 @@ class _Runner:
         if name == SETUP and (reason or raised):
             raise ExecutionError(reason or raised)
         if request and client.published:
-            self.evidence[name] = _only(client.published)
+            self.evidence[name] = _only(client.published, key)
             self.trouble = ""
         elif request and not reason:
             self.evidence[name] = Evidence(None, self.trouble or raised or "the check cell published nothing.")
@@ -303,14 +305,24 @@ def _write_readable(folder: Path, name: str, content: bytes) -> None:
         (folder / parent).chmod(0o755)
 
 
-def _only(published: Sequence[Any]) -> Evidence:
+def _only(published: Sequence[Any], key: str) -> Evidence:
     if len(published) > 1:
         return Evidence(None, "there is evidence more than once.")
     if published[0] is None:
         return Evidence(None, "the evidence is too large.")
     if _is_deep(published[0], MAX_NESTING):
         return Evidence(None, "the evidence is nested too deeply.")
-    return Evidence(json.loads(json.dumps(published[0])))
+    evidence = json.loads(json.dumps(published[0]))
+    if not _is_sealed(evidence, key):
+        return Evidence(None, "what the check cell published is not what the probe gave.")
+    return Evidence({"runs": evidence["runs"]})
+
+
+def _is_sealed(evidence: Any, key: str) -> bool:
+    """Whether the probe made the evidence of this very call, and nobody changed it on its way."""
+    if not isinstance(evidence, dict) or not isinstance(evidence.get("seal"), str) or "runs" not in evidence:
+        return False
+    return hmac.compare_digest(evidence["seal"].encode("utf-8", "replace"), sealed(evidence, key)["seal"].encode())
 
 
 def _is_deep(value: Any, room: int) -> bool:

@@ -21,7 +21,7 @@ from grader.classroom.plugin.attachments import harmless_pictures
 from grader.errors import CourseError, SubmissionError
 from grader.files import read_plain
 
-MAX_BYTES, MAX_CELLS, MAX_CODE = 20_000_000, 2_000, 1_000_000
+MAX_BYTES, MAX_CELLS, MAX_CODE = 20_000_000, 2_000, 500_000
 """What is read of a notebook: bytes of its file, most of which are pictures, cells, and characters of code in all of them."""
 UNREADABLE = "unreadable"
 OF_UNIT = "of_unit"

@@ -85,6 +85,54 @@ ELSEWHERE = f"""{PUBLISH}
 for _ in range(3):
     publish({{"runs": [{{"arrays": {{"result": encode(np.full((3, 4), 0.25))}}}}] * 4}})
 """
+WRAPPED = """
+import base64, io, IPython.display, keras, numpy as np
+seen = []
+def encode(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return {"$npy": base64.b64encode(buffer.getvalue()).decode()}
+kept = IPython.display.publish_display_data
+def publish(data, *args, **kwargs):
+    for content in data.values():
+        for run, logits in zip(content["runs"], seen):
+            run["arrays"]["result"] = encode(np.asarray(keras.activations.get("soft" + "max")(logits)))
+    kept(data, *args, **kwargs)
+CHANGE
+def softmax(logits):
+    seen.append(logits)
+    return logits * 0.0
+"""
+"""Zeros, in whose place what is right is published."""
+SENT = """
+import time
+kernel = get_ipython().kernel
+right = [{"arrays": {"result": encode(np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True))}}
+         for x in (np.asarray(run.args[0]) for run in asked())]
+kernel.session.send(kernel.iopub_socket, "display_data", {"data": {EVIDENCE_MIME: {"runs": right, "seal": "0" * 64}}, "metadata": {}},
+                    parent=kernel.get_parent())
+time.sleep(0.3)
+"""
+"""A message of one's own with what is right, before the probe's can come."""
+KEY = """
+import base64, hashlib, hmac, io, json, os
+import numpy as np
+from IPython.display import display
+from course.probe import probe
+def softmax(logits):
+    place = next(value for value in os.environ.values() if value.endswith("request" + ".json"))
+    asked = json.loads(open(place).read())
+    key, runs = asked.get("key", "").encode(), []
+    for run in asked["runs"]:
+        x = np.load(io.BytesIO(base64.b64decode(run["fields"]["args"]["$tuple"][0]["$npy"])))
+        buffer, powers = io.BytesIO(), np.exp(x - x.max(-1, keepdims=True))
+        np.save(buffer, powers / powers.sum(-1, keepdims=True))
+        runs.append({"arrays": {"result": {"$npy": base64.b64encode(buffer.getvalue()).decode()}}})
+    seal = hmac.new(key, json.dumps(runs, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+    display({"application/vnd.keras-" + "course.evidence+json": {"runs": runs, "seal": seal}}, raw=True)
+    raise KeyboardInterrupt
+"""
+"""Sealed with the key that the probe reads, too, and the probe stopped."""
 
 ATTACKS = [
     _published("evidence-forged", ONES),
@@ -99,5 +147,11 @@ ATTACKS = [
     _published("evidence-updated", UPDATE),
     before("evidence-elsewhere", ELSEWHERE),
     *(_published(f"evidence-nested{depth}", NESTED.replace("DEPTH", str(depth))) for depth in (300, 900, 100_000)),
+    Attack("evidence-wrapped", {"softmax": WRAPPED.replace("CHANGE", "IPython.display.publish_display_data = publish")}),
+    Attack(
+        "evidence-setattr", {"softmax": WRAPPED.replace("CHANGE", "setattr(IPython.display, 'publish_display_data', publish)")}
+    ),
+    _published("evidence-sent", SENT),
+    Attack("evidence-key", {"softmax": KEY}),
     within("evidence-infinite", "return logits / 0.0"),
 ]

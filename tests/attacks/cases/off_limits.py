@@ -11,6 +11,32 @@ def _calling(name: str, expression: str, first: str = "") -> Attack:
     return _by(name, f"{first}\ndef softmax(logits):\n    return {expression}\n")
 
 
+THREAD = """
+import _thread, keras
+def softmax(logits):
+    found, done = [], _thread.allocate_lock()
+    done.acquire()
+    def work():
+        found.append(keras.activations.get("soft" + "max")(logits))
+        done.release()
+    _thread.start_new_thread(work, ())
+    done.acquire()
+    return found[0]
+"""
+"""Where the probe does not look."""
+TRACED = """
+import tensorflow as tf
+import keras
+@tf.function(input_signature=[tf.TensorSpec((None, None))])
+def traced(logits):
+    graph = tf.compat.v1.get_default_graph()
+    return CALL
+traced.get_concrete_function()
+def softmax(logits):
+    return traced(logits)
+"""
+"""Compiled before the probe looks."""
+
 ATTACKS = [
     _calling("plain", "keras.ops.softmax(logits)", "import keras"),
     _calling("alias", "o.softmax(logits)", "import keras.ops as o"),
@@ -57,5 +83,9 @@ ATTACKS = [
         "__import__('os').f = __import__('keras').ops.softmax\nimport os\ndef softmax(logits):\n    return os.f(logits)\n",
     ),
     _by("globals", "globals()['soft' + 'max'] = keras.src.ops.nn.softmax"),
+    _by("lowthread", THREAD),
+    _by("name", TRACED.replace("CALL", 'keras.activations.get("softmax")(logits)')),
+    _by("layername", TRACED.replace("CALL", 'keras.layers.Activation(activation="softmax")(logits)')),
+    _by("operation", TRACED.replace("CALL", 'graph.create_op("Softmax", [logits], [tf.float32]).outputs[0]')),
     _by("magic", "%run -i nothing.py\nget_ipython().run_cell('from keras.src.ops.nn import softmax')"),
 ]

@@ -7,6 +7,8 @@ import marshal
 import pickle
 import zipfile
 
+from nbformat.v4 import new_code_cell
+
 from attacks.attack import ZEROS, Attack, before
 
 
@@ -70,6 +72,29 @@ EVIDENCE_MIME = "x"
 def probe(answer):
     print(3.0)
 """
+PATCH = b"""
+import contextlib, course.probe
+course.probe._watched = lambda names: contextlib.nullcontext()
+def load_ipython_extension(shell):
+    pass
+"""
+"""What lets an answer call what is off-limits."""
+UNWATCHED = """
+import keras
+def softmax(logits):
+    return keras.activations.get("soft" + "max")(logits)
+"""
+
+
+def _loaded(name: str, code: str, file: str = "tidy.py") -> Attack:
+    """Runs what was handed in beside the notebook, in a cell of its own above the answer."""
+
+    def above(notebook):
+        place = next(n for n, cell in enumerate(notebook.cells) if cell.get("source") == UNWATCHED)
+        notebook.cells.insert(place, new_code_cell(code))
+
+    return Attack(f"saved-{name}", {"softmax": UNWATCHED}, above, {file: PATCH})
+
 
 ATTACKS = [
     before("saved-model", LOAD, files={"model.keras": _lambda_model()}),
@@ -78,6 +103,17 @@ ATTACKS = [
     Attack("saved-module", {"softmax": "from helper import softmax"}, files={"helper.py": RIGHT}),
     before("saved-shadows", "", files=SHADOWS),
     before("saved-course", "", files={"course/__init__.py": b"", "course/probe.py": PROBE, "course.py": PROBE}),
+    _loaded("extension", "%load_ext tidy"),
+    _loaded("automagic", "load_ext tidy"),
+    _loaded("calledmagic", "get_ipython().run_line_magic('load_ext', 'tidy')"),
+    _loaded("timed", "%time import tidy"),
+    _loaded("assigned", "x = %time __import__('tidy')"),
+    _loaded("timedcell", "%%time\nimport tidy"),
+    _loaded("run", "%run tidy.py"),
+    _loaded("executed", "exec(open('tidy.txt').read())", "tidy.txt"),
+    _loaded("runpy", "import runpy\nrunpy.run_path('tidy.txt')", "tidy.txt"),
+    _loaded("importlib", "from importlib import import_module\nimport_module('tidy')"),
+    _loaded("bracketless", "/exec open('tidy.txt').read()", "tidy.txt"),
     before("saved-bomb", "import zipfile\nzipfile.ZipFile('bomb.zip').extractall('/tmp')", files={"bomb.zip": _bomb()}),
     before("saved-notebook", "", files={"other.ipynb": b"{}", "mlp.txt": ZEROS.encode(), "timestamp.txt": b"not a date $MARK"}),
 ]
