@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import nbformat
 from nbformat import NotebookNode, from_dict
 
 from course.source import ALWAYS_THERE, defined, used
@@ -14,9 +16,35 @@ METADATA = "keras_course"
 """In a release's metadata, what `course.check` has to know: what is `off_limits`, by exercise, and the `files` beside it."""
 CELL_SECONDS, NOTEBOOK_SECONDS = 120.0, 900.0
 """CPU seconds that grading allows a cell and a notebook, unless an instructor sets other limits."""
+WALL_FACTOR = 3.0
+"""A cell that sleeps or waits may take this many times as long by the clock."""
 SETUP = "set-up"
 LOOK = "look-"
+WHY = "why"
+"""In the metadata of a sanitised answer's cell, why it defines nothing."""
+NAMES_KEPT = ("capture", "prun", "time")
+"""Magics for a whole cell that leave what it defines in the notebook."""
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+
+
+def read_notebook(found: Any) -> NotebookNode:
+    """The notebook in a file's JSON; what it has of metadata, marks and attachments is made well formed.
+
+    Raises:
+        Exception: Of many kinds, if it is no notebook.
+    """
+    for cell in found.get("cells", ()):
+        if isinstance(cell, dict):
+            metadata = cell.get("metadata")
+            cell["metadata"] = metadata if isinstance(metadata, dict) else {}
+            mark = cell["metadata"].get("nbgrader", {})
+            if not (isinstance(mark, dict) and isinstance(mark.get("grade_id"), str)):
+                cell["metadata"].pop("nbgrader", None)
+            if "attachments" in cell:
+                given = cell["attachments"] if isinstance(cell["attachments"], dict) else {}
+                cell["attachments"] = {name: bundle for name, bundle in given.items() if isinstance(bundle, dict)}
+    notebook: NotebookNode = nbformat.reads(json.dumps(found), as_version=4)
+    return notebook
 
 
 def new_cell(kind: str, source: str, id: str, metadata: Mapping[str, Any] | None = None) -> NotebookNode:
@@ -90,6 +118,17 @@ def hidden_line(exercise: str) -> str:
 def asks_probe(exercise: str, source: str) -> bool:
     """Whether the source of an exercise's check asks the probe: what makes a notebook one of a unit."""
     return hidden_line(exercise) in grading_part(source).splitlines()
+
+
+def why_nothing_runs(exercise: str, kind: str, source: str) -> str:
+    """Why a cell that is an exercise's defines nothing, whatever stands in it; "" if it is code."""
+    if kind != "code":
+        called = "Markdown" if kind == "markdown" else kind
+        return f"the cell of `{exercise}` is a {called} cell, so its code does not run: change its type to Code."
+    magic = source.lstrip().partition("\n")[0].strip()
+    if not magic.startswith("%%") or magic[2:].partition(" ")[0] in NAMES_KEPT:
+        return ""
+    return f"the cell of `{exercise}` begins with `{magic[:40]}`, so nothing that it defines is kept: delete that line."
 
 
 def is_untouched_look(cell: NotebookNode) -> bool:

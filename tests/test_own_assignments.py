@@ -1,5 +1,7 @@
 """Assignments that are none of the course's: ordinary assertions, graded as nbgrader grades them."""
 
+import base64
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +11,7 @@ from pathlib import Path
 import nbformat
 import nbgrader
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook
 
 from grader.classroom.room import Classroom
@@ -75,6 +77,14 @@ def hand_in(course, student, files=(), name="hw"):
     shutil.copytree(course / "assignments" / name, folder)
     for file, text in dict(files).items():
         (folder / file).write_text(text)
+
+
+def change(course, student, edit, name="hw"):
+    """Edit the JSON of what a student handed in."""
+    path = course / "submitted" / student / name / f"{name}.ipynb"
+    notebook = json.loads(path.read_text())
+    edit(notebook["cells"])
+    path.write_text(json.dumps(notebook))
 
 
 def ordinary_test(source):
@@ -152,6 +162,95 @@ def test_an_own_assignments_file_that_is_no_notebook_is_said_to_be_not_graded(tm
     assert earned(course, "bob") == [(2, False)]
     assert "'hw' is no unit" in run("grader", "report", "hw", cwd=course, code=1)
     run("grader", "scores", "hw", cwd=course)
+
+
+def odd_marks(cells):
+    answer, test = cells
+    copies = [json.loads(json.dumps(cell)) for cell in (answer, answer, answer, test)]
+    for number, (cell, name) in enumerate(zip(copies, ("of my own", ["a"], {"t": 1}, "t2"), strict=True)):
+        cell["id"] = f"copy-{number}"
+        cell["source"] = "1"
+        cell["metadata"]["nbgrader"]["grade_id"] = name
+    cells[:0] = copies
+
+
+def marks_changed(**values):
+    def edit(cells):
+        for cell in cells:
+            cell["metadata"]["nbgrader"] |= values
+
+    return edit
+
+
+def twice(cells):
+    cells.insert(0, cells[1] | {"id": "again"})
+
+
+ODD = {
+    "unknown": odd_marks,
+    "new": marks_changed(schema_version=99),
+    "text": marks_changed(schema_version="3"),
+    "points": marks_changed(points="many"),
+    "flags": marks_changed(grade=False, solution="yes", locked=[], task=True),
+    "keys": marks_changed(mine={"a": 1}, checksum=3),
+    "twice": twice,
+}
+
+
+def test_what_stands_in_marks_costs_nobody_a_submission(tmp_path):
+    answer = ("", {"grade_id": "a", "grade": False, "locked": False, "solution": True})
+    course = own(tmp_path / "course", [answer, ordinary_test("assert x == 1")])
+    for student, damage in {"plain": lambda cells: None, **ODD}.items():
+        hand_in(course, student)
+        change(course, student, lambda cells: cells[0].update(source="x = 1"))
+        change(course, student, damage)
+    run("grader", "autograde", "hw", cwd=course)
+    assert {student: earned(course, student) for student in ("plain", *ODD)} == {
+        student: [(2, False)] for student in ("plain", *ODD)
+    }
+    run("nbgrader", "generate_feedback", "hw", cwd=course)
+
+
+PNG, JPEG = (
+    base64.b64encode(signature + os.urandom(2000)).decode() for signature in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0")
+)
+
+
+def test_pictures_in_markdown_are_shown_and_one_that_is_missing_stops_no_feedback(tmp_path):
+    essay = {"grade_id": "essay", "grade": True, "locked": False, "solution": True, "points": 1}
+    given = {"grade_id": "given", "grade": False, "locked": True, "solution": False}
+    course = own(tmp_path / "course", [("", essay), ordinary_test("assert True")])
+    source = course / "build" / "source" / "hw" / "hw.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[0] = new_markdown_cell("Draw it.", metadata={"nbgrader": {"schema_version": 3, "task": False} | essay})
+    notebook.cells.insert(
+        0,
+        new_markdown_cell(
+            "![plan](attachment:plan.png)",
+            metadata={"nbgrader": {"schema_version": 3, "task": False} | given},
+            attachments={"plan.png": {"image/png": PNG}},
+        ),
+    )
+    nbformat.write(notebook, source)
+    run("nbgrader", "generate_assignment", "hw", "--force", cwd=course)
+
+    def draw(cells):
+        cells[1]["source"] = "![mine](attachment:mine.jpg) ![gone](attachment:gone.png) ![bad](attachment:bad.svg)"
+        cells[1]["attachments"] = {"mine.jpg": {"image/jpeg": JPEG}, "bad.svg": {"image/svg+xml": "<svg onload=alert(1)/>"}}
+
+    def lose(cells):
+        del cells[0]["attachments"]
+
+    for student, edit in (("ada", draw), ("bob", lose)):
+        hand_in(course, student)
+        change(course, student, edit)
+    run("grader", "autograde", "hw", cwd=course)
+    run("nbgrader", "generate_feedback", "hw", cwd=course)
+    ada, bob = ((course / "feedback" / student / "hw" / "hw.html").read_text() for student in ("ada", "bob"))
+    assert f"data:image/png;base64,{PNG}" in ada
+    assert f"data:image/jpeg;base64,{JPEG}" in ada
+    assert "attachment:gone.png" in ada and "attachment:bad.svg" in ada and "onload" not in ada
+    assert "attachment:plan.png" in bob and PNG not in bob
 
 
 def test_the_sample_course_of_nbgrader_gets_the_same_grades(tmp_path, monkeypatch):

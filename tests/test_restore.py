@@ -1,16 +1,21 @@
 """Submissions as they come back: whatever was done to the cells, the answer that a student would run is the one judged."""
 
+import base64
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from nbgrader.nbgraderformat import ValidationError
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import InvalidNotebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
+from nbgrader.nbgraderformat import MetadataValidator
 
-from course.cells import LOOK, content_id, is_untouched_look
-from grader.classroom.plugin.restore import CheckMarks, Release, read_release, restore
-from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE, SubmissionExporter
+from course.cells import LOOK, WHY, content_id, grade_id, is_untouched_look
+from grader.classroom.plugin.attachments import MissingPictures
+from grader.classroom.plugin.restore import Release, read_release, restore
+from grader.classroom.plugin.submission import UNREADABLE, SubmissionExporter
 from grader.errors import CourseError
 
 CHECK = "### BEGIN HIDDEN TESTS\nprobe({0})\n### END HIDDEN TESTS\nassert {0}(1)"
@@ -243,16 +248,101 @@ def test_cells_that_are_none_are_dropped(tmp_path):
     assert [c.source for c in notebook.cells] in (["def f(x): return x"], [])
 
 
-def test_broken_marks_are_refused_where_they_are_the_students():
-    notebook = new_notebook(cells=[cell("2", "f-check", grade=True, points="many", solution=False, locked=True, task=False)])
-    with pytest.raises(ValidationError):
-        CheckMarks().preprocess(notebook, {OF_UNIT: False})
-
-
-def test_restored_marks_would_be_accepted(tmp_path):
+def test_restored_marks_are_valid(tmp_path):
     notebook = new_notebook(cells=restore(submitted(released(), tmp_path), RELEASE))
-    CheckMarks().preprocess(notebook, {OF_UNIT: False})
+    MetadataValidator().validate_nb(notebook)
     nbformat.validate(notebook)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_any_unicode_is_read(encoding, tmp_path):
+    path = tmp_path / "unit.ipynb"
+    path.write_bytes(nbformat.writes(new_notebook(cells=released(f=f"{F}  # żółw"))).encode(encoding))
+    assert form(restore(read(path).cells, RELEASE)) == WHOLE
+    assert "żółw" in read(path).cells[2].source
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", {"nbgrader": None}, {"nbgrader": "x"}, {"nbgrader": {"grade_id": [1]}}])
+def test_cells_with_odd_metadata_or_none_are_read(metadata, tmp_path):
+    notebook = json.loads(nbformat.writes(new_notebook(cells=released())))
+    for c in notebook["cells"]:
+        c["metadata"] = metadata
+        if metadata is None:
+            del c["metadata"]
+    path = tmp_path / "unit.ipynb"
+    path.write_text(json.dumps(notebook))
+    assert form(restore(read(path).cells, RELEASE)) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (new_markdown_cell, "the cell of `f` is a Markdown cell, so its code does not run: change its type to Code."),
+        (new_raw_cell, "the cell of `f` is a raw cell, so its code does not run: change its type to Code."),
+        (lambda source: new_code_cell(f"%%timeit -n 3\n{source}"), "the cell of `f` begins with `%%timeit -n 3`, so nothing"),
+        (lambda source: new_code_cell(f"%%capture\n{source}"), ""),
+        (new_code_cell, ""),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_why_an_answer_defines_nothing_is_known(make, why, named, tmp_path):
+    whole = released()
+    whole[2] = make(F)
+    whole[2].id = "f" if named else "other"
+    cells = restore(submitted(whole, tmp_path), RELEASE)
+    known = {grade_id(c): c.metadata.get(WHY, "") for c in cells if grade_id(c)}
+    assert known["f"].startswith(why) and bool(known["f"]) == bool(why)
+    assert known["g"] == ""
+
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n a picture").decode()
+JPEG = base64.b64encode(b"\xff\xd8\xff\xe0 a picture").decode()
+
+
+@pytest.mark.parametrize(
+    ("attachments", "kept"),
+    [
+        ({"a b.png": {"image/png": PNG}}, {"a b.png": {"image/png": PNG}}),
+        ({"a.png": {"image/png": [PNG[:8], PNG[8:]]}}, {"a.png": {"image/png": PNG}}),
+        ({"a": {"image/jpeg": f"{JPEG[:8]}\n{JPEG[8:]}", "image/svg+xml": "<svg/>"}}, {"a": {"image/jpeg": JPEG}}),
+        ({"a.png": {"image/png": JPEG}}, {}),
+        ({"a.png": {"image/png": PNG + '"'}}, {}),
+        ({"<img>": {"image/png": PNG}, "a\x1b": {"image/png": PNG}, "x" * 256: {"image/png": PNG}}, {}),
+        ({"a.svg": {"image/svg+xml": "<svg onload=alert(1)/>"}, "b": {"text/html": PNG}}, {}),
+        ({"a.png": {"image/png": PNG + "AAAA" * 2_000_000}, "b.png": {"image/png": PNG}}, {"b.png": {"image/png": PNG}}),
+        ({"a.png": None, "b.png": {"image/png": 3}, "c": []}, {}),
+        ([1], {}),
+        ("x", {}),
+    ],
+)
+def test_of_attachments_pictures_are_kept(attachments, kept, tmp_path):
+    path = tmp_path / "unit.ipynb"
+    notebook = json.loads(nbformat.writes(new_notebook(cells=[new_markdown_cell("# Title")])))
+    notebook["cells"][0]["attachments"] = attachments
+    path.write_text(json.dumps(notebook))
+    assert read(path).cells[0].get("attachments", {}) == kept
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "see ![x](attachment:no.png) there",
+        "![x](<attachment:no such.png>)",
+        "![x][1]\n\n[1]: attachment:no.png",
+        "![x](&#97;ttachment:no.png)",
+        '![x](attachment:no.png "title")',
+        "![x]( attachment:no.png ) ![y](attachment:a.png)",
+    ],
+)
+def test_what_refers_to_no_picture_is_shown_as_text(source):
+    pictures = {"a.png": {"image/png": PNG}}
+    notebook = new_notebook(cells=[new_markdown_cell(source, attachments=pictures)])
+    with pytest.raises(InvalidNotebook):
+        HTMLExporter().from_notebook_node(notebook)
+    MissingPictures().preprocess(notebook, {})
+    page, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
+    assert "ttachment:no" in page
+    assert (PNG in page) == ("attachment:a.png" in source)
 
 
 @pytest.mark.parametrize(

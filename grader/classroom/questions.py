@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from nbformat import NotebookNode
 
-from course.cells import SETUP, asks_probe, check_id, checked_exercise, grade_id, is_untouched_look
+from course.cells import SETUP, WHY, asks_probe, check_id, checked_exercise, grade_id, is_untouched_look
 from course.off_limits import Search
 from grader.errors import CheckError
 from grader.judging import Case, Check
@@ -111,12 +111,15 @@ def verdicts(
     found = dict(questions.broken)
     if outcome.failed:
         return found | {exercise: _not_judged(outcome.failed) for exercise in questions.asked}
+    known = {name: cell.metadata[WHY] for cell in notebook.cells if (name := grade_id(cell)) and WHY in cell.metadata}
     try:
         with at_most(JUDGING_SECONDS):
             search, places = _search(notebook, files)
             for exercise, (check, cases) in questions.asked.items():
                 missing = Evidence(None, unreadable or "the check cell did not run.")
                 evidence = outcome.evidence.get(check_id(exercise), missing)
+                if evidence.payload is None and exercise in known:
+                    evidence = Evidence(None, known[exercise])
                 above = places[check_id(exercise)]
                 if banned := search.find(exercise, check.off_limits, above):
                     found[exercise] = zero(cases, OFF_LIMITS.format(name=banned))

@@ -40,7 +40,7 @@ def configure(config: Any) -> None:
         "nbgrader.preprocessors.DeduplicateIds",
         "nbgrader.preprocessors.OverwriteKernelspec",
         "nbgrader.preprocessors.OverwriteCells",
-        "grader.classroom.plugin.restore.CheckMarks",
+        "grader.classroom.plugin.attachments.MissingPictures",
     ]
     config.Autograde.autograde_preprocessors = [
         "grader.classroom.plugin.grade.Grade",

@@ -18,14 +18,25 @@ import nbformat
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
-from nbgrader.preprocessors import CheckCellMetadata
 
-from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, SETUP, check_id, content_id, is_untouched_look, marked_cell, new_cell
+from course.cells import (
+    BEGIN_HIDDEN,
+    END_HIDDEN,
+    LOOK,
+    SETUP,
+    WHY,
+    check_id,
+    content_id,
+    is_untouched_look,
+    marked_cell,
+    new_cell,
+    why_nothing_runs,
+)
 from course.source import CELLS, names_given, parse, top_level
 from grader.classroom.coursedir import source_file
+from grader.classroom.plugin.attachments import written_with_pictures
 from grader.classroom.plugin.submission import OF_UNIT
 from grader.errors import CourseError
-from grader.shown import as_written
 
 STUB_LINE = "raise NotImplementedError()"
 """What releases have in place of an answer."""
@@ -71,17 +82,6 @@ class Restore(Preprocessor):
             release = read_release(gradebook, names["notebook"], names["assignment"], Path.cwd())
         notebook.cells = restore(notebook.cells, release)
         return notebook, resources
-
-
-class CheckMarks(CheckCellMetadata):  # type: ignore[misc]
-    """nbgrader's, which takes a tenth of all that judging takes: needless where `Restore` has just made the marks."""
-
-    def preprocess(self, notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        """Demand that all marks are valid and no `grade_id` is there twice."""
-        if resources[OF_UNIT]:
-            return notebook, resources
-        checked: tuple[NotebookNode, dict[str, Any]] = super().preprocess(notebook, resources)
-        return checked
 
 
 def read_release(gradebook: Gradebook, notebook: str, assignment: str, course: Path) -> Release:
@@ -134,10 +134,9 @@ def restore(cells: Iterable[NotebookNode], release: Release) -> list[NotebookNod
             restored.append(marked_cell(release.setup, SETUP, locked=True))
         here = [name for name, answer in answers.items() if answer == number]
         if here:
-            restored.append(_answer(here[0], cell.source))
+            restored.append(_answer(here[0], cell.source, why_nothing_runs(here[0], "code", cell.source)))
         elif cell.cell_type != "code":
-            text = cell.source if cell.source in release.texts else as_written(cell.source)
-            restored.append(new_cell("markdown", text, ""))
+            restored.append(_text(cell, release))
         elif cell.source.strip() not in release.released:
             restored.append(_other(cell, release))
         for position, name in enumerate(here):
@@ -145,7 +144,11 @@ def restore(cells: Iterable[NotebookNode], release: Release) -> list[NotebookNod
     if not cells:
         restored.append(marked_cell(release.setup, SETUP, locked=True))
     for name in sorted(release.checks.keys() - answers.keys()):
-        restored += [_answer(name, ""), _check(name, release)]
+        texts = [
+            cell for cell in cells if cell.cell_type != "code" and (name in _claims(cell) or name in _names(cell.source)[1])
+        ]
+        why = why_nothing_runs(name, texts[-1].cell_type, texts[-1].source) if texts else ""
+        restored += [_answer(name, "", why), _check(name, release)]
     return _with_unique_ids(restored)
 
 
@@ -204,8 +207,23 @@ def _other(cell: NotebookNode, release: Release) -> NotebookNode:
     return new_cell("code", cell.source, content_id(LOOK, cell.source) if cell.source in release.looks else "")
 
 
-def _answer(name: str, source: str) -> NotebookNode:
-    return marked_cell(source, name, solution=True)
+def _text(cell: NotebookNode, release: Release) -> NotebookNode:
+    """A text with its pictures; a student's own only as it was written."""
+    text, pictures = cell.source, cell.get("attachments", {})
+    if text not in release.texts:
+        text, pictures = written_with_pictures(text, pictures)
+    shown = new_cell("markdown", text, "")
+    if pictures:
+        shown.attachments = pictures
+    return shown
+
+
+def _answer(name: str, source: str, why: str = "") -> NotebookNode:
+    """The cell of an answer, and why it defines nothing, if that is known."""
+    cell = marked_cell(source, name, solution=True)
+    if why:
+        cell.metadata[WHY] = why
+    return cell
 
 
 def _check(name: str, release: Release) -> NotebookNode:
