@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -14,7 +15,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 from nbformat.warnings import DuplicateCellId
 from nbgrader.api import Gradebook
-from traitlets.log import get_logger
 
 from course.cells import new_cell, read_notebook
 from grader.classroom.coursedir import asked_exercises
@@ -65,8 +65,8 @@ class SubmissionExporter(NotebookExporter):
 
 @lru_cache
 def _warn_once(message: str) -> None:
-    """Log what would be logged each time that a file is read."""
-    get_logger().warning(message)
+    """Tell whoever grades, by whichever command, what would be told each time that a file is read."""
+    logging.getLogger(__name__).warning(message)
 
 
 def released_marks(gradebook: Gradebook, assignment: str, notebook: str) -> dict[str, dict[str, Any]]:
