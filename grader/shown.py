@@ -35,6 +35,11 @@ def without_markup(text: str) -> str:
     return text.translate(LOOK_ALIKES)
 
 
+def printable(text: str) -> str:
+    """Text that no terminal obeys: neither colours, titles, nor a cursor that moves."""
+    return CONTROL.sub("", ANSI.sub("", text)).replace("\b", "").replace("\r", "")
+
+
 def output_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any] | None:
     """The content of a kernel's message as far as it is plain text or a PNG picture; None if nothing of it is.
 
