@@ -40,8 +40,8 @@ HAND_IN = """\
 Save this notebook, then run the cell below. It runs the saved file from the top in a fresh kernel, as grading does, and tells
 which checks pass and what else would cost points. It takes about as long as running all cells."""
 LIMITS = (
-    f"Grading stops a cell that takes more than {CELL_SECONDS:g} s of the processor's time, and a notebook that takes more than "
-    f"{NOTEBOOK_SECONDS:g} s."
+    f"Grading stops a cell that takes more than {CELL_SECONDS:g} s of the processor's time, "
+    f"and a notebook that takes more than {NOTEBOOK_SECONDS:g} s."
 )
 """What a text says where training is asked for; an instructor may set other limits."""
 CHECK = """\
