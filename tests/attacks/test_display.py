@@ -151,7 +151,7 @@ def graded(server):
         notebook.cells.insert(0, new_code_cell("%run breaks.py"))
 
     said = "\x1b]0;title\x07".join(payloads(base, "broken", HTML))
-    breaks = f"import builtins\ndef fail(*args, **kwargs):\n    raise ValueError({said!r})\nbuiltins.__import__ = fail\n"
+    breaks = f"from course import training\n\ndef fail():\n    raise ValueError({said!r})\n\ntraining.report = fail\n"
     room = Classroom(Path(tempfile.mkdtemp(prefix="displayed-")))
     attack = Attack(STUDENT, answers, damage=everywhere)
     breaker = Attack(BREAKER, {}, damage=run_before, files={"breaks.py": breaks.encode()})
