@@ -186,7 +186,9 @@ def test_the_same_in_a_plain_page_does_run(server, tmp_path):
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["autograded", "feedback"])
-@pytest.mark.parametrize(("student", "texts"), [(STUDENT, ["markdown-script", "raised-script"]), (BREAKER, ["broken-script"])])
+@pytest.mark.parametrize(
+    ("student", "texts"), [(STUDENT, ["markdown-script", "raised-script"]), (BREAKER, ["could not be judged"])]
+)
 def test_nothing_runs_in_pages_made_of_it(graded, server, student, texts, page, tmp_path):
     _, asked = server
     if page == "feedback":
@@ -249,10 +251,9 @@ def test_ids_that_are_not_plain_are_refused_and_said_to_be(graded):
 def test_a_set_up_that_fails_waits_for_a_person_and_no_terminal_obeys_what_it_says(graded):
     assert set(graded.points(BREAKER).values()) == {0}
     assert graded.waits_for_a_person(BREAKER) == set(graded.points(BREAKER))
-    for command in (["scores", UNIT], ["explain", BREAKER, "relu"]):
+    for command, shown in ((["scores", UNIT], "broken-script"), (["explain", BREAKER, "relu"], "could not be judged")):
         said = graded.run("grader", *command)
-        assert "broken-script" in said
-        assert "\x1b" not in said and "\x07" not in said
+        assert shown in "".join(said.split("\n")) and not set(said) & set("\x1b\x07")
 
 
 @needs_sandbox
