@@ -1,21 +1,28 @@
 """A look at a notebook before it is handed in: `python -m course.check mlp.ipynb`, or the last cell of each notebook.
 
-The notebook runs from the top in a fresh kernel, as in grading. What is said of each exercise comes from the check below it in
-the notebook; grading tries more cases, with other numbers.
+The notebook runs from the top in a fresh kernel, as in grading, with the rights of whoever calls this: there is no sandbox.
+What is said of each exercise comes from the check below it in the notebook; grading tries more cases, with other numbers.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import copy
+import json
 import os
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import psutil
 from IPython.display import display
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
@@ -25,7 +32,18 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from course.cells import CELL_SECONDS, METADATA, NOTEBOOK_SECONDS, SETUP, check_id, checked_exercise, grade_id
+from course.cells import (
+    CELL_SECONDS,
+    METADATA,
+    NOTEBOOK_SECONDS,
+    SETUP,
+    WALL_FACTOR,
+    check_id,
+    checked_exercise,
+    grade_id,
+    read_notebook,
+    why_nothing_runs,
+)
 from course.off_limits import Search
 from course.places import RELEASES, course_of
 from course.source import defined, parse
@@ -33,6 +51,8 @@ from course.source import defined, parse
 RUNNING = "COURSE_CHECK_RUNNING"
 """Set in the kernel that runs a notebook, whose last cell would check it once more."""
 STUB = "NotImplementedError"
+INTERVAL = 0.5
+"""Seconds between two looks at what a cell has used."""
 WIDTH = 100
 """Characters in a line of a notebook's output, which cannot tell how wide it is."""
 
@@ -94,12 +114,12 @@ def check_notebook(path: str | Path, console: Console | None = None) -> bool:
     try:
         findings = examine(Path(path), console)
     except NotebookError as error:
-        console.print(Text(f"Not checked: {error}", style="red"))
+        console.print(_text(f"Not checked: {error}", "red"))
         return False
     console.print(_table(Path(path).name, findings))
     for mark, style, lines in (("✗", "red", findings.problems), ("·", "", findings.remarks)):
         for line in lines:
-            console.print(Text(f"{mark} {line}", style=style))
+            console.print(_text(f"{mark} {line}", style))
     passed = [finding for finding in findings.exercises if finding.verdict == "passes"]
     points = f"{sum(f.points for f in passed):g} of {sum(f.points for f in findings.exercises):g} points"
     worth = "" if findings.problems else f", of exercises worth {points}"
@@ -133,12 +153,11 @@ def examine(path: Path, console: Console) -> Findings:
     for cell in run.cells:
         if cell.cell_type == "code":  # nothing that was saved may pass for what happens now
             cell.outputs, cell.execution_count = [], None
-            cell.metadata.pop("execution", None)
     for name, place in places.items():
         run.cells[place].source = checks[name].source  # what was handed out is what counts
-    problems += _run(run, path.parent, console)
-    problems += _failures(run, places.values(), {_plain(cell) for cell in given.cells})
-    remarks.append(_time(run))
+    seconds, ended = _run(run, path.parent, console)
+    problems += [*ended, *_failures(run, places.values(), {_plain(cell) for cell in given.cells})]
+    remarks.append(_time(run, seconds))
     exercises = [_finding(name, cell.metadata.nbgrader.points, run, places.get(name)) for name, cell in checks.items()]
     problems += _off_limits(given, path.parent, notebook, places)
     return Findings(exercises, problems, remarks)
@@ -149,8 +168,12 @@ def examine(path: Path, console: Console) -> Findings:
 
 def _read(path: Path) -> NotebookNode:
     try:
-        notebook: NotebookNode = nbformat.reads(path.read_text("utf-8-sig"), as_version=4)
-        nbformat.validate(notebook, relax_add_props=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of nbformat's, one for each cell
+            notebook = read_notebook(json.loads(path.read_bytes()))
+            for cell in notebook.cells:  # nothing else of metadata counts, and editors put all kinds of things there
+                cell.metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key == "nbgrader"})
+            nbformat.validate(notebook, relax_add_props=True)
     except FileNotFoundError as error:
         raise NotebookError(f"there is no file {path}. Is it saved, and is this its folder ({Path.cwd()})?") from error
     except Exception as error:
@@ -161,12 +184,18 @@ def _read(path: Path) -> NotebookNode:
 def _handed_out(path: Path, notebook: NotebookNode) -> tuple[NotebookNode, str]:
     """The release of which a notebook has, or defines, the most exercises, and its unit."""
     found = {name for cell in notebook.cells if cell.cell_type == "code" for name in (*_names(cell), *defined(cell.source))}
-    known = {place.stem: nbformat.read(place, as_version=4) for place in _releases(path)}
+    known, broken = {}, []
+    for place in _releases(path):
+        try:
+            known[place.stem] = _read(place)
+        except NotebookError:  # of another unit's, it does not matter
+            broken.append(str(place))
     units = {name: release for name, release in known.items() if any(grade_id(cell) == SETUP for cell in release.cells)}
     there = {unit: len({checked_exercise(cell) for cell in release.cells} & (found - {""})) for unit, release in units.items()}
     best = max(there, key=lambda unit: (there[unit], unit == path.stem), default="")
     if not best or not there[best]:
-        raise NotebookError(f"{path} has none of the course's exercises in it.")
+        unread = f" What was handed out in {', '.join(broken)} is no notebook any more." if broken else ""
+        raise NotebookError(f"{path} has none of the course's exercises in it.{unread}")
     return units[best], best
 
 
@@ -208,6 +237,11 @@ def _problems(path: Path, unit: str, notebook: NotebookNode, given: NotebookNode
     sources = {_plain(cell) for cell in notebook.cells if cell.cell_type == "code"}
     if not any(_plain(cell) in sources for cell in given.cells if grade_id(cell) == SETUP):
         yield "The set-up cell is missing or changed. Grading puts the original one there; do your answers work with it?"
+    for name in filter(None, map(checked_exercise, given.cells)):
+        cells = [cell for cell in notebook.cells if name in _names(cell) or name in defined(cell.source)]
+        whys = [why_nothing_runs(name, cell.cell_type, cell.source) for cell in cells]
+        if whys and all(whys):
+            yield f"{whys[-1][0].upper()}{whys[-1][1:]}"
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type == "code" and parse(cell.source) is None:
             yield f"{_called(number, cell)} is no valid Python, so nothing in it counts."
@@ -257,33 +291,91 @@ def _off_limits(given: NotebookNode, folder: Path, notebook: NotebookNode, place
 # --- what happens when it runs ---
 
 
-def _run(notebook: NotebookNode, folder: Path, console: Console) -> list[str]:
-    """Run a notebook in a fresh kernel, and say what ended it early."""
-    total = len(notebook.cells)
+def _run(notebook: NotebookNode, folder: Path, console: Console) -> tuple[dict[int, float], list[str]]:
+    """Run a notebook in a fresh kernel.
+
+    Returns:
+        The processor's seconds of each cell, by its number, and what ended the run early.
+    """
+    total, seconds = len(notebook.cells), dict[int, float]()
     line = display({"text/plain": ""}, raw=True, display_id=True) if console.is_jupyter else None
     with Progress(console=console, transient=True, disable=bool(line)) as progress:  # in a notebook it needs ipywidgets
         task = progress.add_task("running from the top", total=total)
 
-        def begin(cell: NotebookNode, cell_index: int) -> None:
+        def show(cell: NotebookNode, cell_index: int) -> None:
             progress.update(task, completed=cell_index)
             if line:
                 line.update({"text/plain": f"running from the top: cell {cell_index + 1} of {total}"}, raw=True)
 
-        client = NotebookClient(
+        watch = _Watch()
+        client: Any = NotebookClient(
             notebook,
-            timeout=int(CELL_SECONDS),
+            timeout=int(CELL_SECONDS * WALL_FACTOR),
             interrupt_on_timeout=True,
             kernel_name="python3",
             allow_errors=True,
             resources={"metadata": {"path": str(folder)}},
-            on_cell_start=begin,
+            record_timing=False,
+            on_cell_start=show,
+            on_cell_execute=lambda cell, cell_index: watch.begin(client.km.provisioner),
+            on_cell_executed=lambda cell, cell_index, execute_reply: seconds.update({cell_index: watch.end()}),
             extra_arguments=["--log-level=ERROR"],  # warnings of Jupyter's are nothing that a student can mend
         )
         try:
-            client.execute(env=_environment())
+            with watch:
+                client.execute(env=_environment())
         except DeadKernelError:
-            return ["The kernel died. In grading it starts anew, but the cell that killed it gets no points."]
-    return []
+            return seconds, ["The kernel died. In grading it starts anew, but the cell that killed it gets no points."]
+    return seconds, []
+
+
+class _Watch:
+    """Interrupts a cell that has used up the processor's seconds that grading allows; a busy machine takes nobody's."""
+
+    def __init__(self) -> None:
+        self._provisioner: Any = None
+        """Of the kernel, while a cell runs that may be interrupted."""
+        self._process, self._begun = 0, 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def begin(self, provisioner: Any) -> None:
+        """A cell begins to run."""
+        self._process = provisioner.pid
+        self._begun = _used(self._process)
+        self._provisioner = provisioner
+
+    def end(self) -> float:
+        """The cell has ended: the seconds that it has used."""
+        self._provisioner = None
+        return _used(self._process) - self._begun
+
+    def _look(self) -> None:
+        while not self._ended.wait(INTERVAL):
+            provisioner = self._provisioner
+            if provisioner and _used(self._process) - self._begun > CELL_SECONDS:
+                self._provisioner = None  # once for each cell
+                with suppress(OSError):  # it has died
+                    asyncio.run(provisioner.send_signal(signal.SIGINT))  # as Jupyter interrupts, on Windows, too
+
+
+def _used(process: int) -> float:
+    """The processor's seconds that a process and its children have used; 0 if it is gone."""
+    seconds = 0.0
+    with suppress(psutil.NoSuchProcess):
+        kernel = psutil.Process(process)
+        for member in (kernel, *kernel.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = member.cpu_times()
+                seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
 
 
 def _environment() -> dict[str, str]:
@@ -323,30 +415,21 @@ def _error(cell: NotebookNode) -> NotebookNode | None:
 def _said(error: NotebookNode) -> str:
     """An error in one line; of an assertion that fails, its message."""
     if error.ename == "KeyboardInterrupt":
-        return f"it was stopped after {CELL_SECONDS:g} s."
+        clock = CELL_SECONDS * WALL_FACTOR
+        return f"it was stopped after {CELL_SECONDS:g} s of the processor's time, or {clock:g} s by the clock."
     text = error.evalue if error.ename == "AssertionError" and error.evalue else f"{error.ename}: {error.evalue}"
     text = " ".join(text.split())
     return text if len(text) <= 300 else f"{text[:299]}…"
 
 
-def _time(notebook: NotebookNode) -> str:
+def _time(notebook: NotebookNode, seconds: Mapping[int, float]) -> str:
     """What a run took, beside what grading allows."""
-    cells = list(enumerate(notebook.cells, 1))
-    number, slowest = max(cells, key=lambda item: _seconds(item[1]))
+    slowest = max(seconds, key=lambda number: seconds[number], default=0)
     return (
-        f"Running took {sum(_seconds(cell) for _, cell in cells):.0f} s. {_called(number, slowest)} took longest, "
-        f"{_seconds(slowest):.0f} s. Grading runs only what grades of each check, and allows {CELL_SECONDS:g} s a "
-        f"cell and {NOTEBOOK_SECONDS:g} s in all, of the processor's time."
+        f"Running took {sum(seconds.values()):.0f} s of the processor's time. {_called(slowest + 1, notebook.cells[slowest])} "
+        f"took longest, {seconds.get(slowest, 0):.0f} s. Grading runs only what grades of each check, and allows "
+        f"{CELL_SECONDS:g} s a cell and {NOTEBOOK_SECONDS:g} s in all."
     )
-
-
-def _seconds(cell: NotebookNode) -> float:
-    times = cell.metadata.get("execution", {})
-    try:
-        begun, ended = (datetime.fromisoformat(times[name]) for name in ("iopub.execute_input", "shell.execute_reply"))
-    except (KeyError, ValueError):
-        return 0.0
-    return (ended - begun).total_seconds()
 
 
 # --- what is shown ---
@@ -355,7 +438,7 @@ MARKS = {"passes": "✓ passes", "fails": "✗ fails", "not answered": "– not 
 
 
 def _table(name: str, findings: Findings) -> Table:
-    table = Table(title=f"{name}, run from the top")
+    table = Table(title=_text(f"{name}, run from the top"))
     table.add_column("exercise", no_wrap=True)
     table.add_column("points", justify="right")
     table.add_column("its check", no_wrap=True)
@@ -363,13 +446,23 @@ def _table(name: str, findings: Findings) -> Table:
     for finding in findings.exercises:
         style = "green" if finding.verdict == "passes" else "red"
         mark = Text(MARKS[finding.verdict], style=style)
-        table.add_row(finding.exercise, f"{finding.points:g}", mark, Text(finding.reason))
+        table.add_row(finding.exercise, f"{finding.points:g}", mark, _text(finding.reason))
     return table
+
+
+def _text(words: str, style: str = "") -> Text:
+    """What a terminal shows and does not obey, whoever wrote the notebook."""
+    return Text("".join(c if c.isprintable() or c == "\n" else " " for c in words), style)
 
 
 def main() -> None:
     """The command `python -m course.check`; its exit status is 0 for a notebook that is ready, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m course.check", description="Check a notebook before handing it in.")
+    parser = argparse.ArgumentParser(
+        prog="python -m course.check",
+        description="Check a notebook before handing it in.",
+        epilog="This runs whatever stands in the notebook, with all of your rights. It is for your own: what others wrote is "
+        "for `grader autograde`, which runs it in a sandbox.",
+    )
     parser.add_argument("notebook", type=Path, help="for example mlp.ipynb")
     sys.exit(0 if check_notebook(parser.parse_args().notebook) else 1)
 

@@ -69,6 +69,19 @@ def metadata_lost(text):
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 0}).encode()
 
 
+def utf_16(text):
+    """As some editors of Windows save what is "Unicode" to them."""
+    return text.encode("utf-16")
+
+
+def bare(text):
+    """By a script that knows sources and kinds of cells alone."""
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        del cell["metadata"]
+    return json.dumps(notebook).encode()
+
+
 def merged(text):
     """After two copies were merged: every cell's metadata twice over, tags, and ids with a suffix."""
     notebook = json.loads(text)
@@ -78,7 +91,7 @@ def merged(text):
     return _json(notebook)
 
 
-PROGRAMS = (jupyterlab, colab, vs_code, windows, metadata_lost, merged)
+PROGRAMS = (jupyterlab, colab, vs_code, windows, metadata_lost, utf_16, bare, merged)
 
 
 def _code(notebook):

@@ -1,5 +1,6 @@
 """The check before handing in: what it says of each exercise, and of everything that grading would stumble on."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from course import check
 from course.cells import grade_id
+from grader.running.kernels.limits import Limits
 from harness import COURSE, UNITS
 
 RELEASE = COURSE / "assignments" / "mlp" / "mlp.ipynb"
@@ -102,6 +104,76 @@ def test_the_reference_is_ready_and_the_notebooks_last_cell_does_not_check_again
     count = len(UNITS[unit].text.exercises)
     assert f"Ready to be handed in: {count} of {count} checks pass" in " ".join(done.stdout.split())
     assert done.stdout.count("run from the top") == 1
+
+
+def run_cells(path, *sources):
+    """What is said of cells of the student's own, each of which prints at its end."""
+    notebook = handed_out()
+    notebook.cells = [new_code_cell(f"{source}\nprint('done')") for source in sources]
+    seconds, ended = check._run(notebook, path, Console(quiet=True))
+    assert not ended
+    done = [any("done" in output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
+    return seconds, done, list(check._failures(notebook, [], []))
+
+
+BURN = "while True:\n    pass"
+BURN_IN_CHILD = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'while True: pass'])"
+
+
+@pytest.mark.slow
+def test_the_processors_seconds_count_and_not_the_clocks(tmp_path, monkeypatch):
+    assert Limits().wall_factor == check.WALL_FACTOR
+    monkeypatch.setattr(check, "CELL_SECONDS", 2)
+    monkeypatch.setattr(check, "WALL_FACTOR", 100)
+    seconds, done, failures = run_cells(tmp_path, "import time; time.sleep(4)", BURN, BURN_IN_CHILD, "x = 1")
+    assert done == [True, False, False, True]
+    assert seconds[0] < 2 <= seconds[1]
+    assert len(failures) == 2 and all("stopped after 2 s of the processor's time" in failure for failure in failures)
+    monkeypatch.setattr(check, "WALL_FACTOR", 1)
+    _, done, failures = run_cells(tmp_path, "import time\nwhile True: time.sleep(0.1)", "x = 1")
+    assert done == [False, True] and "or 2 s by the clock" in failures[0]
+
+
+@pytest.mark.slow
+def test_an_answer_that_is_no_code_and_odd_metadata_are_said_or_passed_over(tmp_path):
+    notebook = json.loads(nbformat.writes(handed_out()))
+    cells = {cell["id"]: cell for cell in notebook["cells"]}
+    reference = {name: exercise.reference for name, exercise in UNITS["mlp"].text.exercises.items()}
+    cells["relu"] |= {"cell_type": "markdown", "source": reference["relu"]}
+    del cells["relu"]["outputs"], cells["relu"]["execution_count"]
+    cells["affine"]["source"] = f"%%timeit\n{reference['affine']}"
+    cells["sigmoid"]["source"] = f"{reference['sigmoid']}\nraise ValueError('\x1b[31m\x07red')"
+    odd = [None, [], "x", {"nbgrader": None}, {"nbgrader": "x"}, {"nbgrader": {"grade_id": [1]}}]
+    odd += [{"execution": "x"}, {"execution": {"iopub.execute_input": 3}}, {"tags": ["skip-execution"]}]
+    for kind in ("code", "markdown"):
+        for metadata in odd:
+            cell = {"cell_type": kind, "id": os.urandom(4).hex(), "metadata": metadata, "source": "1"}
+            notebook["cells"].append(cell | ({"outputs": [], "execution_count": None} if kind == "code" else {}))
+    notebook["cells"].append({"cell_type": "markdown", "id": "none", "source": "no metadata"})
+    path = tmp_path / "mlp.ipynb"
+    path.write_bytes(json.dumps(notebook).encode("utf-16"))
+    done = command("mlp.ipynb", cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "The cell of `relu` is a Markdown cell, so its code does not run: change its type to Code." in said
+    assert "The cell of `affine` begins with `%%timeit`, so nothing that it defines is kept" in said
+    assert "fails: ValueError: [31m red" in said and not set(done.stdout) & set("\x1b\x07")
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"cells": 3}', b"\xff".decode("latin-1")])
+def test_a_release_that_is_damaged_is_named_or_does_not_matter(damage, tmp_path, monkeypatch):
+    releases = [tmp_path / "mlp.ipynb", RELEASE]
+    releases[0].write_text(damage, encoding="latin-1")
+    monkeypatch.setattr(check, "_releases", lambda path: iter(releases))
+    assert check._handed_out(RELEASE, handed_out())[1] == "mlp"
+    monkeypatch.setattr(check, "_releases", lambda path: iter(releases[:1]))
+    with pytest.raises(check.NotebookError, match="is no notebook any more"):
+        check._handed_out(RELEASE, handed_out())
+
+
+def test_the_help_says_with_whose_rights_a_notebook_runs(tmp_path):
+    said = " ".join(command("--help", cwd=tmp_path).stdout.split())
+    assert "with all of your rights" in said and "`grader autograde`, which runs it in a sandbox" in said
 
 
 def command(*arguments, cwd):

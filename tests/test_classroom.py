@@ -1,5 +1,6 @@
 """A class in parallel: what is run, what is kept, and what happens when a worker, a disk or a person stops it."""
 
+import base64
 import contextlib
 import io
 import json
@@ -368,6 +369,69 @@ def test_only_what_changed_is_executed_again(course):
     subprocess.run(["nbgrader", "autograde", "mlp", "--force"], cwd=course, env=environment(), check=True, capture_output=True)
     outcomes_of = (course / "executions" / "mlp").glob("*/*.json")
     assert max(path.stat().st_mtime for path in outcomes_of) < started  # nbgrader's own command executes none either
+
+
+def change(course, student, edit):
+    """Edit the JSON of what a student handed in; its cells by id, and all of them."""
+    path = course / "submitted" / student / "mlp" / "mlp.ipynb"
+    notebook = json.loads(path.read_text())
+    edit({cell["id"]: cell for cell in notebook["cells"]}, notebook["cells"])
+    path.write_text(json.dumps(notebook))
+
+
+def make_text(by_id, cells):
+    by_id["relu"]["cell_type"] = "markdown"
+    del by_id["relu"]["outputs"], by_id["relu"]["execution_count"]
+
+
+def make_timed(by_id, cells):
+    by_id["relu"]["source"] = ["%%timeit\n", *by_id["relu"]["source"]]
+
+
+def make_equal(by_id, cells):
+    for cell in cells:
+        cell["id"] = "same"
+
+
+PICTURES = [base64.b64encode(begin + os.urandom(900)).decode() for begin in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0")]
+
+
+def paste(by_id, cells):
+    text = {"cell_type": "markdown", "id": "mine", "metadata": {}, "source": "![x](attachment:a.png) ![y](attachment:no)"}
+    bundles = {
+        "a.png": {"image/png": PICTURES[0], "text/html": "<b>"},
+        "b": {"image/jpeg": PICTURES[1]},
+        "c": {"image/svg+xml": "<svg>"},
+    }
+    cells.append(text | {"attachments": bundles})
+
+
+SAID = {
+    "ada": (make_text, "the cell of `relu` is a Markdown cell, so its code does not run: change its type to Code."),
+    "ben": (make_timed, "the cell of `relu` begins with `%%timeit`, so nothing that it defines is kept: delete that line."),
+    "cai": (make_equal, "Right: every part of this exercise passes."),
+    "dot": (paste, "Right: every part of this exercise passes."),
+}
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_what_is_odd_about_cells_is_said_and_pictures_are_shown(course):
+    for student, (damage, _) in SAID.items():
+        submit(course, student, {"relu": RELU})
+        change(course, student, damage)
+    said = grader(course, "autograde", "mlp")
+    assert said.count("have the id of another one") == 1 and "cai: " in said
+    sentences = {student: read_record(course, "mlp", student).verdicts["relu"].sentence for student in SAID}
+    assert sentences == {
+        student: f"No points: {sentence}" if sentence.startswith("the") else sentence for student, (_, sentence) in SAID.items()
+    }
+    subprocess.run(["nbgrader", "generate_feedback", "mlp"], cwd=course, env=environment(), check=True, capture_output=True)
+    pages = {student: (course / "feedback" / student / "mlp" / "mlp.html").read_text() for student in SAID}
+    assert SAID["ada"][1] in pages["ada"]
+    for kind, picture in zip(("png", "jpeg"), PICTURES, strict=True):
+        assert f"data:image/{kind};base64,{picture}" in pages["dot"]
+    assert "attachment:no" in pages["dot"]
 
 
 BEGIN = [sys.executable, "-c", "import signal; signal.signal(2, signal.default_int_handler); from grader.cli import app; app()"]

@@ -6,10 +6,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course.cells import is_untouched_look
+from course.cells import CELL_SECONDS, NOTEBOOK_SECONDS, is_untouched_look
+from grader.classroom.coursedir import release_file
 from grader.errors import BuildError, CheckError
 from grader.handout import build as builder
-from grader.handout.notebook import demand_clean_release, source_notebook
+from grader.handout.notebook import LIMITS, demand_clean_release, source_notebook
+from grader.proving import calibrate
 from grader.units.shelf import find_unit
 from harness import COURSE, UNITS
 
@@ -305,3 +307,12 @@ def test_what_ships_to_students_holds_no_answer(unit):
 
 def test_the_committed_releases_are_what_the_sources_make():
     assert builder.stale(COURSE, builder.build(COURSE, builder.chosen(COURSE))) == []
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_wherever_training_is_asked_for_the_limits_are_said(unit):
+    release = nbformat.read(release_file(COURSE, unit), as_version=4)
+    texts = {cell.source for cell in release.cells if cell.cell_type == "markdown"}
+    for exercise in calibrate.trained_exercises(UNITS[unit]):
+        (text,) = (text for text in texts if f"### `{exercise}`" in text)
+        assert LIMITS in text and f"{CELL_SECONDS:g} s" in LIMITS and f"{NOTEBOOK_SECONDS:g} s" in LIMITS

@@ -3,18 +3,28 @@
 Reports of a real class are in test_end_to_end.py.
 """
 
+import io
 from html.parser import HTMLParser
+from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from rich.console import Console
 
+from grader.classroom.autograde import Summary
+from grader.classroom.records import Record
+from grader.judging.judge import Verdict
+from grader.reports import terminal
 from grader.reports.exports import no_formula
 from grader.reports.page import _distribution, page, write_report
+from grader.reports.rows import Row
 from grader.reports.similarity import length, normalized, similarity
 from grader.reports.tables import Tables, _alike, _exercises, pseudonym, together
+from grader.running.execution import Evidence
+from grader.running.jobs import Outcome
 from harness import UNITS
 
 ANSWER = '''
@@ -201,3 +211,34 @@ def test_tables_are_written_as_csv_and_parquet(tmp_path):
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), table, check_dtype=False)
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table)
     assert "'=cmd()" in (tmp_path / "references.csv").read_text()
+
+
+ESCAPES = "\x1b]0;title\x07\x1b[31m\x1b[2J\x9b1m\b\r"
+
+
+def test_no_terminal_obeys_what_students_chose(monkeypatch, tmp_path):
+    """Ids, sentences, reasons, errors and evidence; most cannot hold such things, and none is trusted not to."""
+    text = f"[red]{ESCAPES}words"
+    verdict = Verdict(0.0, text, {"values": False}, text)
+    record = Record("digest", {"relu": verdict, "softmax": verdict}, {"relu": 2.0, "softmax": 3.0}, True, {}, "key")
+    row = Row({"relu": 0.0}, 0.0, frozenset(), frozenset({"relu"}))
+    evidence = {"runs": [{"error": text}] * 20}
+    monkeypatch.setattr(terminal, "read_rows", lambda *args: ({"relu": 2.0}, {text: row}))
+    monkeypatch.setattr(terminal, "read_record", lambda *args: record)
+    monkeypatch.setattr(terminal, "record_path", lambda *args: Path(__file__))
+    monkeypatch.setattr(terminal, "in_order", lambda *args: ["relu"])
+    monkeypatch.setattr(terminal, "is_unit", lambda *args: True)
+    monkeypatch.setattr(terminal, "read_secret", lambda *args: b"secret")
+    monkeypatch.setattr(terminal, "judged_outcome", lambda *args: Outcome("key", {"relu-check": Evidence(evidence)}))
+    tables = [
+        terminal.scores(tmp_path, "mlp"),
+        terminal.sentences(tmp_path, "mlp"),
+        terminal.summary(tmp_path, "mlp", Summary({text: 1.0}, set(), {text: text})),
+        terminal.explain(tmp_path, UNITS["mlp"], text, "relu"),
+    ]
+    for table in tables:
+        console = Console(file=io.StringIO(), width=200)
+        console.print(table)
+        said = console.file.getvalue()
+        assert "[red]" in said and "words" in said  # and no markup is read
+        assert not set(said) & set("\x1b\x07\x9b\b\r")

@@ -806,6 +806,7 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
 #   The visible check trains on reversed sequences and asks for the same.
+# - *Time:* {limits}
 #
 # Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a
 # second `keras.Model` can share its layers. And an `Embedding` of the positions learns a sharper map than the waves of section 7.

@@ -358,6 +358,7 @@ assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see th
 #
 # *Checked:* the cross-entropy on hidden words of new sentences, at least 0.85 of the way from the words' frequencies to the best possible, and not beyond it; that
 # both sides and the places matter; and that the outputs are logits. Grading renumbers the words for every submission.
+# {limits}
 
 # %% exercise="train_mini_bert"
 
@@ -460,6 +461,7 @@ print("?     ", grammar.tell(new[0]))
 #
 # *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; and other numbers of classes. Grading
 # renumbers words and classes for every submission.
+# {limits}
 
 # %% exercise="train_fine_tuned"
 

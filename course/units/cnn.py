@@ -520,6 +520,7 @@ plots.signals(s_train, t_train)
 #
 # *Checked:* an accuracy of at least 0.80 on new samples, that the output is logits, and that it works for other numbers of
 # positions and classes. Grading makes new signals for every submission and renumbers the classes.
+# {limits}
 
 # %% exercise="train_signal_classifier"
 

@@ -703,6 +703,7 @@ print(f"accuracy on the test part: {scores['linear']:.2f}")
 # *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network bends, and that it
 # works for other numbers of features and classes. Grading makes new signals for every submission, renumbers the classes, and
 # shuffles the positions in the same way for all signals.
+# {limits}
 
 # %% exercise="train_classifier"
 

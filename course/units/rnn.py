@@ -485,6 +485,7 @@ plots.signals(s_train, t_train)
 # *Checked:* an accuracy of at least 0.78 on new samples, that the output is logits, and that it works for other numbers of features
 # and classes and for sequences that are longer than those it was trained with. Grading makes new signals for every submission and
 # renumbers the classes.
+# {limits}
 
 # %% exercise="train_sequence_classifier"
 
@@ -550,6 +551,7 @@ plots.curves({"one series": cycles[0], "another": cycles[1]}, xlabel="step", yla
 #
 # *Checked:* that the error on new series is near the smallest possible: at least 0.9 of the way from the naive forecast to the best one,
 # and not beyond it; and series that are longer.
+# {limits}
 
 # %% exercise="train_forecaster"
 

@@ -9,7 +9,19 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course.cells import BEGIN_HIDDEN, END_HIDDEN, LOOK, METADATA, SETUP, check_id, content_id, hidden_line, marked_cell
+from course.cells import (
+    BEGIN_HIDDEN,
+    CELL_SECONDS,
+    END_HIDDEN,
+    LOOK,
+    METADATA,
+    NOTEBOOK_SECONDS,
+    SETUP,
+    check_id,
+    content_id,
+    hidden_line,
+    marked_cell,
+)
 from grader.errors import BuildError
 from grader.units.splice import BEGIN_SOLUTION, END_SOLUTION
 from grader.units.text import UnitText
@@ -27,6 +39,11 @@ HAND_IN = """\
 
 Save this notebook, then run the cell below. It runs the saved file from the top in a fresh kernel, as grading does, and tells
 which checks pass and what else would cost points. It takes about as long as running all cells."""
+LIMITS = (
+    f"Grading stops a cell that takes more than {CELL_SECONDS:g} s of the processor's time, "
+    f"and a notebook that takes more than {NOTEBOOK_SECONDS:g} s."
+)
+"""What a text says where training is asked for; an instructor may set other limits."""
 CHECK = """\
 from course.check import check_notebook
 
@@ -46,6 +63,7 @@ def source_notebook(unit: Unit) -> NotebookNode:
             cells.append(_look(COLAB))
         if cell.cell_type == "markdown":
             text = cell.source.replace("{points}", f"{text_of.points:g}").replace("{minutes}", f"{unit.head.minutes:g}")
+            text = text.replace("{limits}", LIMITS)
             text, names = _add_points(text, text_of)
             titled |= names
             cells.append(new_markdown_cell(text, id=content_id("text-", text)))

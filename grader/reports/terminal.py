@@ -19,6 +19,7 @@ from grader.errors import CourseError
 from grader.judging import Case
 from grader.judging.judge import NOT_JUDGED, RIGHT, Verdict, plain, read
 from grader.reports.rows import Row, in_order, is_unit, judged_outcome, read_rows
+from grader.shown import printable
 from grader.units.unit import Unit
 
 MOST_NAMED = 10
@@ -31,14 +32,14 @@ def scores(course: Path, unit: str) -> Table:
     order = in_order(course, unit, maxima)
     unsafe = [student for student in rows if not _sandboxed(course, unit, student)]
     warning = f"\nGraded WITHOUT A SANDBOX: {', '.join(unsafe)}" if unsafe else ""
-    table = Table(title=f"{unit}: points per exercise", caption=Text(f"{_legend(order)}\n{MARKS}{warning}"))
+    table = Table(title=f"{unit}: points per exercise", caption=_text(f"{_legend(order)}\n{MARKS}{warning}"))
     table.add_column("student", no_wrap=True)
     for number in range(1, len(order) + 1):
         table.add_column(str(number), justify="right")
     table.add_column("total", justify="right")
     table.add_row("(maximum)", *(f"{maxima[name]:g}" for name in order), f"{sum(maxima.values()):g}", style="dim")
     for student, row in rows.items():
-        table.add_row(Text(student), *(_cell(row, name, maxima[name]) for name in order), f"{row.total:g}")
+        table.add_row(_text(student), *(_cell(row, name, maxima[name]) for name in order), f"{row.total:g}")
     return table
 
 
@@ -55,17 +56,22 @@ def summary(course: Path, unit: str, done: Summary) -> Table:
     table.add_row("executed now", f"{len(done.executed)}, {sum(done.executed.values()):.0f} s of CPU")
     table.add_row("unchanged or unreadable", f"{len(done.kept)}")
     table.add_row("points, mean", f"{np.mean(totals) if totals else 0:.1f} of {sum(maxima.values()):g}")
-    table.add_row("wait for a person", Text(", ".join(waiting) or "nobody"))
+    table.add_row("wait for a person", _text(", ".join(waiting) or "nobody"))
     for student, found in done.passed_over.items():
         named = [plain(f"{name}: {why}") for name, why in list(found.items())[:MOST_NAMED]]
         more = [f"and {len(found) - MOST_NAMED} more"] * (len(found) > MOST_NAMED)
-        table.add_row(Text(f"not used of {student}", style="yellow"), Text("\n".join([*named, *more])))
+        table.add_row(_text(f"not used of {student}", "yellow"), _text("\n".join([*named, *more])))
     for student in sorted({*done.executed, *done.kept}):
         if date := doubt(submission_folder(course, student, unit)):
-            table.add_row(Text(f"date of {student}", style="yellow"), Text(date))
+            table.add_row(_text(f"date of {student}", "yellow"), _text(date))
     for student, reason in done.failed.items():
-        table.add_row(Text(f"NOT GRADED {student}", style="red"), Text(reason))
+        table.add_row(_text(f"NOT GRADED {student}", "red"), _text(reason))
     return table
+
+
+def _text(words: str, style: str = "") -> Text:
+    """What students may have chosen the words of: neither rich nor a terminal reads more in it than text."""
+    return Text(printable(words), style)
 
 
 def _sandboxed(course: Path, unit: str, student: str) -> bool:
@@ -96,14 +102,14 @@ def sentences(course: Path, unit: str) -> Table:
     table.add_column("sentence", overflow="fold")
     for student in rows:
         if not record_path(course, unit, student).is_file():
-            table.add_row(Text(student), "(all)", "Not graded: what was submitted last could not be read or run.")
+            table.add_row(_text(student), "(all)", "Not graded: what was submitted last could not be read or run.")
             continue
         verdicts = read_record(course, unit, student).verdicts
         wrong = {name: _said(verdict) for name, verdict in verdicts.items() if verdict.sentence != RIGHT}
         if len(wrong) == len(verdicts) > 1 and len(set(wrong.values())) == 1:
             wrong = {"(all)": next(iter(wrong.values()))}
         for name, sentence in wrong.items():
-            table.add_row(Text(student), name, Text(sentence))
+            table.add_row(_text(student), name, _text(sentence))
     return table
 
 
@@ -130,8 +136,8 @@ def explain(course: Path, unit: Unit, student: str, exercise: str) -> Table:
         wanted = ["judged by accuracy or structure" if case.accept else _show(check.expected(case)) for case in cases]
     verdict = record.verdicts[exercise]
     table = Table(
-        title=f"{student} · {exercise}: {verdict.points:g} of {record.points[exercise]:g} points",
-        caption=Text(verdict.sentence),
+        title=_text(f"{student} · {exercise}: {verdict.points:g} of {record.points[exercise]:g} points"),
+        caption=_text(verdict.sentence),
         show_lines=True,
     )
     for column in ("part", "input", "expected", "received"):
@@ -139,7 +145,7 @@ def explain(course: Path, unit: Unit, student: str, exercise: str) -> Table:
     for case, expected in zip(cases, wanted, strict=True):
         received = judged.errors.get(case.part) or _show(dict(judged.received.get(case.part, {})))
         mark = "✗" if case.part in judged.failed else "✓"
-        table.add_row(f"{mark} {case.part}", Text(_show(_inputs(case))), Text(expected), Text(received))
+        table.add_row(f"{mark} {case.part}", _text(_show(_inputs(case))), _text(expected), _text(received))
     return table
 
 

@@ -30,6 +30,8 @@ from sandboxes import needs_sandbox
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 STUDENT = "display-everything"
+BREAKER = "display-set-up"
+"""Whose set-up cell fails, with a text that a file beside the notebook has chosen."""
 HTML = {
     "script": "<script>new Image().src = 'URL'</script>",
     "onerror": "<img src='/nothing' onerror=\"new Image().src = 'URL'\">",
@@ -145,9 +147,15 @@ def graded(server):
         state = {"x": {"model_name": f"</script><img src='{base}/widget'>"}}
         notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": state}}
 
+    def run_before(notebook):
+        notebook.cells.insert(0, new_code_cell("%run breaks.py"))
+
+    said = "\x1b]0;title\x07".join(payloads(base, "broken", HTML))
+    breaks = f"from course import training\n\ndef fail():\n    raise ValueError({said!r})\n\ntraining.report = fail\n"
     room = Classroom(Path(tempfile.mkdtemp(prefix="displayed-")))
     attack = Attack(STUDENT, answers, damage=everywhere)
-    room.fill([attack], (REPOSITORY / "nbgrader_config.py").read_text(), honest=["honest"])
+    breaker = Attack(BREAKER, {}, damage=run_before, files={"breaks.py": breaks.encode()})
+    room.fill([attack, breaker], (REPOSITORY / "nbgrader_config.py").read_text(), honest=["honest"])
     id = f"<img src=x onerror=new Image().src='{base}/id'>".replace("/", "\N{FRACTION SLASH}")
     shutil.copytree(room.course / "submitted" / STUDENT, room.course / "submitted" / id)
     shutil.copytree(room.course / "submitted" / STUDENT, room.course / "submitted" / f"a,{id}")
@@ -178,17 +186,20 @@ def test_the_same_in_a_plain_page_does_run(server, tmp_path):
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["autograded", "feedback"])
-def test_nothing_runs_in_pages_made_of_it(graded, server, page, tmp_path):
+@pytest.mark.parametrize(
+    ("student", "texts"), [(STUDENT, ["markdown-script", "raised-script"]), (BREAKER, ["could not be judged"])]
+)
+def test_nothing_runs_in_pages_made_of_it(graded, server, student, texts, page, tmp_path):
     _, asked = server
     if page == "feedback":
-        path = graded.course / "feedback" / STUDENT / UNIT / f"{UNIT}.html"
+        path = graded.course / "feedback" / student / UNIT / f"{UNIT}.html"
     else:
         path = tmp_path / "autograded.html"
-        notebook = graded.course / "autograded" / STUDENT / UNIT / f"{UNIT}.ipynb"
+        notebook = graded.course / "autograded" / student / UNIT / f"{UNIT}.ipynb"
         path.write_text(HTMLExporter().from_filename(str(notebook))[0])
     shown, heard = opened(path.as_uri(), asked)
     assert heard == set()
-    assert "markdown-script" in shown and "raised-script" in shown  # as text
+    assert all(text in shown for text in texts)  # as text
 
 
 @needs_browser
@@ -208,11 +219,11 @@ def test_nothing_runs_in_formgrader(graded, server):
                 submissions = json.load(
                     urllib.request.urlopen(f"{base}formgrader/api/submitted_notebooks/{UNIT}/{UNIT}", timeout=30)
                 )
-                assert {entry["student"] for entry in submissions} == {"honest", STUDENT}
-                mine = next(entry["id"] for entry in submissions if entry["student"] == STUDENT)
-                for path in [*lists, f"submissions/{mine}/"]:
+                assert {entry["student"] for entry in submissions} == {"honest", STUDENT, BREAKER}
+                pages = [f"submissions/{entry['id']}/" for entry in submissions if entry["student"] != "honest"]
+                for path in [*lists, *pages]:
                     shown, heard = opened(f"{base}formgrader/{path}", asked)
-                    assert STUDENT in shown or "markdown-script" in shown, (path, shown[-3000:])
+                    assert STUDENT in shown or "markdown-script" in shown or "broken-script" in shown, (path, shown[-3000:])
                     assert heard == set(), path
             finally:
                 process.terminate()
@@ -230,9 +241,19 @@ def address(folder, process):
 @needs_sandbox
 @pytest.mark.slow
 def test_ids_that_are_not_plain_are_refused_and_said_to_be(graded):
-    assert sorted(path.name for path in (graded.course / "autograded").iterdir()) == [STUDENT, "honest"]
+    assert sorted(path.name for path in (graded.course / "autograded").iterdir()) == [STUDENT, BREAKER, "honest"]
     assert graded.said.count("rename the folder") >= 2
     assert sum(value for value in graded.points("honest").values()) == 40
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_set_up_that_fails_waits_for_a_person_and_no_terminal_obeys_what_it_says(graded):
+    assert set(graded.points(BREAKER).values()) == {0}
+    assert graded.waits_for_a_person(BREAKER) == set(graded.points(BREAKER))
+    for command, shown in ((["scores", UNIT], "broken-script"), (["explain", BREAKER, "relu"], "could not be judged")):
+        said = graded.run("grader", *command)
+        assert shown in "".join(said.split("\n")) and not set(said) & set("\x1b\x07")
 
 
 @needs_sandbox
@@ -285,6 +306,6 @@ def test_plain_ids(id):
     assert id not in NotPlain("x")
 
 
-@pytest.mark.parametrize("id", ["<b>", "a,b", 'a"b', "a'b", "a&b", "a\nb", "{{x}}", ""])
+@pytest.mark.parametrize("id", ["<b>", "a,b", 'a"b', "a'b", "a&b", "a\nb", "{{x}}", "", ".."])
 def test_ids_that_are_not_plain(id):
     assert id in NotPlain("x")

@@ -33,6 +33,7 @@ def configure(config: Any) -> None:
     config.CourseDirectory.source_directory = SOURCES
     config.CourseDirectory.release_directory = RELEASES
     config.CourseDirectory.student_id_exclude = NotPlain("whoever has an id that is not plain")
+    config.ZipCollectApp.collector_plugin = "grader.classroom.plugin.names.PlainNames"
     config.ClearSolutions.code_stub = {"python": STUB}
     config.Autograde.exporter_class = "grader.classroom.plugin.submission.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -13,9 +15,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 from nbformat.warnings import DuplicateCellId
 from nbgrader.api import Gradebook
-from traitlets.log import get_logger
 
-from course.cells import TooManyCellsError, new_cell, read_notebook
+from course.cells import new_cell, read_notebook
 from grader.classroom.coursedir import asked_exercises
 from grader.classroom.plugin.attachments import harmless_pictures
 from grader.errors import CourseError, SubmissionError
@@ -64,8 +65,8 @@ class SubmissionExporter(NotebookExporter):
 
 @lru_cache
 def _warn_once(message: str) -> None:
-    """Log what would be logged each time that a file is read."""
-    get_logger().warning(message)
+    """Tell whoever grades, by whichever command, what would be told each time that a file is read."""
+    logging.getLogger(__name__).warning(message)
 
 
 def released_marks(gradebook: Gradebook, assignment: str, notebook: str) -> dict[str, dict[str, Any]]:
@@ -100,13 +101,13 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
             the notebook's metadata included.
     """
     try:
-        notebook = read_notebook(_bytes(path), MAX_CELLS)
+        notebook = read_notebook(_json(path))
         if not isinstance(notebook.cells, list):
             raise TypeError("its cells are no list")
         if sum(len(cell.source) for cell in notebook.cells if cell.cell_type == "code") > MAX_CODE:
-            raise SubmissionError(f"it holds more than {MAX_CODE} characters of code, so it was not read")
-    except (SubmissionError, TooManyCellsError) as error:
-        notebook = new_notebook(metadata={UNREADABLE: f"{path.name}: {error}."})
+            raise SubmissionError(f"holds more than {MAX_CODE} characters of code, so it was not read.")
+    except SubmissionError as error:
+        notebook = new_notebook(metadata={UNREADABLE: f"{path.name} {error}"})
     except Exception as error:  # any damage at all: the submission gets a verdict, and the batch goes on
         reason = f"{path.name} is no notebook ({type(error).__name__}); save it in Jupyter and submit again."
         notebook = new_notebook(metadata={UNREADABLE: reason})
@@ -119,7 +120,7 @@ def read_submission(path: Path, keep: Callable[[Any], NotebookNode | None] | Non
     return notebook
 
 
-def _bytes(path: Path) -> bytes:
+def _json(path: Path) -> Any:
     """What a notebook's file holds, if it is not too large to be read.
 
     Raises:
@@ -127,8 +128,12 @@ def _bytes(path: Path) -> bytes:
     """
     data = read_plain(path, MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise SubmissionError(f"it is larger than {MAX_BYTES // 1_000_000} MB, so it was not read; clear its outputs")
-    return data
+        raise SubmissionError(f"is larger than {MAX_BYTES // 1_000_000} MB, so it was not read; clear its outputs.")
+    found = json.loads(data)  # in any encoding of Unicode
+    older = [cell for sheet in found.get("worksheets", ()) for cell in sheet["cells"]]
+    if len(found.get("cells", older)) > MAX_CELLS:
+        raise SubmissionError(f"has more than {MAX_CELLS} cells, so it was not read.")
+    return found
 
 
 def plain_cell(cell: Any) -> NotebookNode | None:

@@ -23,7 +23,7 @@ from grader.files import made_whole
 from grader.units.shelf import find_unit, find_units
 
 NAME = "keras-course-student"
-NEEDED = ("ipykernel", "jupyterlab", "keras", "matplotlib", "nbclient", "nbformat", "numpy", "rich", "scikit-learn")
+NEEDED = ("ipykernel", "jupyterlab", "keras", "matplotlib", "nbclient", "nbformat", "numpy", "psutil", "rich", "scikit-learn")
 """What the `course` package and its notebooks use; the versions are those of this package."""
 EXTRA = "pretrained"
 BACKEND = "tensorflow"
