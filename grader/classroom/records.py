@@ -26,6 +26,7 @@ class Record:
         sandboxed: Whether its code ran in a sandbox.
         settings: Backend, versions and limits, by name.
         key: Of the job whose outcome was judged.
+        date: Why a person has to say when it was handed in, or "".
     """
 
     digest: str
@@ -34,6 +35,7 @@ class Record:
     sandboxed: bool
     settings: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
+    date: str = ""
 
 
 def record_path(course: Path, unit: str, student: str) -> Path:

@@ -108,7 +108,8 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
             if exercise in row.waiting:
                 reason = verdict.person if verdict else "what was submitted last could not be read or run"
                 known = reason or ("scored by hand before" if exercise in row.by_hand else "")
-                persons.append({"student": name(student), "exercise": exercise, "reason": known})
+                reasons = [text for text in (known, record.date if record else "") if text] or [""]
+                persons += [{"student": name(student), "exercise": exercise, "reason": text} for text in reasons]
         submissions.append(
             {
                 "student": name(student),

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from course.cells import check_id
 from grader.classroom.autograde import Summary
-from grader.classroom.coursedir import read_secret
+from grader.classroom.coursedir import read_secret, submission_folder
+from grader.classroom.dates import doubt
 from grader.classroom.questions import cases_for
 from grader.classroom.records import Record, read_record, record_path
 from grader.errors import CourseError
@@ -52,6 +53,9 @@ def summary(course: Path, unit: str, done: Summary) -> Table:
     table.add_row("unchanged or unreadable", f"{len(done.kept)}")
     table.add_row("points, mean", f"{np.mean(totals) if totals else 0:.1f} of {sum(maxima.values()):g}")
     table.add_row("wait for a person", Text(", ".join(waiting) or "nobody"))
+    for student in sorted({*done.executed, *done.kept}):
+        if date := doubt(submission_folder(course, student, unit)):
+            table.add_row(Text(f"date of {student}", style="yellow"), Text(date))
     for student, reason in done.failed.items():
         table.add_row(Text(f"NOT GRADED {student}", style="red"), Text(reason))
     return table

@@ -20,6 +20,7 @@ from traitlets import Enum
 from course.cells import check_id, checked_exercise, grade_id
 from grader.classroom.compiled import compiled_reference
 from grader.classroom.coursedir import read_secret, submission_folder
+from grader.classroom.dates import doubt
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
 from grader.classroom.questions import Questions, digest_of, questions_for, verdicts
 from grader.classroom.records import Record, kept_outcome, record_path, write_record
@@ -110,8 +111,11 @@ class Grade(Preprocessor):
             elif exercise and outcome.failed:
                 cell.outputs = [not_run(outcome.failed)]
                 people[grade_id(cell)] = outcome.failed
+        if date := doubt(submission_folder(course, student, assignment)):
+            tests = [grade_id(cell) for cell in notebook.cells if checked_exercise(cell)]
+            people |= {test: f"{people[test]} {date}" if test in people else date for test in tests}
         if resources[OF_UNIT]:
-            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key)
+            record = Record(digest_of(notebook), found, questions.points, job.sandboxed, job.settings, job.key, date)
             write_record(record_path(course, assignment, student), record)
         resources[PERSON] = people
         return notebook, resources

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.utils import parse_utc
 from traitlets.config import Application, Config
 from traitlets.log import get_logger
 
 from grader.classroom.coursedir import read_config, read_secret
+from grader.classroom.dates import TIMESTAMP, UNREADABLE, normalize
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
 from grader.running.kernels.sandbox import require
@@ -40,7 +40,9 @@ def prepare(assignment: str, student: str, notebooks: list[str]) -> None:
     student = folder.parent.name
     record_path(Path.cwd(), assignment, student).unlink(missing_ok=True)
     with Gradebook(CourseDirectory(config=config).db_url) as gradebook, suppress(MissingEntry):
-        for notebook in gradebook.find_submission(assignment, student).notebooks:
+        submission = gradebook.find_submission(assignment, student)
+        submission.timestamp = None  # nbgrader keeps an older file's where it finds none
+        for notebook in submission.notebooks:
             for grade in notebook.grades:
                 grade.auto_score = None
                 grade.needs_manual_grade = True
@@ -59,7 +61,7 @@ def _config_in_force() -> Config:
 
 
 def make_harmless(folder: Path) -> None:
-    """Put in place of each link what it was, so that no other file is copied for it, and set a broken date aside.
+    """Put in place of each link what it was, so that no other file is copied for it, and have the date as nbgrader reads it.
 
     nbgrader logs the files that it copies, so their names lose what a terminal would obey.
     """
@@ -71,13 +73,11 @@ def make_harmless(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
         if CONTROL.search(path.name):
             path.rename(_free(path.with_name(CONTROL.sub("_", path.name))))
-    timestamp = folder / "timestamp.txt"
     try:
-        if timestamp.is_file():
-            parse_utc(timestamp.read_text().strip())
-    except (ValueError, OverflowError, OSError):
-        timestamp.rename(_free(folder / "timestamp-unreadable.txt"))
-        get_logger().warning(f"{timestamp} holds no date; it was renamed, and the submission counts as on time.")
+        normalize(folder / TIMESTAMP)
+    except (ValueError, OSError) as error:
+        (folder / TIMESTAMP).rename(_free(folder / UNREADABLE))
+        get_logger().warning(f"{folder / TIMESTAMP} was renamed, and the submission counts as on time: {error}")
 
 
 def _free(path: Path) -> Path:

@@ -1,0 +1,157 @@
+"""When something was handed in: every way of writing it is read right, or asked about, and never taken for something else."""
+
+import contextlib
+import io
+import os
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from nbgrader.api import Gradebook
+from nbgrader.utils import parse_utc
+from rich.console import Console
+from test_classroom import Scripted, course  # noqa: F401 (a fixture)
+
+from grader.classroom import autograde as classroom
+from grader.classroom.dates import UNREADABLE, doubt, read_date
+from grader.classroom.plugin.hooks import make_harmless
+from grader.classroom.records import read_record
+from grader.classroom.room import Classroom
+from grader.reports import terminal
+from grader.reports.tables import read_tables
+from sandboxes import needs_sandbox
+
+NOON = datetime(2024, 1, 31, 12, 0, 0, tzinfo=UTC)
+READABLE = {
+    "nbgrader's": b"2024-01-31 12:00:00.000000 UTC",
+    "nbgrader's, elsewhere": b"2024-01-31 04:00:00.000000 America/Los_Angeles",
+    "no zone": b"2024-01-31 12:00:00",
+    "Z": b"2024-01-31T12:00:00Z",
+    "an offset": b"2024-01-31T14:00:00+02:00",
+    "an offset after a blank": b"2024-01-31 14:00:00 +02:00",
+    "an offset without a colon": b"2024-01-31 14:00:00 +0200",
+    "an offset of hours": b"2024-01-31 09:00 -03",
+    "GMT and an offset": b"Wed Jan 31 2024 13:00:00 GMT+0100 (CET)",
+    "a browser": b"Wed Jan 31 2024 20:00:00 GMT+0800 (China Standard Time)",
+    "an abbreviation": b"2024-01-31 04:00:00 PST",
+    "blanks and lines": b"\n\t 2024-01-31 12:00:00  UTC \r\n\r\n",
+    "a byte-order mark": b"\xef\xbb\xbf2024-01-31 12:00:00 UTC\r\n",
+    "UTF-16": "2024-01-31 14:00:00+02:00\r\n".encode("utf-16"),
+    "UTF-16, big end first": b"\xfe\xff" + "2024-01-31 12:00:00 UTC".encode("utf-16-be"),
+    "UTF-16 without a mark": "2024-01-31 12:00".encode("utf-16-le"),
+    "the date command": b"Wed Jan 31 12:00:00 UTC 2024",
+    "an e-mail": b"Wed, 31 Jan 2024 13:00:00 +0100",
+    "words for the month": b"31 January 2024 12:00",
+    "a day that can be no month": b"31/01/2024 12:00",
+}
+UNREADABLE_TEXTS = {
+    "nothing": b"",
+    "a word": b"soon",
+    "a weekday": b"Monday 12:00",
+    "an hour": b"12:00",
+    "a month": b"January 2024",
+    "seconds since 1970": b"1801396800",
+    "seconds with a fraction": b"1801396800.25",
+    "a zone that means several": b"2024-01-31 12:00:00 CST",
+    "a zone that is none": b"2024-01-31 12:00:00 Nowhere/Land",
+    "a file for a zone": b"2024-01-31 12:00:00 Europe/../../../etc/localtime",
+    "a zone and a distance from it": b"31 Jan 2024 12:00 PST-0800",
+    "day or month": b"01/02/2024 12:00",
+    "no such day": b"2024-02-30 12:00",
+    "beyond the calendar": b"9999-12-31 23:59:00 -1400",
+    "not text": b"\xff\x00\xc3\x28",
+    "a book": b"2024-01-31 12:00 " * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", READABLE.values(), ids=READABLE)
+def test_nbgrader_reads_what_was_meant(tmp_path, content):
+    timestamp = tmp_path / "timestamp.txt"
+    timestamp.write_bytes(content)
+    make_harmless(tmp_path)
+    assert parse_utc(timestamp.read_text().strip()) == NOON.replace(tzinfo=None)
+    assert doubt(tmp_path) == "" and [path.name for path in tmp_path.iterdir()] == ["timestamp.txt"]
+    before = timestamp.stat()
+    make_harmless(tmp_path)
+    assert timestamp.stat().st_mtime_ns == before.st_mtime_ns  # else the class would be graded anew each time
+
+
+@pytest.mark.parametrize("content", UNREADABLE_TEXTS.values(), ids=UNREADABLE_TEXTS)
+def test_what_is_no_date_is_set_aside_for_a_person(tmp_path, content):
+    (tmp_path / "timestamp.txt").write_bytes(content)
+    for _ in range(2):
+        make_harmless(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [UNREADABLE]
+        assert (tmp_path / UNREADABLE).read_bytes() == content
+        assert "counts as on time" in doubt(tmp_path) and len(doubt(tmp_path)) < 400
+    (tmp_path / "timestamp.txt").write_text("2024-01-31 12:00 UTC")
+    assert doubt(tmp_path) == ""  # a person has said it
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_holds_no_date(tmp_path, make):
+    make(tmp_path / "timestamp.txt")
+    make_harmless(tmp_path)
+    assert not (tmp_path / "timestamp.txt").exists() and "it is no file" in doubt(tmp_path)
+
+
+@pytest.mark.parametrize("moment", [datetime(1980, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=400)])
+def test_a_clock_that_is_wrong_is_said(tmp_path, moment):
+    (tmp_path / "timestamp.txt").write_text(moment.isoformat())
+    make_harmless(tmp_path)
+    assert f"{moment:%Y-%m-%d %H:%M}" in doubt(tmp_path)
+
+
+def test_nothing_is_no_doubt(tmp_path):
+    make_harmless(tmp_path)
+    assert doubt(tmp_path) == ""
+
+
+def test_a_date_may_be_of_the_time_zone_of_who_reads_it():
+    here = timezone(timedelta(hours=3))
+    assert read_date("2024-01-31 15:00", here) == read_date("2024-01-31 12:00") == read_date("2024-01-31 12:00Z", here) == NOON
+
+
+def test_what_is_shown_of_a_date_moves_no_terminal():
+    with pytest.raises(ValueError, match="is no date") as caught:
+        read_date("soon \x1b[31m\x07")
+    assert "\x1b" not in str(caught.value) and "\x07" not in str(caught.value)
+
+
+def console_of(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return " ".join(console.file.getvalue().split())
+
+
+@needs_sandbox
+def test_a_date_that_cannot_be_read_waits_for_a_person_in_all_exercises(course):  # noqa: F811
+    timestamp = course / "submitted" / "ada" / "mlp" / "timestamp.txt"
+    url = f"sqlite:///{course}/gradebook.db"
+    with Gradebook(url) as gradebook:
+        gradebook.update_or_create_assignment("mlp", duedate="2024-01-01")
+
+    def grade():
+        room = Classroom.open(course, "mlp")
+        list(room.execute(room.work(["ada"]), Scripted({})))
+        assert room.grade("ada") == "" and room.is_graded("ada")
+        assert Classroom.open(course, "mlp").is_graded("ada")  # nothing is left to do
+        with Gradebook(url) as gradebook:
+            submission = gradebook.find_submission("mlp", "ada")
+            grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            comments = [comment.comment or "" for notebook in submission.notebooks for comment in notebook.comments]
+            return submission.total_seconds_late, {grade.needs_manual_grade for grade in grades}, comments
+
+    with contextlib.chdir(course):
+        timestamp.write_text("2024-01-02T01:00:00+01:00")
+        assert grade()[:2] == (24 * 3600, {False})
+        timestamp.write_text("tomorrow night")
+        late, flags, comments = grade()
+        assert (late, flags) == (0, {True})  # not the date of the file before
+        assert all("'tomorrow night' is no date" in comment for comment in comments)
+        assert "'tomorrow night'" in read_record(course, "mlp", "ada").date
+        (row,) = read_tables(course, "mlp").persons.to_dict("records")
+        assert row["exercises"] == "all" and "'tomorrow night'" in row["reason"]
+        summary = classroom.Summary({}, {"ada"}, {})
+        assert "'tomorrow night' is no date" in console_of(terminal.summary(course, "mlp", summary))
+        timestamp.write_text("2024-01-03 00:00 GMT")
+        assert grade()[:2] == (48 * 3600, {False})
