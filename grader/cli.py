@@ -15,6 +15,7 @@ from traitlets import TraitError
 
 from grader import doctor
 from grader.classroom import autograde as grading
+from grader.classroom import collect as collecting
 from grader.classroom import coursedir
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
@@ -113,6 +114,22 @@ def demo_class(
     with _clear_errors():
         demo.make_course(course, destination)
         typer.echo(destination)
+
+
+@app.command()
+def collect(
+    unit: str,
+    archives: Annotated[
+        list[Path], typer.Argument(help="What Canvas or Moodle gave: archives, folders, notebooks.", exists=True)
+    ],
+    course: Course = HERE,
+) -> None:
+    """Put the latest attempt of each student into submitted/<student>/<unit>/. Fails if anybody's work was left out."""
+    with _clear_errors():
+        rows = collecting.collect(course, unit, archives)
+        console.print(terminal.collected(unit, rows))
+        if any(row.fault for row in rows):
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from course.cells import check_id
 from grader.classroom.autograde import Summary
+from grader.classroom.collect import Row as Collected
 from grader.classroom.coursedir import read_secret, submission_folder
 from grader.classroom.dates import doubt
 from grader.classroom.questions import cases_for
@@ -19,6 +20,7 @@ from grader.errors import CourseError
 from grader.judging import Case
 from grader.judging.judge import NOT_JUDGED, RIGHT, Verdict, read
 from grader.reports.rows import Row, in_order, is_unit, judged_outcome, read_rows
+from grader.shown import CONTROL
 from grader.units.unit import Unit
 
 
@@ -58,6 +60,17 @@ def summary(course: Path, unit: str, done: Summary) -> Table:
             table.add_row(Text(f"date of {student}", style="yellow"), Text(date))
     for student, reason in done.failed.items():
         table.add_row(Text(f"NOT GRADED {student}", style="red"), Text(reason))
+    return table
+
+
+def collected(unit: str, rows: Sequence[Collected]) -> Table:
+    """What `grader collect` took, and what it passed over."""
+    table = Table(title=f"{unit}: {len({row.student for row in rows if row.date})} students")
+    for column in ("student", "file", "handed in", "what was done"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        cells = (CONTROL.sub("\N{REPLACEMENT CHARACTER}", text) for text in (row.student, row.file, row.date, row.said))
+        table.add_row(*map(Text, cells), style="red" if row.fault else "")
     return table
 
 
