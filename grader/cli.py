@@ -17,6 +17,7 @@ from grader import doctor
 from grader.classroom import autograde as grading
 from grader.classroom import collect as collecting
 from grader.classroom import coursedir
+from grader.classroom import extensions as extending
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
 from grader.classroom.room import Classroom
@@ -130,6 +131,22 @@ def collect(
         console.print(terminal.collected(unit, rows))
         if any(row.fault for row in rows):
             raise typer.Exit(1)
+
+
+@app.command()
+def extend(
+    unit: str,
+    student: Annotated[list[str] | None, typer.Option(help="Who gets more time. May be repeated.")] = None,
+    until: Annotated[str, typer.Option(help="A date such as 2027-02-07T23:59, or none.")] = "",
+    table: Annotated[Path | None, typer.Option("--csv", help="In place of both, a file with these two columns.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Give students more time: until then, what they hand in is not late. Grade again afterwards."""
+    with _clear_errors():
+        if bool(table) == bool(student and until):
+            raise CourseError("expected --student and --until, or --csv.")
+        wanted = extending.read_table(table) if table else [("", name, until) for name in student or ()]
+        console.print(terminal.extensions(extending.extend(course, unit, wanted)))
 
 
 @app.command()
