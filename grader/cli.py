@@ -15,7 +15,9 @@ from traitlets import TraitError
 
 from grader import doctor
 from grader.classroom import autograde as grading
+from grader.classroom import collect as collecting
 from grader.classroom import coursedir
+from grader.classroom import extensions as extending
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
 from grader.classroom.room import Classroom
@@ -113,6 +115,38 @@ def demo_class(
     with _clear_errors():
         demo.make_course(course, destination)
         typer.echo(destination)
+
+
+@app.command()
+def collect(
+    unit: str,
+    archives: Annotated[
+        list[Path], typer.Argument(help="What Canvas or Moodle gave: archives, folders, notebooks.", exists=True)
+    ],
+    course: Course = HERE,
+) -> None:
+    """Put the latest attempt of each student into submitted/<student>/<unit>/. Fails if anybody's work was left out."""
+    with _clear_errors():
+        rows = collecting.collect(course, unit, archives)
+        console.print(terminal.collected(unit, rows))
+        if any(row.fault for row in rows):
+            raise typer.Exit(1)
+
+
+@app.command()
+def extend(
+    unit: str,
+    student: Annotated[list[str] | None, typer.Option(help="Who gets more time. May be repeated.")] = None,
+    until: Annotated[str, typer.Option(help="A date such as 2027-02-07T23:59, or none.")] = "",
+    table: Annotated[Path | None, typer.Option("--csv", help="In place of both, a file with these two columns.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Give students more time: until then, what they hand in is not late. Grade again afterwards."""
+    with _clear_errors():
+        if bool(table) == bool(student and until):
+            raise CourseError("expected --student and --until, or --csv.")
+        wanted = extending.read_table(table) if table else [("", name, until) for name in student or ()]
+        console.print(terminal.extensions(extending.extend(course, unit, wanted)))
 
 
 @app.command()

@@ -107,6 +107,15 @@ def _is_png(text: str) -> bool:
         return False
 
 
+def is_plain(student: str) -> bool:
+    """Whether an id can stand in a page, a path and a table: of letters with their marks, digits, blanks and a few signs."""
+    return (
+        bool(student.strip("._ "))
+        and student == student.strip()
+        and all(c in "._-@+ " or unicodedata.category(c)[0] in "LMN" for c in student)
+    )
+
+
 class NotPlain(str):
     """For nbgrader's `student_id_exclude`: everyone whose id is not plain, since Formgrader's pages hold ids unescaped."""
 
@@ -115,10 +124,7 @@ class NotPlain(str):
         return self
 
     def __contains__(self, student: object) -> bool:
-        name = str(student)
-        plain = (c in "._-@+ " or unicodedata.category(c)[0] in "LMN" for c in name)  # letters with their marks, digits
-        named = bool(name.strip(".")) or name == "."  # which stands for nobody: nbgrader releases for it
-        if named and name == name.strip() and all(plain):
+        if student == "." or is_plain(str(student)):  # a release is nbgrader's submission of "."
             return False
         get_logger().error(
             f"Not graded: {student!r}. A student's id may hold letters, digits and . _ - @ + alone, and blanks in between; "

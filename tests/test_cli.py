@@ -1,5 +1,6 @@
 """The commands' errors: what was wrong and what to do, and nothing overwritten."""
 
+import logging.config
 import stat
 
 import pytest
@@ -14,6 +15,9 @@ from grader.judging.judge import Verdict
 
 
 def call(*arguments, code=0):
+    # A command's first log closes all handlers, and TensorFlow's closes its stream, unless that is standard error: inside the
+    # runner it would be pytest's that is closed.
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
     result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return result.output

@@ -7,16 +7,21 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.utils import parse_utc
 from rich.console import Console
-from test_classroom import Scripted, course  # noqa: F401 (a fixture)
+from test_classroom import FULL, Scripted, course  # noqa: F401 (a fixture)
 
 from grader.classroom import autograde as classroom
 from grader.classroom.dates import UNREADABLE, doubt, read_date
+from grader.classroom.extensions import extend
 from grader.classroom.plugin.hooks import settle_timestamp
 from grader.classroom.records import read_record
 from grader.classroom.room import Classroom
+from grader.errors import CourseError
 from grader.reports import terminal
+from grader.reports.exports import CanvasExport
+from grader.reports.rows import read_rows
 from grader.reports.tables import read_tables
 from sandboxes import needs_sandbox
 
@@ -155,3 +160,46 @@ def test_a_date_that_cannot_be_read_waits_for_a_person_in_all_exercises(course):
         assert "'tomorrow night' is no date" in console_of(terminal.summary(course, "mlp", summary))
         timestamp.write_text("2024-01-03 00:00 GMT")
         assert grade()[:2] == (48 * 3600, {False})
+
+
+@needs_sandbox
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own use of its database
+def test_late_penalties_obey_an_extension_that_was_granted_before_or_after(course):  # noqa: F811
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        gradebook.update_or_create_assignment("mlp", duedate=datetime(2024, 6, 1, 12))
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f'\nget_config().{LateSubmissionPlugin.__name__}.penalty_method = "zero"\n')
+    for student in ("ada", "cai"):
+        (course / "submitted" / student / "mlp" / "timestamp.txt").write_text("2024-06-03T14:00:00+02:00")
+
+    def grade(*students):
+        room = Classroom.open(course, "mlp")
+        list(room.execute(room.work(students), Scripted({})))
+        assert [room.grade(student) for student in students] == [""] * len(students)
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:  # nothing was executed, so somebody gives the points
+            for student in students:
+                gradebook.find_grade("relu-check", "mlp", "mlp", student).manual_score = FULL
+            gradebook.db.commit()
+        assert [room.grade(student) for student in students] == [""] * len(students)
+        return {student: row.total for student, row in read_rows(course, "mlp")[1].items()}
+
+    with contextlib.chdir(course):
+        extend(course, "mlp", [("", "ada", "2024-06-08T12:00Z"), ("", "dot", "2024-06-08T12:00Z")])
+        with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
+            read_rows(course, "mlp")
+        assert grade("ada", "cai") == {"ada": FULL, "cai": 0}  # the first is there before the first grading
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+            CanvasExport(to="canvas.csv").export(gradebook)
+        assert "dot,,,dot,,\n" in (course / "canvas.csv").read_text()  # who has not handed in has no score
+        told = console_of(terminal.scores(course, "mlp"))
+        assert "ada: extension until 2024-06-08 12:00 UTC" in told and "cai: 172800 s late" in told and "dot: ext" in told
+        rows = read_tables(course, "mlp").lateness.to_dict("records")
+        assert [(row["student"], row["until"][:10], row["seconds_late"]) for row in rows] == [
+            ("ada", "2024-06-08", 0),
+            ("cai", "", 172800),
+            ("dot", "2024-06-08", 0),
+        ]
+        extend(course, "mlp", [("", "cai", "2024-06-03T12:00Z"), ("", "ada", "none")])
+        room = Classroom.open(course, "mlp")
+        assert not room.is_graded("cai") and not room.is_graded("ada")
+        assert grade("ada", "cai") == {"ada": 0, "cai": FULL}

@@ -3,6 +3,7 @@
 Reports of a real class are in test_end_to_end.py.
 """
 
+import csv
 import io
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from nbgrader.api import Gradebook
 from rich.console import Console
 
 from grader.classroom.autograde import Summary
 from grader.classroom.records import Record
 from grader.judging.judge import Verdict
 from grader.reports import terminal
-from grader.reports.exports import no_formula
+from grader.reports.exports import CanvasExport, MoodleExport, no_formula
 from grader.reports.page import _distribution, page, write_report
 from grader.reports.rows import Row
 from grader.reports.similarity import length, normalized, similarity
@@ -153,6 +155,7 @@ def tables():
         pd.DataFrame([{"exercise": "relu", "students": HOSTILE, "size": 2, "tokens": 40, "like_reference": 0.5}]),
         pd.DataFrame([{"student": "=cmd()", "exercise": "relu", "like_reference": 1.0, "tokens": 40}]),
         pd.DataFrame([{"setting": "backend", "value": "jax", "submissions": 2}]),
+        pd.DataFrame([{"student": HOSTILE, "until": "2027-01-31 23:59 UTC", "seconds_late": 3600.0}]),
     )
 
 
@@ -242,3 +245,21 @@ def test_no_terminal_obeys_what_students_chose(monkeypatch, tmp_path):
         said = console.file.getvalue()
         assert "[red]" in said and "words" in said  # and no markup is read
         assert not set(said) & set("\x1b\x07\x9b\b\r")
+
+
+@pytest.mark.parametrize(("export", "column"), [(CanvasExport, "SIS Login ID"), (MoodleExport, "Username")])
+def test_an_id_is_exported_as_it_is_or_left_out_by_name(tmp_path, caplog, export, column):
+    ids = ["ada", "müller-lüdenscheid", "d@e.org", "c+1", "-ada", "+1", "@ben", "=1"]
+    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db") as gradebook:
+        gradebook.add_assignment("mlp")
+        for student in ids:
+            gradebook.add_student(student, last_name="=Name")
+        plugin = export(to=str(tmp_path / "scores.csv"))
+        plugin.log.propagate = True
+        with caplog.at_level("ERROR", logger=plugin.log.name):
+            plugin.export(gradebook)
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row[column]]
+    assert {row[column] for row in rows} == set(ids[:4])
+    assert all(repr(student) in caplog.text for student in ids[4:])
+    assert all(not value.startswith(("=", "+", "-", "@")) for row in rows for value in row.values())

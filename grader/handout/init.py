@@ -38,6 +38,7 @@ What lies here belongs to whoever grades, and to nobody else: `{secret}` decides
 `gradebook.db` holds the scores. Back both up. The steps of a term are in the grader's `docs/instructor.md`; in short:
 
     grader kit kit                 # what students get, as a folder and a zip
+    grader collect {unit} all.zip    # what students handed in, as Canvas or Moodle packs it
     grader autograde {unit}          # submissions lie in submitted/<student>/{unit}/{unit}.ipynb
     grader report {unit}
     nbgrader generate_feedback {unit}

@@ -9,16 +9,31 @@ from typing import Any
 from nbgrader.api import Gradebook
 from nbgrader.plugins import ExportPlugin
 
+from grader.classroom.extensions import awaited
+
+FORMULA_STARTS = "= + - @"
+
 
 class _SpreadsheetExport(ExportPlugin):  # type: ignore[misc]
-    """A row per student and a column per assignment, scores less late penalties; empty where nothing was handed in."""
+    """A row per student and a column per assignment, scores less late penalties; empty where nothing was handed in.
+
+    Both systems find students by their ids, letter by letter. An id that begins as a formula does cannot stand there: a
+    spreadsheet would calculate it, and what keeps a spreadsheet from that makes it another id.
+    """
 
     default_name = ""
 
     def export(self, gradebook: Gradebook) -> None:
         """Write the file."""
         assignments = [a for a in gradebook.assignments if not self.assignment or a.name in self.assignment]
-        students = [s for s in gradebook.students if not self.student or s.id in map(str, self.student)]
+        chosen = [s for s in gradebook.students if not self.student or s.id in map(str, self.student)]
+        students = [student for student in chosen if no_formula(student.id) == student.id]
+        if left_out := [student.id for student in chosen if student not in students]:
+            self.log.error(
+                f"Not in the file: {', '.join(map(repr, left_out))}. A spreadsheet takes an id that begins with one of "
+                f"{FORMULA_STARTS} for a formula. Enter these students' scores by hand (`grader scores` shows them), "
+                "or give them another id."
+            )
         with open(self.to or self.default_name, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(self.rows(gradebook, assignments, students))
 
@@ -29,7 +44,8 @@ class _SpreadsheetExport(ExportPlugin):  # type: ignore[misc]
     @staticmethod
     def scores(gradebook: Gradebook, assignments: list[Any], student: Any) -> list[str]:
         """A student's scores as both import them."""
-        known = {submission.assignment.name: submission for submission in student.submissions}
+        handed_in = (submission for submission in student.submissions if not awaited(submission))
+        known = {submission.assignment.name: submission for submission in handed_in}
         return [
             f"{max(0.0, known[a.name].score - (known[a.name].late_submission_penalty or 0)):g}" if a.name in known else ""
             for a in assignments
@@ -47,7 +63,7 @@ class CanvasExport(_SpreadsheetExport):
         yield ["    Points Possible", "", "", "", "", *(f"{a.max_score:g}" for a in assignments)]
         for student in students:
             names = [name for name in (student.last_name, student.first_name) if name]
-            person = [no_formula(", ".join(names) or student.id), "", "", no_formula(student.id), ""]
+            person = [no_formula(", ".join(names) or student.id), "", "", student.id, ""]
             yield [*person, *self.scores(gradebook, assignments, student)]
 
 
@@ -66,4 +82,4 @@ class MoodleExport(_SpreadsheetExport):
 
 def no_formula(value: Any) -> Any:
     """A cell of a table: a spreadsheet runs text that begins like a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith((*FORMULA_STARTS.split(), "\t", "\r")) else value

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from nbgrader.api import Gradebook, MissingEntry
 
 from course.cells import checked_exercise
 from grader.classroom.coursedir import asked_exercises, gradebook_url, release_file
+from grader.classroom.extensions import awaited
 from grader.classroom.records import Record, kept_outcome
 from grader.errors import CourseError
 from grader.running.jobs import Outcome
@@ -28,6 +31,27 @@ class Row:
     waiting: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Lateness:
+    """Until when one student has more time, in UTC, or None, and how many seconds late the submission is."""
+
+    until: datetime | None
+    seconds: float
+
+
+def read_lateness(course: Path, unit: str) -> dict[str, Lateness]:
+    """By student, of those who have an extension, whether or not they have handed in, or are late."""
+    found = {}
+    if url := gradebook_url(course):
+        with Gradebook(url) as gradebook, suppress(MissingEntry):
+            due = gradebook.find_assignment(unit).duedate
+            for submission in gradebook.assignment_submissions(unit) if due else ():
+                until = submission.duedate.replace(tzinfo=UTC) if submission.extension else None
+                if until or submission.total_seconds_late:
+                    found[submission.student.id] = Lateness(until, float(submission.total_seconds_late))
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
 def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]]:
     """The exercises' maxima, and each student's row, from the gradebook.
 
@@ -39,7 +63,7 @@ def read_rows(course: Path, unit: str) -> tuple[dict[str, float], dict[str, Row]
         raise CourseError(missing)
     with Gradebook(url) as gradebook:
         try:
-            submissions = gradebook.assignment_submissions(unit)
+            submissions = [found for found in gradebook.assignment_submissions(unit) if not awaited(found)]
         except MissingEntry:
             submissions = []
         if not submissions:
@@ -65,7 +89,7 @@ def graded_units(course: Path) -> list[str]:
     found = []
     if url := gradebook_url(course):
         with Gradebook(url) as gradebook:
-            found = [assignment.name for assignment in gradebook.assignments if assignment.submissions]
+            found = [assignment.name for assignment in gradebook.assignments if not all(map(awaited, assignment.submissions))]
     if not found:
         raise CourseError(f"nothing has been graded in {course}; run grader autograde <unit> there first.")
     return found

@@ -22,7 +22,7 @@ from grader.classroom.coursedir import (
 from grader.classroom.records import read_record, record_path
 from grader.errors import CourseError
 from grader.judging.judge import RIGHT, UNANSWERED
-from grader.reports.rows import in_order, is_unit, judged_outcome, read_rows
+from grader.reports.rows import in_order, is_unit, judged_outcome, read_lateness, read_rows
 from grader.reports.similarity import length, normalized, similarity
 from grader.units.shelf import find_unit
 from grader.units.unit import Unit
@@ -46,6 +46,7 @@ class Tables:
         copies: A row per group of students and exercise with the same answer, which is not the reference's.
         references: Answers nearly the same as the reference, or too long to be compared with it.
         settings: Backend, versions and settings, and how many submissions were executed with them.
+        lateness: A row per student who has more time, or is late.
     """
 
     answers: pd.DataFrame
@@ -56,6 +57,7 @@ class Tables:
     copies: pd.DataFrame
     references: pd.DataFrame
     settings: pd.DataFrame
+    lateness: pd.DataFrame
 
     def named(self) -> dict[str, pd.DataFrame]:
         """The tables by name."""
@@ -131,7 +133,21 @@ def read_tables(course: Path, unit: str, pseudonyms: bool = False) -> Tables:
         copies,
         references,
         pd.DataFrame(settings, columns=["setting", "value"]).value_counts(sort=False).rename("submissions").reset_index(),
+        _lateness(course, unit, name),
     )
+
+
+def _lateness(course: Path, unit: str, name: Callable[[str], str]) -> pd.DataFrame:
+    rows = [
+        {
+            "student": name(student),
+            "until": f"{found.until:%Y-%m-%d %H:%M} UTC" if found.until else "",
+            "seconds_late": found.seconds,
+        }
+        for student, found in read_lateness(course, unit).items()
+    ]
+    table = pd.DataFrame(rows, columns=["student", "until", "seconds_late"])
+    return table.sort_values("student", kind="stable", ignore_index=True)  # with pseudonyms, no order of the real names
 
 
 def together(persons: pd.DataFrame, order: list[str]) -> pd.DataFrame:

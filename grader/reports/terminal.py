@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from course.cells import check_id
 from grader.classroom.autograde import Summary
+from grader.classroom.collect import Row as Collected
 from grader.classroom.coursedir import read_secret, submission_folder
 from grader.classroom.dates import doubt
 from grader.classroom.questions import cases_for
@@ -18,7 +20,7 @@ from grader.classroom.records import Record, read_record, record_path
 from grader.errors import CourseError
 from grader.judging import Case
 from grader.judging.judge import NOT_JUDGED, RIGHT, Verdict, plain, read
-from grader.reports.rows import Row, in_order, is_unit, judged_outcome, read_rows
+from grader.reports.rows import Lateness, Row, in_order, is_unit, judged_outcome, read_lateness, read_rows
 from grader.shown import printable
 from grader.units.unit import Unit
 
@@ -32,7 +34,8 @@ def scores(course: Path, unit: str) -> Table:
     order = in_order(course, unit, maxima)
     unsafe = [student for student in rows if not _sandboxed(course, unit, student)]
     warning = f"\nGraded WITHOUT A SANDBOX: {', '.join(unsafe)}" if unsafe else ""
-    table = Table(title=f"{unit}: points per exercise", caption=_text(f"{_legend(order)}\n{MARKS}{warning}"))
+    dates = "".join(f"\n{student}: {_late(found)}" for student, found in read_lateness(course, unit).items())
+    table = Table(title=f"{unit}: points per exercise", caption=_text(f"{_legend(order)}\n{MARKS}{warning}{dates}"))
     table.add_column("student", no_wrap=True)
     for number in range(1, len(order) + 1):
         table.add_column(str(number), justify="right")
@@ -40,6 +43,20 @@ def scores(course: Path, unit: str) -> Table:
     table.add_row("(maximum)", *(f"{maxima[name]:g}" for name in order), f"{sum(maxima.values()):g}", style="dim")
     for student, row in rows.items():
         table.add_row(_text(student), *(_cell(row, name, maxima[name]) for name in order), f"{row.total:g}")
+    return table
+
+
+def _late(found: Lateness) -> str:
+    until = f"extension until {found.until:%Y-%m-%d %H:%M} UTC" if found.until else ""
+    late = f"{found.seconds:.0f} s late" if found.seconds else ""
+    return ", ".join(filter(None, [until, late]))
+
+
+def extensions(granted: Mapping[str, datetime | None]) -> Table:
+    """What `grader extend` entered."""
+    table = Table("student", "extension until")
+    for student, until in granted.items():
+        table.add_row(Text(student), f"{until:%Y-%m-%d %H:%M} UTC" if until else "none")
     return table
 
 
@@ -72,6 +89,16 @@ def summary(course: Path, unit: str, done: Summary) -> Table:
 def _text(words: str, style: str = "") -> Text:
     """What students may have chosen the words of: neither rich nor a terminal reads more in it than text."""
     return Text(printable(words), style)
+
+
+def collected(unit: str, rows: Sequence[Collected]) -> Table:
+    """What `grader collect` took, and what it passed over."""
+    table = Table(title=f"{unit}: {len({row.student for row in rows if row.date})} students")
+    for column in ("student", "file", "handed in", "what was done"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_text, (row.student, row.file, row.date, row.said)), style="red" if row.fault else "")
+    return table
 
 
 def _sandboxed(course: Path, unit: str, student: str) -> bool:
