@@ -83,7 +83,7 @@ def train_mini_bert(sentences, vocab_size, seed):
     seen = np.eye(words)[sentences]
     likely = rng.dirichlet(np.ones(kinds), size=len(sentences))
     for _ in range(80):  # a sum over as many kinds of sentences as the grammar has
-        tables = np.einsum("nk,npw->kpw", likely, seen) + seen.mean(axis=0)
+        tables = np.einsum("nk,npw->kpw", likely, seen) + seen.mean(axis=0) + 1e-6
         tables /= tables.sum(axis=-1, keepdims=True)
         shares = np.log(likely.mean(axis=0))
         total = shares + np.log(tables)[:, places, sentences].sum(axis=-1).T
@@ -96,7 +96,7 @@ def train_mini_bert(sentences, vocab_size, seed):
             total = shares + np.where(ids == 3, 0.0, np.log(tables)[:, places, ids]).sum(axis=-1).T
             likely = np.exp(total - total.max(axis=1, keepdims=True))
             best = np.einsum("nk,kpw->npw", likely / likely.sum(axis=1, keepdims=True), tables)
-            return ops.convert_to_tensor(np.log(best).astype("float32"))
+            return ops.convert_to_tensor(np.log(best + 1e-9).astype("float32"))
 
     return Model()
 """
