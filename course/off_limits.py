@@ -26,6 +26,13 @@ EVASIVE = frozenset(
 """With these an answer can call anything by any name, or where nobody looks."""
 METHODS = frozenset({"compile", "modules", "eval", "dir"})
 """Of those, names that are harmless as a method or attribute: `model.compile`."""
+TRAINS = frozenset(
+    {
+        *("fit", "train_on_batch", "train_step", "minimize", "apply", "apply_gradients", "stateless_apply", "step"),
+        *("gradient", "grad", "value_and_grad", "backward"),
+    }
+)
+"""Whatever trains a model calls one of these: all of it at once, a step of it, or the gradient for a step of one's own."""
 SHOWS = frozenset({"print", "display", "help"})
 
 
@@ -159,6 +166,17 @@ class Search:
         if sign := _first_of(self._meddling, end):
             return f"the notebook's code {sign}, which no answer needs."
         return ""
+
+    def trains(self, exercise: str, above: int | None = None) -> bool:
+        """Whether an answer, or what it may once have been, calls anything that trains a model.
+
+        Args:
+            exercise: Name of the callable.
+            above: As for `find`.
+        """
+        end = self._end if above is None else above
+        answer = self._reachable(exercise, lambda name: self._once_bound(name, exercise, end))
+        return any(TRAINS & statement.attributes.keys() for _, statement in answer)
 
     # --- what an answer is made of ---
 

@@ -82,11 +82,14 @@ class ModelCall(Call):
         inputs: What the model is called on, in inference mode.
         weights: Values that replace the weights of the same shape, all of them; each shape that the model has must be there.
         places: For some inputs, `(row, position)` pairs, `(n, 2)`: of the output, `(rows, positions, ...)`, only these.
+        anew: Inputs on which the model is called once more, after all else, with weights that are drawn anew. The name of that
+            evidence begins with `ANEW`.
     """
 
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: tuple[np.ndarray, ...] = ()
     places: Mapping[str, np.ndarray] = field(default_factory=dict)
+    anew: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ CODED: dict[str, type[Any]] = {kind.__name__: kind for kind in (Call, LayerCall,
 """What a request holds beside plain values."""
 BATCH = 1000
 """Rows per forward pass of a model, so that judged samples need little memory."""
+ANEW = "anew "
+"""What the names of evidence begin with that a model gives with weights drawn anew."""
 
 
 PACKAGES = "-packages"
@@ -230,11 +235,26 @@ def _text_of(error: Exception) -> str:
         return type(error).__name__
 
 
+def answering() -> bool:
+    """Whether an answer is being called just now, from whatever thread one asks."""
+    for frame in list(sys._current_frames().values()):
+        step: FrameType | None = frame
+        while step:
+            if step.f_code is _call.__code__:
+                return True
+            step = step.f_back
+    return False
+
+
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
-    if isinstance(run, ModelCall):
-        return _execute_model(answer, run)
     convert = _keep if run.numpy else _to_tensors
-    args, kwargs = convert(run.args), convert(run.kwargs)
+    return _call(answer, run, convert(run.args), convert(run.kwargs))
+
+
+def _call(answer: Any, run: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Call the answer, and what it made; `answering` looks for this function on the stack."""
+    if isinstance(run, ModelCall):
+        return _call_model(answer(*args, **kwargs), run)
     if isinstance(run, LayerCall):
         layer = answer(**run.init)
         layer(*args, **kwargs)
@@ -249,9 +269,7 @@ def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
     return _name_values(answer(*args, **kwargs), run.returns)
 
 
-def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
-    convert = _keep if run.numpy else _to_tensors
-    model = answer(*convert(run.args), **convert(run.kwargs))
+def _call_model(model: Any, run: ModelCall) -> dict[str, np.ndarray]:
     import keras
 
     if not isinstance(model, keras.Model):
@@ -267,17 +285,47 @@ def _execute_model(answer: Any, run: ModelCall) -> dict[str, np.ndarray]:
             variable.assign(by_shape[tuple(variable.shape)])
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_weights)
     evidence = {"parameters": np.asarray(model.count_params()), "trainable": np.asarray(trainable)}
-    for name, rows in run.inputs.items():
-        batches = [
-            _name_values(model(_to_tensors(rows[start : start + BATCH]), training=False), run.returns)
-            for start in range(0, len(rows), BATCH)
-        ]
-        for key in batches[0]:
-            label = f"{name}.{key}" if run.returns else name
-            evidence[label] = np.concatenate([batch[key] for batch in batches])
-            if name in run.places:
-                evidence[label] = evidence[label][tuple(run.places[name].T)]
+    for name in run.inputs:
+        evidence |= _predict(model, run, name)
+    if run.anew:
+        _draw_anew(model)
+    for name in run.anew:
+        try:
+            found = _predict(model, run, name)
+        except Exception:  # other weights may be nonsense to a model, which is nobody's fault: then it predicts nothing
+            labels = [name, *(f"{name}.{key}" for key in run.returns)]
+            found = {label: np.full_like(evidence[label], np.nan, dtype=float) for label in labels if label in evidence}
+        evidence |= {f"{ANEW}{label}": array for label, array in found.items()}
     return evidence
+
+
+def _predict(model: Any, run: ModelCall, name: str) -> dict[str, np.ndarray]:
+    """What a model gives for one of the inputs, by the evidence's name."""
+    rows = run.inputs[name]
+    batches = [
+        _name_values(model(_to_tensors(rows[start : start + BATCH]), training=False), run.returns)
+        for start in range(0, len(rows), BATCH)
+    ]
+    found = {}
+    for key in batches[0]:
+        label = f"{name}.{key}" if run.returns else name
+        found[label] = np.concatenate([batch[key] for batch in batches])
+        if name in run.places:
+            found[label] = found[label][tuple(run.places[name].T)]
+    return found
+
+
+def _draw_anew(model: Any) -> None:
+    """Put random numbers of the same size in place of all that a model's weights hold; integers, such as seeds, stay."""
+    import keras
+
+    rng = np.random.default_rng(0)
+    for variable in model.weights:
+        if keras.backend.is_float_dtype(variable.dtype):
+            old = _to_array(variable).astype(float)
+            new = rng.normal(size=old.shape) * np.sqrt(np.mean(old**2))
+            # A variance stays one.
+            variable.assign((np.abs(new) if (old >= 0).all() else new).astype("float32"))
 
 
 def _name_values(result: Any, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -80,7 +80,7 @@ def test_reference_keeps_its_distance_from_the_tolerance(unit, exercise):
     check = UNITS[unit].check(exercise)
     callable_ = answer(unit, exercise, reference(unit, exercise))
     worst = 0.0
-    built = any(type(case.run) is not Call for case in check.cases(np.random.default_rng(0)))
+    built = any(type(case.run) is not Call for case in check.draw(np.random.default_rng(0)))
     for seed in range(DRAWS_WITH_LAYERS if built else DRAWS):
         _, judged = rehearse(check, callable_, np.random.default_rng(seed))
         assert not judged.failed, (seed, judged.errors)
@@ -97,7 +97,7 @@ def test_mistakes_keep_their_distance_from_the_tolerance(unit, exercise):
     check = UNITS[unit].check(exercise)
     switched = [mistake for mistake in check.mistakes if mistake.switches]
     for seed in range(DRAWS if switched else 0):
-        right = [(case, check.expected(case)) for case in check.cases(np.random.default_rng(seed)) if not case.accept]
+        right = [(case, check.expected(case)) for case in check.draw(np.random.default_rng(seed)) if not case.accept]
         for mistake in switched:
             with np.errstate(all="ignore"):
                 apart = [distance(check, check.expected(case, **mistake.switches), expected) for case, expected in right]
@@ -142,7 +142,7 @@ def test_an_answer_that_returns_none_earns_nothing(unit, exercise):
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_trivial_answers_earn_nothing(unit, exercise, kind):
     check = UNITS[unit].check(exercise)
-    cases = check.cases(np.random.default_rng(1))
+    cases = check.draw(np.random.default_rng(1))
     runs = runs_of(cases)
     shapes = [{} for _ in runs]
     for case in cases:
@@ -167,6 +167,6 @@ def test_has_enough_mistakes_and_alternatives(unit, exercise):
 @pytest.mark.parametrize(("unit", "exercise"), EXERCISES)
 def test_same_seed_same_cases_and_other_seed_other_cases(unit, exercise):
     check = UNITS[unit].check(exercise)
-    first, again, other = (probe.encode(runs_of(check.cases(np.random.default_rng(seed)))) for seed in (1, 1, 2))
+    first, again, other = (probe.encode(runs_of(check.draw(np.random.default_rng(seed)))) for seed in (1, 1, 2))
     assert first == again
     assert first != other

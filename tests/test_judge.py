@@ -161,7 +161,7 @@ def test_one_number_everywhere_earns_nothing_in_any_exercise(unit, value):
     """Also where a check judges by a rule of its own, without a warning of NumPy's."""
     for exercise in UNITS[unit].exercises:
         check = UNITS[unit].check(exercise)
-        cases = check.cases(np.random.default_rng(1))
+        cases = check.draw(np.random.default_rng(1))
         shapes = {case.part: case.shapes if case.accept else _shapes(check, case) for case in cases}
         runs = [
             {name: npy(np.full(shape, value)) for case in cases if case.run is run for name, shape in shapes[case.part].items()}

@@ -1,15 +1,23 @@
 """What an answer may not call: found in its source, blocked in its kernel, and what neither can see is for a person."""
 
 import contextlib
+import json
 import sys
 
 import keras
 import numpy as np
 import pytest
 import scipy.special
+from nbformat.v4 import new_code_cell, new_notebook
 
 from course import probe
+from course.cells import check_id
 from course.off_limits import Search
+from grader.classroom.questions import UNTRAINED, Questions, verdicts
+from grader.judging import Bar, Call, Case, Check
+from grader.judging.bars import bars_of
+from grader.running.execution import Evidence
+from grader.running.jobs import Outcome
 from grader.units.variants import vary
 from harness import UNITS
 
@@ -213,3 +221,55 @@ def test_no_answer_that_we_know_is_for_a_person(unit):
         for source in [reference, *(vary(reference, edit) for edit in edits)]:
             search = Search([unit.text.setup, edited, *({**references, name: source}).values()], {0})
             assert (search.find(name, check.off_limits), search.doubts(name, check.off_limits)) == ("", "")
+
+
+# --- what trains ---
+
+TRAINING = [
+    (unit.name, name, k)
+    for unit in UNITS.values()
+    for name, check in unit.checks().items()
+    if bars_of(check)
+    for k in range(1 + len(check.alternatives))
+]
+
+
+@pytest.mark.parametrize(("unit", "exercise", "k"), TRAINING)
+def test_every_right_answer_that_trains_is_seen_to(unit, exercise, k):
+    edits = ((), *UNITS[unit].check(exercise).alternatives)[k]
+    source = vary(UNITS[unit].text.exercises[exercise].reference, edits)
+    assert Search([UNITS[unit].text.setup, source], [0]).trains(exercise)
+
+
+@pytest.mark.parametrize(
+    ("sources", "trains"),
+    [
+        (["def train(x):\n    return keras.Sequential([layers.Dense(1)])"], False),
+        (["model.fit(x)", "def train(x):\n    return keras.Sequential([layers.Dense(1)])"], False),
+        (["def step(x):\n    optimizer.apply(gradients(x), x)", "def train(x):\n    step(x)\n    return model"], True),
+        (["def train(x):\n    loss.backward()\n    return model"], True),
+        (["def train(x):\n    weights.assign(weights - 0.1 * tape.gradient(loss, weights))\n    return model"], True),
+        (["weights = []", "weights.append(model.fit(x))", "def train(x):\n    return weights"], True),
+    ],
+)
+def test_an_answer_trains_if_what_it_reaches_does(sources, trains):
+    assert Search(sources).trains("train") == trains
+
+
+@pytest.mark.parametrize(("source", "asked"), [("known = 1", True), ("keras.Sequential().fit(x)", False)])
+def test_where_nothing_trains_a_person_is_asked_and_the_points_stay(source, asked):
+    run = Call((), numpy=True)
+    bar = Bar(0.5, lambda arrays: float(arrays["result"]), 1)
+    cases = [Case("accuracy", run, accept=bar, shapes={"result": ()})]
+    check = Check(lambda rng: cases, lambda run: None, (), ())
+    answered, checked = (new_code_cell(text) for text in (f"def train():\n    {source}\n    return 1.0", "probe(train)"))
+    checked.metadata["nbgrader"] = {"grade_id": check_id("train")}
+    published = json.loads(json.dumps(probe.collect(lambda: 1.0, [run])))
+    verdict = verdicts(
+        new_notebook(cells=[new_code_cell("x = keras = None"), answered, checked]),
+        Questions("", {"train": 4.0}, {"train": (check, cases)}, {}),
+        Outcome("", {check_id("train"): Evidence(published)}, [], False, 0.0, 0.0, ""),
+        (),
+    )["train"]
+    assert verdict.points == 4
+    assert verdict.person == (UNTRAINED if asked else "")

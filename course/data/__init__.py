@@ -1,7 +1,8 @@
 """Data sets: small ones that are made here or lie in scikit-learn, and real downloads that are checked by their hashes.
 
 Loaders return `(x_train, y_train), (x_test, y_test)`, as those of Keras do; generators take a seed or a NumPy generator.
-Nothing here needs a network except the sources that say so.
+Nothing here needs a network except the sources that say so. What the exercises' data are made with is for looking at data: it
+raises where an answer calls it while it is graded.
 """
 
 from course.data.pictures import digits, images

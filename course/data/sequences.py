@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from course.data.looking import for_looking
 
+
+@for_looking
 def scrambled(
     samples: int, length: int, vocabulary: int | Sequence[int], permutation: Sequence[int], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from course.data.looking import for_looking
+
 SUNSPOTS = """
 5 11 16 23 36 58 29 20 10 8 3 0 0 2 11 27 47 63 60 39 28 26 22 11 21 40 78 122 103 73 47 35 11 5 16 34 70 81 111 101 73 40
 20 16 5 11 22 40 60 80.9 83.4 47.7 47.8 30.7 12.2 9.6 10.2 32.4 47.6 54 62.9 85.9 61.2 45.1 36.4 20.9 11.4 37.8 69.8 106.1
@@ -35,6 +37,7 @@ def sunspots() -> tuple[np.ndarray, np.ndarray]:
     return np.arange(1700, 1700 + len(numbers)), numbers
 
 
+@for_looking
 def cycles(
     samples: int, steps: int, rng: np.random.Generator, period: float = 11.0, damping: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from course.data.looking import for_looking
 from course.data.split import Split
 
 DIGITS = np.array(
@@ -32,6 +33,7 @@ SHIFT, SCALE = -0.0052, 0.1392
 """Mean and standard deviation of all curves: fixed numbers, so that one sample tells nothing about the others."""
 
 
+@for_looking
 def mnist1d(train: int = 4000, test: int = 1000, seed: int = 0) -> Split:
     """Ten classes of noisy curves, each of 40 numbers: small, made in a blink, and hard for a linear model.
 
@@ -52,6 +54,7 @@ def mnist1d(train: int = 4000, test: int = 1000, seed: int = 0) -> Split:
     return (mnist1d_curves(y_train, drawn), y_train), (mnist1d_curves(y_test, drawn), y_test)
 
 
+@for_looking
 def mnist1d_curves(
     labels: np.ndarray, rng: np.random.Generator, noise: float = 0.125, shear: float = 0.75, shift: float = 48.0
 ) -> np.ndarray:

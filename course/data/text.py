@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from course.data.looking import for_looking
 from course.data.split import DownloadError
 
 PAD, CLS, SEP, MASK = range(4)
@@ -90,6 +91,7 @@ def _places(topic: str, number: str, tense: str, mood: str) -> list[dict[str, fl
     ]
 
 
+@for_looking
 class Grammar:
     """Sentences such as "hurray the proud otters waited near the bank gladly yesterday".
 

@@ -17,6 +17,7 @@ from course.cells import SETUP, WHY, asks_probe, check_id, checked_exercise, gra
 from course.off_limits import Search
 from grader.errors import CheckError
 from grader.judging import Case, Check
+from grader.judging.bars import bars
 from grader.judging.deadline import OverTime, at_most
 from grader.judging.judge import NOT_JUDGED, OFF_LIMITS, Verdict, judge, rng_for, runs_of, zero
 from grader.running.execution import Evidence, Request
@@ -25,6 +26,7 @@ from grader.units.unit import Unit
 
 JUDGING_SECONDS = 60.0
 """CPU seconds for what one notebook gave; an ordinary one takes a tenth of one."""
+UNTRAINED = "a trained model is asked for, and nothing in the answer trains one."
 
 
 def digest_of(notebook: NotebookNode, files: Mapping[str, bytes]) -> str:
@@ -42,7 +44,7 @@ def cases_for(secret: bytes, unit: Unit, exercise: str, digest: str) -> tuple[Ch
     """
     check = unit.check(exercise)
     with unit.naming(exercise):
-        return check, list(check.cases(rng_for(secret, unit.name, exercise, digest)))
+        return check, check.draw(rng_for(secret, unit.name, exercise, digest))
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ def verdicts(
                     continue
                 verdict = _verdict(check, cases, evidence, questions.points[exercise], unreadable)
                 doubt = (search.doubts(exercise, check.off_limits, above) or shadow) if verdict.points else ""
+                if verdict.points and bars(cases) and not search.trains(exercise, above):
+                    doubt = doubt or UNTRAINED
                 found[exercise] = replace(verdict, person=doubt) if doubt else verdict
     except OverTime:
         reason = f"to judge what was handed in takes more than {JUDGING_SECONDS:g} s"

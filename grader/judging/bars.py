@@ -40,4 +40,4 @@ def bars(cases: Iterable[Case]) -> dict[str, Bar]:
 
 def bars_of(check: Check) -> dict[str, Bar]:
     """The bars of a check, by part. Its exercise is one whose answer trains if there is any."""
-    return bars(check.cases(np.random.default_rng(0)))
+    return bars(check.draw(np.random.default_rng(0)))

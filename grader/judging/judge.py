@@ -13,7 +13,7 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,7 @@ def judge(check: Check, cases: Sequence[Case], evidence: Any, points: float) -> 
 
     Args:
         check: The exercise's check.
-        cases: What `check.cases` drew for this submission.
+        cases: What `check.draw` drew for this submission.
         evidence: What the probe published: untrusted.
         points: The exercise's maximum.
 
@@ -82,7 +82,8 @@ def judge(check: Check, cases: Sequence[Case], evidence: Any, points: float) -> 
     with np.errstate(all="ignore"):  # evidence may hold NaN and numbers that overflow
         judged = read(check, cases, evidence)
     passed = {case.part: case.part not in judged.failed for case in cases}
-    if any(passed[case.part] and not case.property for case in cases):
+    kept = all(passed[case.part] for case in cases if case.required)
+    if kept and any(passed[case.part] and not case.property for case in cases):
         earned = sum(case.weight for case in cases if passed[case.part])
     else:
         earned = 0.0
@@ -115,6 +116,9 @@ def read(check: Check, cases: Sequence[Case], evidence: Any) -> Judged:
 
 def matches(check: Check, judged: Judged) -> list[str]:
     """The sentences of all known mistakes that the evidence shows, in the order in which they are tried."""
+    contracts = {contract.part for contract in check.contracts}
+    cases = [case for case in judged.cases if case.part not in contracts]
+    judged = replace(judged, cases=cases, failed=judged.failed - contracts)
     if not judged.failed:
         return []
     with np.errstate(all="ignore"):  # evidence may hold NaN and numbers that overflow
@@ -142,8 +146,12 @@ def _sentence(check: Check, judged: Judged) -> str:
     known = matches(check, judged)
     if known:
         return known[0]
+    broken = {contract.part: contract.sentence for contract in check.contracts if contract.part in judged.failed}
+    if judged.failed == broken.keys() and not judged.errors:
+        return next(iter(broken.values()))
     parts = ", ".join(case.part for case in judged.cases if case.part in judged.failed)
-    reason = next((judged.errors[case.part] for case in judged.cases if case.part in judged.errors), "")
+    reasons = [judged.errors.get(case.part) or broken.get(case.part, "") for case in judged.cases]
+    reason = next(filter(None, reasons), "")
     wrong = f"Not right yet: {parts}."
     return f"{wrong} {reason}" if reason else f"{wrong} The shapes are as expected, the values are not."
 

@@ -1,7 +1,8 @@
 """What a piece of code reaches through names and imports, as far as it is ours: what a measurement of it depends on.
 
 Followed are definitions of `course`, of a unit's checks, and of what lies beside its notebook. Comments, docstrings and what is
-never reached do not count; nor does the grader, which is what measures, but where it draws inputs; nor how high a bar lies.
+never reached do not count; nor does the grader, which is what measures, but where it draws inputs; nor how high a bar lies, nor
+who may call the course's generators.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import course
 import grader
+from course.data.looking import for_looking
 from course.source import defined, used
 
 PACKAGE = Path(str(course.__file__)).parent
@@ -130,7 +132,7 @@ def _found(folder: Path, steps: Sequence[str], beside: Path | None) -> Iterator[
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes docstrings out, and the height of bars: they are read off the measurements."""
+    """Takes docstrings out, and what decides nothing of a measurement: the height of bars, and who may call a generator."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -139,4 +141,6 @@ class _Bare(ast.NodeTransformer):
             node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Bar":
             node.args = node.args[1:]
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            node.decorator_list = [mark for mark in node.decorator_list if ast.unparse(mark) != for_looking.__name__]
         return node

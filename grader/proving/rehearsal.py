@@ -28,7 +28,7 @@ def rehearse(check: Check, answer: Any, rng: np.random.Generator, points: float 
         rng: Draws the inputs.
         points: The maximum.
     """
-    cases = list(check.cases(rng))
+    cases = check.draw(rng)
     evidence = probe.collect(answer, runs_of(cases), check.off_limits)
     evidence = json.loads(json.dumps(evidence))  # what a kernel's message would carry
     return judge(check, cases, evidence, points), read(check, cases, evidence)

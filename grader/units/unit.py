@@ -115,7 +115,7 @@ class Unit:
         """
         check, reference = self.check(exercise), self.text.exercises[exercise].reference
         with self.naming(exercise), np.errstate(all="ignore"):
-            for case in check.cases(np.random.default_rng(0)):
+            for case in check.draw(np.random.default_rng(0)):
                 if not isinstance(case.run.args, tuple):
                     raise TypeError(f"args of a call are a tuple, as in Call((x,)), found {type(case.run.args).__name__}")
                 for switches in [{}, *(mistake.switches for mistake in check.mistakes)] if not case.accept else []:

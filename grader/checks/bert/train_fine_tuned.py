@@ -17,6 +17,7 @@ from course.probe import Encoder
 from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
 from grader.judging.bars import Bar
 from grader.judging.classifiers import activated_outputs, are_logits, untrained
+from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.75
@@ -137,4 +138,5 @@ def train_fine_tuned(encoder, x, y, seed):
         "course.data.Grammar",
         "course.pretrained.load_encoder",
     ),
+    contracts=(LEARNED,),
 )

@@ -16,6 +16,7 @@ from course.data import Grammar
 from course.data.text import LENGTH, MASK, WORDS
 from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar, bars
+from grader.judging.contracts import LEARNED
 
 LEAST_GAIN = 0.85
 MOST_GAIN = 1.03
@@ -268,4 +269,5 @@ def train_mini_bert(sentences, vocab_size, seed):
         ),
     ),
     off_limits=("course.data.Grammar",),
+    contracts=(LEARNED,),
 )

@@ -18,6 +18,7 @@ from course.data.signals import LENGTH
 from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
 from grader.judging.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits, untrained
+from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.52
@@ -194,4 +195,5 @@ def train_classifier(x, y, seed):
             ("batch_size=128, epochs=20", "batch_size=64, epochs=20"),
         ),
     ),
+    contracts=(LEARNED,),
 )

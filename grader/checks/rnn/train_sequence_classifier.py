@@ -17,6 +17,7 @@ from course import data
 from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
 from grader.judging.classifiers import activated_outputs, are_logits, symptom, untrained
+from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.78
@@ -137,4 +138,5 @@ def train_sequence_classifier(x, y, seed):
     return model
 """,
     ),
+    contracts=(LEARNED,),
 )

@@ -1,0 +1,251 @@
+"""Contracts: what is asked beside the values, such as whether a model has learned what it knows."""
+
+import dataclasses
+import json
+import threading
+
+import keras
+import numpy as np
+import pytest
+from cheats import CHEATS
+from keras import layers, ops
+
+from course import data, probe
+from course.probe import ANEW, Call, ModelCall
+from grader.judging import Bar, Case, Check
+from grader.judging.bars import bars_of
+from grader.judging.contracts import LEARNED, PAST
+from grader.judging.judge import RIGHT, runs_of
+from grader.proving.rehearsal import rehearse
+from harness import UNITS, grade
+
+pytestmark = pytest.mark.all_backends
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_what_only_looks_trained_earns_nothing_and_reads_why(name):
+    unit, exercise, source, said = CHEATS[name]
+    verdict, _ = grade(unit, exercise, source)
+    assert verdict.points == 0
+    assert said in verdict.sentence
+
+
+def test_every_exercise_that_trains_asks_whether_anything_was_learned():
+    for unit in UNITS.values():
+        for name, check in unit.checks().items():
+            assert (LEARNED in check.contracts) == bool(bars_of(check)), name
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_contracts_add_and_change_nothing_that_is_measured(unit):
+    for name, check in UNITS[unit].checks().items():
+        if not check.contracts:
+            continue
+        own, drawn = check.cases(np.random.default_rng(1)), check.draw(np.random.default_rng(1))
+        assert [case.part for case in drawn] == [*(case.part for case in own), *(c.part for c in check.contracts)], name
+        for before, after in zip(own, drawn, strict=False):
+            assert (before.weight, before.shapes) == (after.weight, after.shapes)
+            if isinstance(before.run, ModelCall):
+                inputs = {name: after.run.inputs[name] for name in before.run.inputs}
+                assert probe.encode((before.run.args, before.run.inputs)) == probe.encode((after.run.args, inputs))
+        assert len(runs_of(own)) == len(runs_of(drawn))
+
+
+# --- with weights drawn anew ---
+
+X = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+
+
+def collect(answer, run):
+    (found,) = json.loads(json.dumps(probe.collect(answer, [run])))["runs"]
+    return probe.decode(found["arrays"])
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.norm = layers.Dense(8), layers.BatchNormalization()
+        self.drop, self.score = layers.Dropout(0.5, seed=1), layers.Dense(3)
+        self.hidden.trainable = False
+
+    def call(self, x, training=False):
+        x = self.drop(self.norm(self.hidden(x), training=training), training=training)
+        return {"scores": self.score(x), "twice": (2 * self.score(x))}
+
+
+def functional():
+    x = keras.Input((4,))
+    scores = layers.Dense(3)(layers.BatchNormalization()(layers.Dense(8, activation="relu")(x)))
+    return keras.Model(x, (scores, 2 * scores))
+
+
+@pytest.mark.parametrize("make", [Subclassed, functional])
+def test_a_model_whose_weights_are_drawn_anew_answers_otherwise_and_its_other_evidence_stays(make):
+    run = ModelCall(inputs={"x": X, "y": X[:5]}, returns=("scores", "twice"))
+    asked = ModelCall(inputs=run.inputs, returns=run.returns, anew=("x",))
+    keras.utils.set_random_seed(0)
+    plain = collect(make, run)
+    keras.utils.set_random_seed(0)
+    more = collect(make, asked)
+    assert more.keys() - plain.keys() == {f"{ANEW}x.scores", f"{ANEW}x.twice"}
+    for name, array in plain.items():
+        np.testing.assert_array_equal(more[name], array)
+    new, old = more[f"{ANEW}x.scores"], more["x.scores"]
+    assert np.isfinite(new).all()
+    assert not np.allclose(new, old, atol=0.01)
+    np.testing.assert_allclose(more[f"{ANEW}x.twice"], 2 * new, rtol=1e-5)
+
+
+def test_whole_numbers_stay_and_variances_stay_positive():
+    model = functional()
+    seeds = layers.Dropout(0.5).seed_generator.state
+    model.add_weight(shape=(2,), initializer="ones", dtype="int32", trainable=False, name="whole")
+    before = [ops.convert_to_numpy(weight) for weight in model.weights]
+    probe._draw_anew(model)
+    for old, weight in zip(before, model.weights, strict=True):
+        new = ops.convert_to_numpy(weight)
+        assert new.dtype == old.dtype
+        assert (new == old).all() == (weight.name == "whole" or not old.any())
+        assert "variance" not in weight.name or (new > 0).all()
+    assert "int" in keras.backend.standardize_dtype(seeds.dtype)
+
+
+def test_a_model_that_cannot_do_with_other_weights_predicts_nothing_then():
+    class Proud(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.scale = self.add_weight(shape=(1,), initializer="ones", name="scale")
+
+        def call(self, x):
+            if abs(float(ops.convert_to_numpy(self.scale)[0]) - 1) > 1e-3:
+                raise ValueError("not my weights")
+            return x * self.scale
+
+    found = collect(Proud, ModelCall(inputs={"x": X}, anew=("x",)))
+    np.testing.assert_array_equal(found["x"], X)
+    assert np.isnan(found[f"{ANEW}x"]).all()
+
+
+# --- what a contract is to the judge ---
+
+
+def judged(answer, **contract):
+    y = X @ np.array([[1.0], [-2.0], [3.0], [0.5]], dtype="float32")
+    bar = Bar(-0.1, lambda arrays: -float(np.abs(arrays["x"] - y).max()), len(y))
+
+    def cases(rng):
+        run = ModelCall((X, y), numpy=True, inputs={"x": X})
+        return [Case("fit", run, accept=bar, shapes={"x": (50, 1)})]
+
+    check = Check(cases, lambda run: None, (), (), contracts=(dataclasses.replace(LEARNED, **contract),))
+    return rehearse(check, answer, np.random.default_rng(0))
+
+
+def solved(x, y):
+    model = keras.Sequential([layers.Dense(1, use_bias=False)])
+    model.build(x.shape)
+    model.set_weights([np.linalg.lstsq(x, y)[0]])
+    return model
+
+
+def kept(x, y):
+    known = np.linalg.lstsq(x, y)[0]
+
+    class Kept(keras.Model):
+        def call(self, x):
+            return ops.matmul(x, known)
+
+    return Kept()
+
+
+def test_a_contract_that_is_required_voids_all_and_another_one_costs_its_weight():
+    verdict, _ = judged(solved)
+    assert (verdict.points, verdict.sentence) == (100, RIGHT)
+    verdict, _ = judged(kept)
+    assert (verdict.points, verdict.sentence) == (0, LEARNED.sentence)
+    verdict, _ = judged(kept, required=False, weight=1)
+    assert (verdict.points, verdict.sentence) == (50, LEARNED.sentence)
+    verdict, found = judged(lambda x, y: keras.Sequential([layers.Dense(1)]), required=False, weight=1)
+    assert (verdict.points, found.failed) == (0, {"fit"})  # whoever has learned nothing has nothing to lose
+
+
+def test_a_contract_on_training_needs_a_bar():
+    check = Check(lambda rng: [Case("values", Call((X,)))], lambda run: X, (), (), contracts=(LEARNED,))
+    with pytest.raises(ValueError, match="needs a part with a Bar"):
+        check.draw(np.random.default_rng(0))
+
+
+# --- the past alone ---
+
+
+@pytest.mark.parametrize(
+    ("layer", "kept"),
+    [
+        (lambda: layers.GRU(8, return_sequences=True), True),
+        (lambda: layers.Conv1D(8, 5, padding="causal"), True),
+        (lambda: layers.Bidirectional(layers.GRU(8, return_sequences=True)), False),
+        (lambda: layers.Conv1D(8, 3, padding="same"), False),
+        (lambda: layers.Lambda(lambda x: x - ops.mean(x, axis=1, keepdims=True)), False),
+    ],
+    ids=["recurrent", "causal convolution", "both directions", "centred convolution", "less the mean"],
+)
+def test_what_comes_later_changes_nothing_before(layer, kept):
+    def answer(series, seed):
+        return keras.Sequential([layer(), layers.Dense(1)])
+
+    check = UNITS["rnn"].check("train_forecaster")
+    _, found = rehearse(check, answer, np.random.default_rng(0))
+    assert (PAST.part not in found.failed) == kept
+
+
+# --- generators are for looking ---
+
+GENERATORS = {
+    "scrambled": lambda: data.scrambled(2, 3, 4, [2, 0, 1], 0),
+    "cycles": lambda: data.cycles(2, 5, np.random.default_rng(0)),
+    "mnist1d": lambda: data.mnist1d(20, 10),
+    "mnist1d_curves": lambda: data.mnist1d_curves(np.arange(3), np.random.default_rng(0)),
+    "Grammar": lambda: data.Grammar(),
+    "Grammar, made before": lambda known=data.Grammar(): known.sample(3, np.random.default_rng(0)),  # noqa: B008
+    "tables, made before": lambda known=data.Grammar(): known.tables,  # noqa: B008
+    "sentences": lambda: data.sentences("grammar", 5),
+}
+DETOURS = {
+    "plainly": lambda use: use(),
+    "in a thread": lambda use: in_thread(use),
+    "in a layer": lambda use: layers.Lambda(lambda x: x + 0.0 * len(str(use())))(X),
+    "in a generator": lambda use: next(use() for _ in range(1)),
+}
+
+
+def in_thread(use):
+    found = []
+
+    def run():
+        try:
+            found.append(use())
+        except RuntimeError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(found[0], RuntimeError):
+        raise found[0]
+
+
+@pytest.mark.parametrize("detour", DETOURS)
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_generator_of_judged_data_refuses_an_answer_and_nobody_else(name, detour):
+    use, ask = GENERATORS[name], DETOURS[detour]
+    ask(use)
+    (found,) = probe.collect(lambda: ask(use) or 1.0, [Call()])["runs"]
+    assert "is for looking at data, not for answers" in found["error"]
+    ask(use)
+
+
+def test_what_is_for_looking_looks_as_before():
+    assert data.scrambled.__name__ == "scrambled"
+    assert "permutation" in data.scrambled.__doc__
+    assert not hasattr(data.scrambled, "__wrapped__")
+    assert isinstance(data.Grammar(), data.Grammar)
