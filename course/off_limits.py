@@ -45,6 +45,7 @@ class Statement:
         binds: Names that it binds.
         uses: Names that it looks up in the notebook's namespace.
         attributes: By name, the first of each that is not of `self`.
+        own: Attributes of `self`.
         imports: By name, the modules that it imports it from inside a function.
         brings: By name that it binds, the module and the name that it imports.
         words: What hides its calls, and what its imports name.
@@ -55,6 +56,7 @@ class Statement:
     binds: frozenset[str]
     uses: frozenset[str]
     attributes: Mapping[str, ast.Attribute]
+    own: frozenset[str]
     imports: Mapping[str, Collection[str]]
     brings: Mapping[str, tuple[str, str]]
     words: frozenset[str]
@@ -176,7 +178,7 @@ class Search:
         """
         end = self._end if above is None else above
         answer = self._reachable(exercise, lambda name: self._once_bound(name, exercise, end))
-        return any(TRAINS & statement.attributes.keys() for _, statement in answer)
+        return any(not TRAINS.isdisjoint(_named(statement)) for _, statement in answer)
 
     # --- what an answer is made of ---
 
@@ -214,7 +216,7 @@ class Search:
         names = names_of(own_parts(node))
         attributes: dict[str, ast.Attribute] = {}
         imports: dict[str, set[str]] = defaultdict(set)
-        words, texts, mentions = set(), set(), set()
+        words, texts, mentions, own = set(), set(), set(), set()
         called = _called(node, inside)
         for part in inside:
             words |= words_of(part) & EVASIVE - (METHODS if isinstance(part, ast.Attribute) else set())
@@ -223,8 +225,10 @@ class Search:
             elif isinstance(part, ast.Constant) and isinstance(part.value, str | bytes):
                 text = part.value if isinstance(part.value, str) else part.value.decode("latin-1")
                 texts.add(text.rpartition(".")[2])
-            elif isinstance(part, ast.Attribute) and not (isinstance(part.value, ast.Name) and part.value.id == "self"):
-                attributes.setdefault(part.attr, part)  # of `self`, it is the answer's own
+            elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "self":
+                own.add(part.attr)
+            elif isinstance(part, ast.Attribute):
+                attributes.setdefault(part.attr, part)
                 if called is not None and id(part) not in called:
                     self._handed_on.setdefault(part.attr, (cell, part))
             elif isinstance(part, ast.ImportFrom):
@@ -240,7 +244,10 @@ class Search:
             brings = {item.asname or item.name: (node.module or "", item.name) for item in node.names}
         number = len(self._statements)
         self._statements.append(
-            Statement(cell, names.bound, names.used, attributes, imports, brings, frozenset(words), frozenset(texts))
+            Statement(
+                *(cell, names.bound, names.used, attributes, frozenset(own), imports, brings),
+                *(frozenset(words), frozenset(texts)),
+            )
         )
         for name in names.bound:
             self._binding[name].append(number)
@@ -248,6 +255,12 @@ class Search:
                 self._filled.setdefault(name, cell)
         for name in mentions - names.bound:
             self._mentioning[name].append(number)
+
+
+def _named(statement: Statement) -> set[str]:
+    """The names in a statement under which it may call what was made elsewhere."""
+    brought = {name for _, name in statement.brings.values()}
+    return {*statement.attributes, *statement.own, *statement.uses, *statement.imports, *brought}
 
 
 def _is_fixed(node: ast.stmt) -> bool:

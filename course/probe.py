@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import gc
 import hmac
 import io
 import json
@@ -76,7 +77,8 @@ class ModelCall(Call):
     """Make a model with `answer(*args, **kwargs)`, set its weights if any are given, and call it on each input.
 
     The evidence is named after the inputs (`"<input>"`, or `"<input>.<name>"` for each name in `returns`), and
-    `"parameters"` and `"trainable"` are the model's numbers of parameters, and of those that training changes.
+    `"parameters"` and `"trainable"` are the model's numbers of parameters, and of those that training changes; with `anew`, of
+    all that are drawn anew, since a model may be frozen when it is trained.
 
     Args:
         inputs: What the model is called on, in inference mode.
@@ -248,13 +250,16 @@ def answering() -> bool:
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
     convert = _keep if run.numpy else _to_tensors
-    return _call(answer, run, convert(run.args), convert(run.kwargs))
+    older = _variables() if isinstance(run, ModelCall) and run.anew else []
+    return _call(answer, run, convert(run.args), convert(run.kwargs), older)
 
 
-def _call(answer: Any, run: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _call(
+    answer: Any, run: Call, args: Sequence[Any], kwargs: Mapping[str, Any], older: Sequence[Any]
+) -> dict[str, np.ndarray]:
     """Call the answer, and what it made; `answering` looks for this function on the stack."""
     if isinstance(run, ModelCall):
-        return _call_model(answer(*args, **kwargs), run)
+        return _call_model(answer(*args, **kwargs), run, older)
     if isinstance(run, LayerCall):
         layer = answer(**run.init)
         layer(*args, **kwargs)
@@ -269,7 +274,7 @@ def _call(answer: Any, run: Call, args: Sequence[Any], kwargs: Mapping[str, Any]
     return _name_values(answer(*args, **kwargs), run.returns)
 
 
-def _call_model(model: Any, run: ModelCall) -> dict[str, np.ndarray]:
+def _call_model(model: Any, run: ModelCall, older: Sequence[Any]) -> dict[str, np.ndarray]:
     import keras
 
     if not isinstance(model, keras.Model):
@@ -288,7 +293,7 @@ def _call_model(model: Any, run: ModelCall) -> dict[str, np.ndarray]:
     for name in run.inputs:
         evidence |= _predict(model, run, name)
     if run.anew:
-        _draw_anew(model)
+        evidence["trainable"] = np.asarray(_draw_anew(model, older))
     for name in run.anew:
         try:
             found = _predict(model, run, name)
@@ -315,17 +320,36 @@ def _predict(model: Any, run: ModelCall, name: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _draw_anew(model: Any) -> None:
-    """Put random numbers of the same size in place of all that a model's weights hold; integers, such as seeds, stay."""
+def _variables() -> list[Any]:
+    """All variables of Keras that there are: a model does not tell of those in closures, `Lambda`s, objects of its own."""
     import keras
 
-    rng = np.random.default_rng(0)
-    for variable in model.weights:
+    return [found for found in gc.get_objects() if issubclass(type(found), keras.Variable)]
+
+
+def _draw_anew(model: Any, older: Sequence[Any]) -> int:
+    """Put random numbers of the same size in place of what training may have changed; integers, such as seeds, stay.
+
+    Args:
+        model: Its weights are drawn, frozen ones, too.
+        older: Variables that were there before; those that came since are drawn, whoever holds them.
+
+    Returns:
+        How many numbers were drawn.
+    """
+    import keras
+
+    rng, drawn, before = np.random.default_rng(0), 0, set(map(id, older))
+    found = {id(variable): variable for variable in [*model.weights, *_variables()]}
+    own = set(map(id, model.weights))
+    for variable in [found[k] for k in found if k in own or k not in before]:
         if keras.backend.is_float_dtype(variable.dtype):
             old = _to_array(variable).astype(float)
             new = rng.normal(size=old.shape) * np.sqrt(np.mean(old**2))
             # A variance stays one.
             variable.assign((np.abs(new) if (old >= 0).all() else new).astype("float32"))
+            drawn += old.size
+    return drawn
 
 
 def _name_values(result: Any, names: Sequence[str]) -> dict[str, np.ndarray]:

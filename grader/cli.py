@@ -143,7 +143,7 @@ def extend(
 ) -> None:
     """Give students more time: until then, what they hand in is not late. Grade again afterwards."""
     with _clear_errors():
-        if bool(table) == bool(student and until):
+        if bool(student) != bool(until) or bool(table) == bool(student):
             raise CourseError("expected --student and --until, or --csv.")
         wanted = extending.read_table(table) if table else [("", name, until) for name in student or ()]
         console.print(terminal.extensions(extending.extend(course, unit, wanted)))

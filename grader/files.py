@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import tempfile
@@ -55,5 +56,18 @@ def read_plain(path: Path, most: int = -1) -> bytes:
     """
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise OSError(errno.EINVAL, "no plain file", str(path))
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+    with open(path, "rb", opener=_no_further) as file:
         return file.read(most)
+
+
+def digest_of_file(path: Path) -> str:
+    """The hash of a file, or why it may not be read."""
+    try:
+        with open(path, "rb", opener=_no_further) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return str(error)
+
+
+def _no_further(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -31,8 +31,8 @@ def as_written(source: str) -> str:
 
 
 def without_markup(text: str) -> str:
-    """A comment as nbgrader's pages may have it, which read comments as Markdown."""
-    return text.translate(LOOK_ALIKES)
+    """A comment as nbgrader's pages may have it, which read comments as Markdown, and as its database takes it."""
+    return printable(text).translate(LOOK_ALIKES)
 
 
 def printable(text: str) -> str:

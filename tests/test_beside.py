@@ -92,6 +92,33 @@ def test_limits_on_depth_number_and_size(tmp_path, monkeypatch):
     assert found.files == () and found.notebooks == ("mlp.ipynb",) and "299" in str(found.passed_over)
 
 
+def test_what_the_system_does_not_tell_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "link.csv").symlink_to("mlp.ipynb")
+    (tmp_path / "mlp.ipynb").touch()
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(beside.os, "readlink", refuse)
+    found = look(tmp_path, 100)
+    assert found.notebooks == ("mlp.ipynb",) and "Permission denied" in found.passed_over["link.csv"]
+
+
+def test_whatever_changes_is_seen_in_the_digests(tmp_path):
+    def digests():
+        return list(look(tmp_path, SPARE_MEGABYTES + 2).digests())
+
+    (tmp_path / "mlp.ipynb").write_bytes(bytes(3_000_000))  # more than there is room for files
+    (tmp_path / "a.csv").write_text("1")
+    before = digests()
+    assert digests() == before
+    (tmp_path / "mlp.ipynb").write_bytes(bytes(2_999_999) + b"1")
+    again = digests()
+    (tmp_path / "a.csv").write_text("2")
+    assert before != again != digests()
+    assert not look(tmp_path, SPARE_MEGABYTES + 2).passed_over
+
+
 @pytest.mark.parametrize(
     ("names", "passed_over"),
     [
@@ -206,6 +233,7 @@ def test_answers_in_another_notebook_are_for_a_person(course):  # noqa: F811
         "copy": {"mlp.ipynb": untouched, "mlp (1).ipynb": solved},
         "within": {"mlp/mlp.ipynb": solved},
         "capitals": {"MLP.ipynb": solved},
+        "latin": {"L\udcf6sung.ipynb": solved},
         "both": {"mlp.ipynb": solved, "mlp (1).ipynb": solved},
         "neither": {"mlp.ipynb": untouched, "notes.ipynb": untouched},
     }
@@ -220,8 +248,9 @@ def test_answers_in_another_notebook_are_for_a_person(course):  # noqa: F811
         list(room.execute(room.work(list(handed_in)), Scripted({})))
         failed = {student: room.grade(student) for student in handed_in}
         named = {student: room.passed_over(student) for student in handed_in}
-    assert [student for student, why in failed.items() if why] == ["within", "capitals"]
+    assert [student for student, why in failed.items() if why] == ["within", "capitals", "latin"]
     assert "Traceback" not in "".join(failed.values())
+    assert waiting(course, "latin")[0]
     for student, name in {"copy": "mlp (1).ipynb", "within": "mlp/mlp.ipynb", "capitals": "MLP.ipynb"}.items():
         asked, comment = waiting(course, student)
         assert asked and name.replace("`", "") in comment and name in named[student]

@@ -88,6 +88,7 @@ def test_a_model_whose_weights_are_drawn_anew_answers_otherwise_and_its_other_ev
     keras.utils.set_random_seed(0)
     more = collect(make, asked)
     assert more.keys() - plain.keys() == {f"{ANEW}x.scores", f"{ANEW}x.twice"}
+    assert more.pop("trainable") >= plain.pop("trainable") > 0
     for name, array in plain.items():
         np.testing.assert_array_equal(more[name], array)
     new, old = more[f"{ANEW}x.scores"], more["x.scores"]
@@ -101,13 +102,49 @@ def test_whole_numbers_stay_and_variances_stay_positive():
     seeds = layers.Dropout(0.5).seed_generator.state
     model.add_weight(shape=(2,), initializer="ones", dtype="int32", trainable=False, name="whole")
     before = [ops.convert_to_numpy(weight) for weight in model.weights]
-    probe._draw_anew(model)
+    assert probe._draw_anew(model, probe._variables()) == sum(weight.size for weight in before if weight.dtype.kind == "f")
     for old, weight in zip(before, model.weights, strict=True):
         new = ops.convert_to_numpy(weight)
         assert new.dtype == old.dtype
         assert (new == old).all() == (weight.name == "whole" or not old.any())
         assert "variance" not in weight.name or (new > 0).all()
     assert "int" in keras.backend.standardize_dtype(seeds.dtype)
+
+
+class Holder:
+    """Not Keras's, which does not look into it."""
+
+    def __init__(self, held):
+        self.held = held
+
+
+class Closed(keras.Model):
+    def __init__(self, call):
+        super().__init__()
+        self.holder = Holder(call)
+
+    def call(self, x):
+        return self.holder.held(x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda net: keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: net(x) / 2)]),
+        lambda net: Closed(lambda x: net(x)),
+        lambda net: Closed(net),
+    ],
+)
+def test_weights_are_drawn_anew_whoever_holds_them(make):
+    kept = keras.Variable(np.ones(3, "float32"))
+
+    def answer():
+        net = functional()
+        return make(keras.Model(net.input, net.outputs[0]))
+
+    found = collect(answer, ModelCall(inputs={"x": X}, anew=("x",)))
+    assert not np.allclose(found[f"{ANEW}x"], found["x"], atol=0.01) and found["trainable"] > 0
+    np.testing.assert_array_equal(ops.convert_to_numpy(kept), 1)  # which was there before
 
 
 def test_a_model_that_cannot_do_with_other_weights_predicts_nothing_then():

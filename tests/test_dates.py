@@ -13,7 +13,7 @@ from rich.console import Console
 from test_classroom import FULL, Scripted, course  # noqa: F401 (a fixture)
 
 from grader.classroom import autograde as classroom
-from grader.classroom.dates import UNREADABLE, doubt, read_date
+from grader.classroom.dates import SET_ASIDE, doubt, read_date
 from grader.classroom.extensions import extend
 from grader.classroom.plugin.hooks import settle_timestamp
 from grader.classroom.records import read_record
@@ -85,8 +85,8 @@ def test_what_is_no_date_is_set_aside_for_a_person(tmp_path, content):
     (tmp_path / "timestamp.txt").write_bytes(content)
     for _ in range(2):
         settle_timestamp(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == [UNREADABLE]
-        assert (tmp_path / UNREADABLE).read_bytes() == content
+        assert [path.name for path in tmp_path.iterdir()] == [SET_ASIDE]
+        assert (tmp_path / SET_ASIDE).read_bytes() == content
         assert "counts as on time" in doubt(tmp_path) and len(doubt(tmp_path)) < 400
     (tmp_path / "timestamp.txt").write_text("2024-01-31 12:00 UTC")
     assert doubt(tmp_path) == ""  # a person has said it

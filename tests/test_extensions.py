@@ -83,4 +83,5 @@ def test_a_table_is_granted_whole_or_not_at_all(small):
     table.write_text("who,when\nada,none\n")
     assert "no column student" in call("extend", "mlp", "--csv", table, "--course", small, code=1)
     assert "cannot be read" in call("extend", "mlp", "--csv", small / "none.csv", "--course", small, code=1)
-    assert "expected --student and --until, or --csv" in call("extend", "mlp", "--student", "ada", "--course", small, code=1)
+    for words in (("--student", "ada"), ("--csv", table, "--student", "ada"), ("--until", "none")):
+        assert "expected --student and --until, or --csv" in call("extend", "mlp", *words, "--course", small, code=1)

@@ -248,6 +248,12 @@ def test_every_right_answer_that_trains_is_seen_to(unit, exercise, k):
         (["model.fit(x)", "def train(x):\n    return keras.Sequential([layers.Dense(1)])"], False),
         (["def step(x):\n    optimizer.apply(gradients(x), x)", "def train(x):\n    step(x)\n    return model"], True),
         (["def train(x):\n    loss.backward()\n    return model"], True),
+        (["from jax import value_and_grad as slope", "def train(x):\n    return slope(loss)(x)"], True),
+        (["def train(x):\n    from jax import grad\n    return grad(loss)(x)"], True),
+        (
+            ["class Model(keras.Model):\n    def learn(self, x):\n        self.fit(x)", "def train(x):\n    return Model()"],
+            True,
+        ),
         (["def train(x):\n    weights.assign(weights - 0.1 * tape.gradient(loss, weights))\n    return model"], True),
         (["weights = []", "weights.append(model.fit(x))", "def train(x):\n    return weights"], True),
     ],

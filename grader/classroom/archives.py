@@ -115,7 +115,7 @@ def _of_folder(folder: Path) -> Iterator[Member | Refused]:
                 raise UnreadableError(f"holds more than {FILES} files")
             if path.is_symlink() or not path.is_file():
                 yield Refused(folder, name, "is a link, or no file")
-            elif why := _wrong(name):
+            elif why := wrong(name):
                 yield Refused(folder, name, why)
             else:
                 yield _on_disk(folder, path)
@@ -141,7 +141,7 @@ def _of_zip(place: Path, file: IO[bytes], opened: ExitStack) -> Iterator[Member 
         name = _name(info)
         if info.is_dir() or _is_left_behind(name):
             continue
-        why = _wrong(name)
+        why = wrong(name)
         if not why and info.flag_bits & ENCRYPTED:
             why = "is encrypted"
         if not why and stat.S_ISLNK(info.external_attr >> 16):
@@ -163,10 +163,13 @@ def _of_tar(place: Path, opened: ExitStack) -> Iterator[Member | Refused]:
             raise UnreadableError(f"holds more than {FILES} files or {ALL_BYTES // MEGABYTE} MB")
         if info.isdir() or _is_left_behind(info.name):
             continue
-        if why := _wrong(info.name) or ("" if info.isfile() else "is a link, or no file"):
+        if why := wrong(info.name) or ("" if info.isfile() else "is a link, or no file"):
             yield Refused(place, info.name, why)
         else:
-            when = datetime.fromtimestamp(info.mtime, UTC)
+            try:
+                when = datetime.fromtimestamp(info.mtime, UTC)
+            except (ValueError, OverflowError, OSError):  # a damaged one
+                when = datetime.fromtimestamp(0, UTC)
             yield Member(place, PurePosixPath(info.name), when, partial(_of_member, archive.extractfile, info))
 
 
@@ -190,8 +193,8 @@ def _limited(file: IO[bytes]) -> bytes:
     return content
 
 
-def _wrong(name: str) -> str:
-    """What is wrong with a file's path in an archive."""
+def wrong(name: str) -> str:
+    """What is wrong with a file's path, "" if nothing is."""
     parts = name.split("/")
     if name.startswith("/") or "\\" in name or (len(name) > 1 and name[1] == ":") or {"", ".", ".."} & set(parts):
         return "has a path that leads elsewhere"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.text import Text
 from grader.classroom.room import Classroom
 from grader.errors import CourseError
 from grader.running.workers import Workers
+from grader.shown import printable
 
 GO_ON = "What was executed is kept: the same command goes on from here."
 
@@ -66,7 +68,7 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
             if failed := room.grade(student):
                 summary.failed[student] = failed
             if verbose:
-                show.print(f"{student}: {'NOT GRADED' if failed else 'graded'}", highlight=False, markup=False)
+                show.print(f"{printable(student)}: {'NOT GRADED' if failed else 'graded'}", highlight=False, markup=False)
             progress.advance(judging)
 
         try:
@@ -76,7 +78,7 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
                     summary.kept.discard(student)
                 if verbose:
                     done = f"executed, {outcome.seconds:.1f} s of CPU" if outcome else "nothing to execute"
-                    show.print(f"{student}: {done} ({name})", highlight=False, markup=False)
+                    show.print(f"{printable(student)}: {done} ({name})", highlight=False, markup=False)
                 progress.advance(executing)
                 left[student] -= 1
                 if student in summary.executed and not left[student]:  # whom nothing is executed of can wait: workers cannot
@@ -88,8 +90,9 @@ def autograde(room: Classroom, students: Sequence[str], workers: Workers, force:
         finally:
             workers.stop()
         for student in students:
-            if found := room.passed_over(student):
-                summary.passed_over[student] = found
+            with suppress(Exception):  # then it was not graded either, which says why
+                if found := room.passed_over(student):
+                    summary.passed_over[student] = found
             if student not in summary.executed and room.is_graded(student):
                 progress.advance(judging)
             elif student not in summary.executed:

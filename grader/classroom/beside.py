@@ -7,13 +7,14 @@ what is named here and nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from grader.files import digest_of_file
 from grader.running.kernels.limits import MEGABYTE
 
 MOST_ENTRIES = 2000
@@ -55,9 +56,13 @@ class HandedIn:
         files = tuple(name for name in self.files if name not in instead)
         return replace(self, files=files, passed_over={**self.passed_over, **instead})
 
-    def digests(self) -> Iterator[tuple[str, str]]:
-        """All of it by hashes, read piece by piece; what is passed over by its name and the reason."""
-        for name in (*self.notebooks, *self.files):
+    def digests(self) -> Iterator[tuple[str, object]]:
+        """All of it, by what changes with it: hashes of files; when notebooks changed, which may be many."""
+        for name in self.notebooks:
+            with suppress(OSError):
+                now = (self.folder / name).stat()
+                yield name, (now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        for name in self.files:
             yield name, digest_of_file(self.folder / name)
         yield from self.passed_over.items()
 
@@ -67,51 +72,54 @@ def look(folder: Path, megabytes: float) -> HandedIn:
 
     Args:
         folder: A submission's; one that is missing is empty.
-        megabytes: What a kernel's disk holds. Files that it does not hold, too, are passed over, and so are notebooks.
+        megabytes: What a kernel's disk holds. Files that it does not hold, too, are passed over.
     """
     notebooks, files, passed_over = _sizes(folder)
-    return HandedIn(
-        folder,
-        tuple(_that_fit(notebooks, megabytes, passed_over)),
-        tuple(_that_fit(files, megabytes, passed_over)),
-        passed_over,
-    )
+    return HandedIn(folder, tuple(sorted(notebooks)), tuple(_that_fit(files, megabytes, passed_over)), passed_over)
 
 
-def _sizes(folder: Path) -> tuple[dict[str, int], dict[str, int], dict[str, str]]:
-    """The sizes of notebooks and of other files, in bytes, and why the rest is passed over."""
-    notebooks: dict[str, int] = {}
+def _sizes(folder: Path) -> tuple[list[str], dict[str, int], dict[str, str]]:
+    """Notebooks, the sizes of other files in bytes, and why the rest is passed over."""
+    notebooks: list[str] = []
     files: dict[str, int] = {}
     passed_over: dict[str, str] = {}
     pending, room = [""], MOST_ENTRIES
     while pending:
         place = pending.pop()
-        try:
-            found = list(os.scandir(folder / place)) if (folder / place).is_dir() else []
-        except OSError as error:
-            passed_over[place or "."] = f"it may not be looked at ({error.strerror})"
-            continue
+        found: list[os.DirEntry[str]] = []
+        with _noted(passed_over, place or "."):
+            found += os.scandir(folder / place) if (folder / place).is_dir() else ()
         room -= len(found)
         for entry in found:
             name = f"{place}/{entry.name}" if place else entry.name
             if entry.name in LEFTOVERS:
                 continue
-            if entry.is_symlink():
-                passed_over[name] = f"it is a link, to {os.readlink(entry.path)!r}, and links are not followed"
-            elif entry.is_file() and entry.name.lower().endswith(NOTEBOOK):
-                notebooks[name] = entry.stat().st_size
-            elif entry.is_file():
-                files[name] = entry.stat().st_size
-            elif not entry.is_dir():
-                passed_over[name] = "it is no plain file"
-            elif name.count("/") < DEEPEST:
-                pending.append(name)
-            else:
-                passed_over[name] = f"it lies more than {DEEPEST} folders deep"
+            with _noted(passed_over, name):
+                if entry.is_symlink():
+                    passed_over[name] = f"it is a link, to {os.readlink(entry.path)!r}, and links are not followed"
+                elif entry.is_file() and entry.name.lower().endswith(NOTEBOOK):
+                    notebooks.append(name)
+                elif entry.is_file():
+                    files[name] = entry.stat().st_size
+                elif not entry.is_dir():
+                    passed_over[name] = "it is no plain file"
+                elif name.count("/") < DEEPEST:
+                    pending.append(name)
+                else:
+                    passed_over[name] = f"it lies more than {DEEPEST} folders deep"
         if room < 0:
-            at_top = {name: size for name, size in notebooks.items() if "/" not in name}
+            at_top = [name for name in notebooks if "/" not in name]
             return at_top, {}, {"what lies beside the notebook": f"more than {MOST_ENTRIES} files, so none of them"}
     return notebooks, files, passed_over
+
+
+@contextmanager
+def _noted(passed_over: dict[str, str], name: str) -> Iterator[None]:
+    """Whatever the system refuses to tell of a file or folder is a reason to pass it over."""
+    try:
+        yield
+    except OSError as error:
+        passed_over[name] = f"it may not be looked at ({error.strerror})"
 
 
 def _that_fit(sizes: Mapping[str, int], megabytes: float, passed_over: dict[str, str]) -> Iterator[str]:
@@ -148,12 +156,3 @@ def _printable(name: str) -> str:
     plain = "".join(c if c.isprintable() else "_" for c in name)
     path = PurePosixPath(plain)
     return plain if len(plain.encode()) <= LONGEST_NAME else f"{path.stem[: LONGEST_NAME // 4]}{path.suffix[:10]}"
-
-
-def digest_of_file(path: Path) -> str:
-    """The hash of a file, or why it may not be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return str(error)

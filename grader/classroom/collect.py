@@ -23,7 +23,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import ZipCollectApp
 from traitlets.config import Config
 
-from grader.classroom.archives import MEGABYTE, Member, Refused, UnreadableError, is_archive, members, unpacked
+from grader.classroom.archives import MEGABYTE, Member, Refused, UnreadableError, is_archive, members, unpacked, wrong
 from grader.classroom.coursedir import gradebook_url, read_config, submission_folder
 from grader.classroom.dates import TIMESTAMP, read_date, written
 from grader.errors import CourseError
@@ -214,7 +214,8 @@ def _handed_in(archive: Path, opened: ExitStack, config: Config, known: Course, 
 
 def _by_plugin(said: Mapping[str, str], member: Member) -> Handed:
     """A file of which nbgrader's collector has read the name, by an expression of the instructor's."""
-    file = PurePosixPath(said["file_id"]).with_suffix(".ipynb")
+    name = said["file_id"] or member.path.name
+    file = PurePosixPath(name if PurePosixPath(name).suffix else f"{name}{member.path.suffix}")
     return Handed(said["student_id"].strip(), "", 0, False, file, member, said.get("timestamp") or "")
 
 
@@ -280,6 +281,8 @@ def _content(
         path = _place(beside, notebooks)
         if path == TIMESTAMP:
             passed.append(Row(student, where, "", f"passed over: a {TIMESTAMP} of the student's own"))
+        elif why := wrong(path):
+            passed.append(Row(student, where, "", f"passed over: {why}", fault=True))
         elif path in content:
             passed.append(Row(student, where, "", f"passed over: there is a later {path}"))
         elif len(content) >= FILES or sum(map(len, content.values())) > BYTES:
@@ -355,6 +358,15 @@ def _date(source: Handed, due: datetime | None) -> tuple[str, str]:
     return f"{by}: counts as on time" if due else by, ""
 
 
+def _before(path: Path) -> dict[str, Any] | None:
+    """What was collected last; None if nothing was, or nobody can read it: then what lies there is left as it is."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found if {"order", "files"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def _put(
     course: Path, unit: str, student: str, attempt: _Attempt, content: Mapping[str, bytes], timestamp: str
 ) -> tuple[str, bool]:
@@ -367,7 +379,7 @@ def _put(
     path = course / COLLECTED / unit / f"{student}.json"
     files = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(content.items())}
     record: dict[str, Any] = {"order": list(attempt.order), "files": files}
-    before = json.loads(path.read_text()) if path.is_file() else None
+    before = _before(path)
     there = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.ipynb") if file.is_file()}
     changed = before is None or there != _notebooks(before["files"])
     if there and there == _notebooks(files) and (before is None or changed or before["files"] == files):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import stat
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dateutil import parser, tz
 
 from grader.files import read_plain, write_whole
 
-TIMESTAMP, UNREADABLE = "timestamp.txt", "timestamp-unreadable.txt"
+TIMESTAMP, SET_ASIDE = "timestamp.txt", "timestamp-unreadable.txt"
 """What nbgrader reads in a submission, and what it is renamed to where that would mislead."""
 HOURS = {
     **dict.fromkeys(("Z", "UTC", "UT", "GMT", "WET"), 0),
@@ -93,7 +94,7 @@ def _zone(name: str | None, seconds: int | None) -> tzinfo | None:
         if zone is None:
             raise ValueError(f"no time zone {name}")
         return zone
-    raise _AmbiguousError(f"time zone {name}")
+    raise _AmbiguousError(f"{name} is a time zone of several places, or of none that is known here")
 
 
 def read_timestamp(path: Path) -> datetime:
@@ -125,7 +126,9 @@ def normalize(timestamp: Path) -> None:
     if os.path.lexists(timestamp):
         text = written(read_timestamp(timestamp))
         if read_plain(timestamp, len(text) + 1) != text.encode():
+            mode = stat.S_IMODE(timestamp.stat().st_mode)
             write_whole(timestamp, text)
+            timestamp.chmod(mode)  # colleagues read it as before
 
 
 def doubt(submission: Path) -> str:
@@ -141,7 +144,7 @@ def doubt(submission: Path) -> str:
             if moment < FIRST or moment > datetime.now(UTC) + timedelta(days=1):
                 return f"{TIMESTAMP} says {moment:%Y-%m-%d %H:%M} UTC, when nothing can have been handed in."
             return ""
-        aside = next(iter(sorted(submission.glob(f"{Path(UNREADABLE).stem}*"))), None)
+        aside = next(iter(sorted(submission.glob(f"{Path(SET_ASIDE).stem}*"))), None)
         if aside:
             read_timestamp(aside)
             return f"{aside.name} holds a date, but counts for nothing: call it {TIMESTAMP}, or delete it."

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SAWarning
 from grader.classroom.coursedir import gradebook_url, submission_folder
 from grader.classroom.dates import read_date
 from grader.errors import CourseError
+from grader.shown import is_plain
 
 NONE = "none"
 """In place of a date: no extension any more."""
@@ -75,7 +76,7 @@ def extend(course: Path, unit: str, wanted: Iterable[tuple[str, str, str]]) -> d
         wrong = []
         for where, student, text in wanted:
             try:
-                if student not in known and not (student and submission_folder(course, student, unit).is_dir()):
+                if student not in known and not (is_plain(student) and submission_folder(course, student, unit).is_dir()):
                     raise ValueError(
                         f"there is no student {student!r}; expected an id that the gradebook knows, or of who has handed in "
                         "(`nbgrader db student add ID` makes one known)."

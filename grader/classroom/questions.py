@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -24,9 +25,11 @@ from grader.running.execution import Evidence, Request
 from grader.running.jobs import Outcome
 from grader.units.unit import Unit
 
+IMPORTED = re.compile(r"[^/.]+(/__init__)?(\.[^/]+)?\.(py|pyc|so)")
+"""A module, or a package, that a notebook can import: in a folder alone, nothing is one in place of another."""
 JUDGING_SECONDS = 60.0
 """CPU seconds for what one notebook gave; an ordinary one takes a tenth of one."""
-UNTRAINED = "a trained model is asked for, and nothing in the answer trains one."
+UNTRAINED = "a trained model is asked for, and nothing in the answer trains one, unless with gradients written by hand."
 
 
 def digest_of(notebook: NotebookNode, files: Mapping[str, bytes]) -> str:
@@ -117,7 +120,8 @@ def verdicts(
     if outcome.failed:
         return found | {exercise: _not_judged(outcome.failed) for exercise in questions.asked}
     own = _modules(files)
-    hidden = min((name for name in own if name in packages_installed()), default="")
+    importable = {file.partition(".")[0].removesuffix("/__init__") for file in files if IMPORTED.fullmatch(file)}
+    hidden = min((name for name in importable if name in packages_installed()), default="")
     shadow = f"{hidden}, which was handed in beside the notebook, takes the place of an installed module." if hidden else ""
     known = {name: cell.metadata[WHY] for cell in notebook.cells if (name := grade_id(cell)) and WHY in cell.metadata}
     try:

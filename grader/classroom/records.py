@@ -20,7 +20,7 @@ class Record:
     """What was judged of one submission: enough to draw its inputs again and to explain its verdicts.
 
     Args:
-        digest: Hash of the sanitised notebook.
+        digest: Hash of the sanitised notebook, and of what lies beside it.
         verdicts: By exercise.
         points: By exercise, its maximum.
         sandboxed: Whether its code ran in a sandbox.

@@ -25,7 +25,7 @@ from traitlets.config import Config
 import course as students_package
 import grader
 from course.cells import checked_exercise, grade_id
-from grader.classroom.beside import digest_of_file, look
+from grader.classroom.beside import look
 from grader.classroom.coursedir import (
     SUBMITTED,
     asked_exercises,
@@ -40,7 +40,7 @@ from grader.classroom.plugin.hooks import prepare, settle_timestamp
 from grader.classroom.plugin.submission import OF_UNIT, UNREADABLE
 from grader.classroom.records import kept_outcome, record_path
 from grader.errors import CourseError
-from grader.files import write_whole
+from grader.files import digest_of_file, write_whole
 from grader.running.jobs import Job, Outcome, devices, installed
 from grader.running.kept import Kept
 from grader.running.kernels.sandbox import require
@@ -252,7 +252,7 @@ class Classroom:
         files = [judged, *self._all_of(autograded_folder(self.course, student, self.unit))]
         return _hash(scores, comments, penalties, lateness, files)
 
-    def _all_of(self, folder: Path) -> list[tuple[str, str]]:
+    def _all_of(self, folder: Path) -> list[tuple[str, object]]:
         return list(look(folder, self._grade.settings["limits"]["disk"]).digests())
 
     @functools.cached_property

@@ -42,8 +42,8 @@ def _learned(cases: Sequence[Case]) -> Asked:
 
 LEARNED = Contract(
     "learned by training",
-    "With its weights drawn anew the model answers as well as before: what it knows does not lie in its weights, so nothing "
-    "was learned by training.",
+    "With its weights drawn anew the model answers as well as before: what it knows lies beside its weights. Let training "
+    "put it into them.",
     _learned,
     weight=0,
     required=True,

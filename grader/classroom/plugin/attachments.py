@@ -17,6 +17,8 @@ from grader.shown import as_written
 SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 MAX_BYTES = 5_000_000
 """Of all pictures of a cell."""
+MAX_TEXT = 100_000
+"""Characters of a text that is read as Markdown, which may take long; a longer one is shown as it was written."""
 NAME = re.compile(r"[\w.,()@+%~ -]{1,255}")
 REFERENCE = re.compile(r"!\[[^\]\n]*\]\(\s*<?attachment:([^)>\n]*)>?\s*\)")
 """How Jupyter shows a picture that was pasted."""
@@ -70,6 +72,8 @@ class MissingPictures(Preprocessor):
 
 
 def _can_be_shown(cell: NotebookNode) -> bool:
+    if len(cell.source) > MAX_TEXT:
+        return False
     renderer = IPythonRenderer(escape=False, attachments=cell.get("attachments", {}))
     try:
         MarkdownWithMath(renderer=renderer).render(cell.source)

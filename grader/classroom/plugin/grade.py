@@ -89,18 +89,19 @@ class Grade(Preprocessor):
         with Gradebook(names["db_url"]) as gradebook:
             release = read_release(gradebook, names["notebook"], names["assignment"], Path.cwd())
         for other in [name for name in handed_in.notebooks if name != own][:MOST_OTHERS]:
-            cells = read_submission(handed_in.folder / other, plain_cell).cells
-            if holds_answers(restore(cells, release)):
+            with suppress(Exception):  # it is not what is graded
+                if not holds_answers(restore(read_submission(handed_in.folder / other, plain_cell).cells, release)):
+                    continue
                 return f"nothing is answered in {own}, but {other}, which was handed in beside it, holds answers."
         return ""
 
     def beside(self, folder: Path, assignment: str) -> tuple[HandedIn, dict[str, bytes]]:
         """What a submission's folder holds, as far as it is used, and the instructor's files, which lie over it."""
-        masters = self._masters(assignment)
+        masters = self.masters(assignment)
         room = Limits(parent=self).disk - sum(map(len, masters.values())) / MEGABYTE
         return look(folder, room).without(masters), masters
 
-    def _masters(self, assignment: str) -> dict[str, bytes]:
+    def masters(self, assignment: str) -> dict[str, bytes]:
         """The instructor's files beside the notebooks, which nbgrader puts over those that were handed in."""
         coursedir = CourseDirectory(config=self.config)
         folder = coursedir.format_path(coursedir.source_directory, ".", assignment)

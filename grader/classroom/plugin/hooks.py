@@ -16,7 +16,7 @@ from traitlets.log import get_logger
 
 from grader.classroom.beside import HandedIn, harmless_name, look
 from grader.classroom.coursedir import read_secret
-from grader.classroom.dates import TIMESTAMP, UNREADABLE, normalize
+from grader.classroom.dates import SET_ASIDE, TIMESTAMP, normalize
 from grader.classroom.plugin.grade import NO_SANDBOX, Grade
 from grader.classroom.records import record_path
 from grader.errors import CourseError
@@ -43,8 +43,9 @@ def init_assignment(converter: BaseConverter, assignment: str, student: str) -> 
         _copy(handed_in, handed_in.files, to, converter.coursedir.ignore)
     elif isinstance(converter, GenerateFeedback):  # a page and what it shows; nothing else that a browser would open
         graded = look(folder, float("inf"))
-        pictures = [name for name in graded.files if is_picture(read_plain(folder / name))]
-        _copy(graded, {TIMESTAMP, *pictures} & {*graded.files}, to, converter.coursedir.ignore)
+        masters = Grade(parent=converter).masters(assignment)  # type: ignore[no-untyped-call]
+        shown = [name for name in graded.files if name in masters or is_picture(read_plain(folder / name, 8))]
+        _copy(graded, {TIMESTAMP, *shown} & {*graded.files}, to, converter.coursedir.ignore)
     else:
         _as_nbgrader_does(converter, assignment, student)
 
@@ -64,12 +65,21 @@ def prepare(converter: Autograde, assignment: str, student: str, folder: Path) -
     if grade.sandbox != NO_SANDBOX:
         require()
     record_path(course, assignment, student).unlink(missing_ok=True)
+    _forget(converter, assignment, student, "What was submitted last could not be graded.")
+    settle_timestamp(folder)
     handed_in, _ = grade.beside(folder, assignment)
-    reason = ""
-    # Of an assignment or a student that it does not know, nbgrader itself will say so.
     with Gradebook(converter.coursedir.db_url) as gradebook, suppress(MissingEntry):
         names = [f"{notebook.name}.ipynb" for notebook in gradebook.find_assignment(assignment).notebooks]
-        reason = missing(handed_in, names)
+        if reason := missing(handed_in, names):
+            _forget(converter, assignment, student, reason)
+            raise CourseError(reason)
+    return handed_in
+
+
+def _forget(converter: Autograde, assignment: str, student: str, reason: str) -> None:
+    """Clear a submission's automatic scores, and leave it to a person. Of what it does not know nbgrader itself will say so."""
+    with Gradebook(converter.coursedir.db_url) as gradebook, suppress(MissingEntry):
+        gradebook.find_assignment(assignment)
         if converter.create_student:
             gradebook.update_or_create_student(student)
         submission = gradebook.update_or_create_submission(assignment, student)
@@ -79,13 +89,8 @@ def prepare(converter: Autograde, assignment: str, student: str, folder: Path) -
                 score.auto_score = None
                 score.needs_manual_grade = True
             for comment in notebook.comments:
-                no_such = f"No {notebook.name}.ipynb could be graded in what was submitted last."
-                comment.auto_comment = without_markup(reason or no_such)
+                comment.auto_comment = without_markup(reason)
         gradebook.db.commit()
-    if reason:
-        raise CourseError(reason)
-    settle_timestamp(folder)
-    return handed_in
 
 
 def missing(handed_in: HandedIn, names: Collection[str]) -> str:
@@ -115,7 +120,7 @@ def settle_timestamp(folder: Path) -> None:
     try:
         normalize(folder / TIMESTAMP)
     except (ValueError, OSError) as error:
-        (folder / TIMESTAMP).rename(_free(folder / UNREADABLE))
+        (folder / TIMESTAMP).rename(_free(folder / SET_ASIDE))
         get_logger().warning(f"{folder / TIMESTAMP} was renamed, and the submission counts as on time: {error}")
 
 

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Release:
     texts: frozenset[str] = frozenset()
     looks: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def released(self) -> set[str]:
         """The sources of the locked cells, with the hidden lines and as students have them."""
         hidden = re.compile(rf"^{BEGIN_HIDDEN}\n.*?^{END_HIDDEN}\n", flags=re.MULTILINE | re.DOTALL)
@@ -198,7 +198,7 @@ def _names(source: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _claims(cell: NotebookNode) -> Sequence[str]:
-    """The names that a cell's metadata and id give it; see `SubmissionExporter`."""
+    """The names that a cell's metadata and id give it; see `plain_cell`."""
     return list(cell.metadata.get("claims", []))
 
 
