@@ -16,16 +16,15 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from grader.classroom.beside import LEFTOVERS
+from grader.running.kernels.limits import MEGABYTE
 from grader.shown import CONTROL
 
-MEGABYTE = 2**20
 FILES, BYTES, ALL_BYTES = 20_000, 64 * MEGABYTE, 16 * 1024 * MEGABYTE
 """Files of an archive, bytes of a file, and of all that a tar archive says that it holds: more is no class's work."""
 TOO_LARGE = f"is larger than {BYTES // MEGABYTE} MB"
 DEPTH, NAME_BYTES = 8, 200
 """Folders in one another, and bytes of a name."""
-LEFT_BEHIND = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__")
-"""What systems and editors leave in folders without anybody's knowing."""
 ENDS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 ENCRYPTED, UTF_8 = 0x1, 0x800
 UNIX_TIME = 0x5455
@@ -204,7 +203,7 @@ def wrong(name: str) -> str:
 
 
 def _is_left_behind(name: str) -> bool:
-    return any(part in LEFT_BEHIND or part.startswith("._") for part in name.split("/"))
+    return any(part in LEFTOVERS or part.startswith("._") for part in name.split("/"))
 
 
 def _name(info: zipfile.ZipInfo) -> str:

@@ -25,7 +25,7 @@ PAGE = 4096
 """Bytes: what a file takes of a disk in memory is a multiple of it."""
 SPARE_MEGABYTES = 8
 """Of the kernel's disk: it writes files of its own when it starts."""
-LEFTOVERS = frozenset({".ipynb_checkpoints", "__pycache__", ".DS_Store", "Thumbs.db"})
+LEFTOVERS = frozenset({".ipynb_checkpoints", "__pycache__", "__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
 """What programs leave in folders. What Python has compiled may be of anything, so it is never used."""
 NOTEBOOK = ".ipynb"
 IMPORTED = (".py", ".pyc", ".so")

@@ -23,11 +23,12 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import ZipCollectApp
 from traitlets.config import Config
 
-from grader.classroom.archives import MEGABYTE, Member, Refused, UnreadableError, is_archive, members, unpacked, wrong
+from grader.classroom.archives import Member, Refused, UnreadableError, is_archive, members, unpacked, wrong
 from grader.classroom.coursedir import gradebook_url, read_config, submission_folder
 from grader.classroom.dates import TIMESTAMP, read_date, written
 from grader.errors import CourseError
 from grader.files import made_whole, write_whole
+from grader.running.kernels.limits import MEGABYTE
 from grader.shown import is_plain
 
 COLLECTED = "collected"

@@ -12,9 +12,9 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from grader.shown import as_written
+from grader.shown import JPEG_SIGNATURE, PNG_SIGNATURE, as_written
 
-SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+SIGNATURES = {"image/png": PNG_SIGNATURE, "image/jpeg": JPEG_SIGNATURE}
 MAX_BYTES = 5_000_000
 """Of all pictures of a cell."""
 MAX_TEXT = 100_000
