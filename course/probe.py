@@ -292,14 +292,16 @@ def _call_model(model: Any, run: ModelCall, older: Sequence[Any]) -> dict[str, n
     evidence = {"parameters": np.asarray(model.count_params()), "trainable": np.asarray(trainable)}
     for name in run.inputs:
         evidence |= _predict(model, run, name)
-    if run.anew:
-        evidence["trainable"] = np.asarray(_draw_anew(model, older))
+    drawn = _draw_anew(model, older) if run.anew else 0
     for name in run.anew:
         try:
             found = _predict(model, run, name)
         except Exception:  # other weights may be nonsense to a model, which is nobody's fault: then it predicts nothing
             labels = [name, *(f"{name}.{key}" for key in run.returns)]
             found = {label: np.full_like(evidence[label], np.nan, dtype=float) for label in labels if label in evidence}
+        other = any(not np.array_equal(array, evidence[label]) for label, array in found.items())
+        if model.weights or other:  # a model may have been frozen when it was trained, or not tell of what it uses
+            evidence["trainable"] = np.asarray(drawn)
         evidence |= {f"{ANEW}{label}": array for label, array in found.items()}
     return evidence
 
