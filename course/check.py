@@ -155,7 +155,7 @@ def examine(path: Path, console: Console) -> Findings:
             cell.outputs, cell.execution_count = [], None
     for name, place in places.items():
         run.cells[place].source = checks[name].source  # what was handed out is what counts
-    seconds, ended = _run(run, path.parent, console)
+    seconds, ended = run_all(run, path.parent, console)
     problems += [*ended, *_failures(run, places.values(), {_plain(cell) for cell in given.cells})]
     remarks.append(_time(run, seconds))
     exercises = [_finding(name, cell.metadata.nbgrader.points, run, places.get(name)) for name, cell in checks.items()]
@@ -291,8 +291,8 @@ def _off_limits(given: NotebookNode, folder: Path, notebook: NotebookNode, place
 # --- what happens when it runs ---
 
 
-def _run(notebook: NotebookNode, folder: Path, console: Console) -> tuple[dict[int, float], list[str]]:
-    """Run a notebook in a fresh kernel.
+def run_all(notebook: NotebookNode, folder: Path, console: Console) -> tuple[dict[int, float], list[str]]:
+    """Run a notebook's cells in a fresh kernel; one that fails does not end it.
 
     Returns:
         The processor's seconds of each cell, by its number, and what ended the run early.
@@ -388,7 +388,7 @@ def _failures(notebook: NotebookNode, checks: Collection[int], given: Collection
     """Cells of the student's own that fail. Those that were handed out fail only where an answer above is missing or wrong."""
     for number, cell in enumerate(notebook.cells):
         ours = number in checks or (_plain(cell) in given and grade_id(cell) != SETUP)
-        if not ours and (error := _error(cell)) and error.ename != STUB:
+        if not ours and (error := error_of(cell)) and error.ename != STUB:
             yield f"{_called(number + 1, cell)} fails: {_said(error)}"
 
 
@@ -396,7 +396,7 @@ def _finding(name: str, points: float, notebook: NotebookNode, place: int | None
     if place is None:
         return Finding(name, points, "not checked", "Its check is missing here. Grading puts it back.")
     cell = notebook.cells[place]
-    error = _error(cell)
+    error = error_of(cell)
     if error is None:
         ran = cell.get("execution_count") is not None
         return Finding(name, points, "passes") if ran else Finding(name, points, "not checked", "The notebook ended before it.")
@@ -408,7 +408,8 @@ def _finding(name: str, points: float, notebook: NotebookNode, place: int | None
     return Finding(name, points, "fails", _said(error))
 
 
-def _error(cell: NotebookNode) -> NotebookNode | None:
+def error_of(cell: NotebookNode) -> NotebookNode | None:
+    """What a cell has raised, as Jupyter keeps it."""
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 

@@ -25,6 +25,7 @@ from grader.errors import CourseError, GraderError
 from grader.handout import build as builder
 from grader.handout import demo, init
 from grader.handout import kit as kits
+from grader.proving.laws import DRAWS
 from grader.reports import terminal
 from grader.reports.rows import graded_units
 from grader.running.workers import Cluster, Processes
@@ -244,6 +245,38 @@ def examine(course: Course = HERE) -> None:
         console.print(doctor.report([*findings, *doctor.own_units(course)]))
         console.print(doctor.limits(config))
         if any(finding.good is False for finding in findings):
+            raise typer.Exit(1)
+
+
+@app.command()
+def prove(
+    unit: Annotated[str, typer.Argument(help="A unit; if none is named, those of your own.")] = "",
+    exercise: Annotated[str, typer.Argument(help="One of its exercises; all, and its notebook, by default.")] = "",
+    backend: Annotated[list[str] | None, typer.Option(help="May be repeated; the one that Keras uses by default.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="How often inputs are drawn where distances are measured.")] = DRAWS,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")] = None,
+    course: Course = HERE,
+) -> None:
+    """See that right answers earn all and wrong ones are named, and write it beside the checks, going on where it stopped."""
+    import keras
+
+    from grader.proving import prove
+
+    with _clear_errors():
+        units, backends = builder.chosen(course, [unit] if unit else ()), backend or [keras.backend.backend()]
+        prove.demand_exercise(units, exercise)
+        if unknown := set(backends) - set(prove.installed()):
+            raise CourseError(f"{sorted(unknown)[0]!r} is not installed; expected some of {', '.join(prove.installed())}.")
+        try:
+            prove.prove(course, units, exercise, backends, draws, workers or cpu_count(), console)
+        except KeyboardInterrupt:
+            typer.secho("grader: stopped. What was seen is kept: the same command goes on from here.", fg="yellow", err=True)
+            raise typer.Exit(130) from None
+        shown, missing = prove.table(units, exercise, backends, draws)
+        console.print(shown)
+        for line in missing:
+            console.print(line, style="red", markup=False)
+        if missing:
             raise typer.Exit(1)
 
 

@@ -110,7 +110,7 @@ def run_cells(path, *sources):
     """What is said of cells of the student's own, each of which prints at its end."""
     notebook = handed_out()
     notebook.cells = [new_code_cell(f"{source}\nprint('done')") for source in sources]
-    seconds, ended = check._run(notebook, path, Console(quiet=True))
+    seconds, ended = check.run_all(notebook, path, Console(quiet=True))
     assert not ended
     done = [any("done" in output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
     return seconds, done, list(check._failures(notebook, [], []))

@@ -644,8 +644,7 @@ def test_the_small_unit_keeps_the_laws_of_a_check(tmp_path):
     """The reference and the alternatives earn all, and each mistake is called by its name, and by no other."""
     from grader.handout.init import SMALL
     from grader.judging.judge import RIGHT, matches
-    from grader.proving.calibrate import answer_of
-    from grader.proving.rehearsal import rehearse
+    from grader.proving.rehearsal import answer_of, rehearse
     from grader.units.variants import vary
 
     check, reference = SMALL.check("rescale"), SMALL.text.exercises["rescale"].reference

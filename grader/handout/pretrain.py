@@ -7,7 +7,7 @@ from pathlib import Path
 from course.data import sentences
 from course.pretrained import ENCODER
 from grader.files import made_whole
-from grader.proving.calibrate import answer_of
+from grader.proving.rehearsal import answer_of
 from grader.units.unit import Unit
 
 EXERCISE = "train_mini_bert"

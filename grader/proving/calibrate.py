@@ -6,10 +6,7 @@ check's own measurement. Each seed draws other data and another secret and start
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import gc
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,9 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from grader.errors import CheckError
 from grader.judging import Edits
 from grader.judging.bars import Bar, bars, bars_of
-from grader.proving.measurements import ALTERNATIVE, FILE, REFERENCE, Row, write_rows
-from grader.proving.reach import Source, digest, effects, names_in
-from grader.proving.rehearsal import rehearse
+from grader.proving.measurements import ALTERNATIVE, FILE, REFERENCE, Row, demands, read_table, write_rows
+from grader.proving.reach import Source, check_argument, digest, effects, names_in
+from grader.proving.rehearsal import answer_of, rehearse
 from grader.units.unit import Unit
 from grader.units.variants import vary
 
@@ -60,21 +57,25 @@ def source_digest(unit: Unit, exercise: str, source: str) -> str:
     answer = Source(f"{unit.text.setup}\n{source}", beside=unit.files_folder)
     check = Source(unit.check_file(exercise).read_text(), unit.checks_folder)
     data = [content for name, content in unit.files.items() if not name.endswith(".py")]
-    cases = _cases(unit.check_file(exercise))
-    return digest((answer, {exercise} | effects(unit.text.setup)), (check, cases), data=data)
+    cases = check_argument(check, "cases")
+    return digest((answer, {exercise} | effects(unit.text.setup)), (check, names_in(cases)), data=data)
 
 
-def _cases(file: Path) -> set[str]:
-    """The names in what a check's module gives `Check` as its cases.
-
-    Raises:
-        CheckError: If it cannot be seen what that is.
-    """
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHECK" and isinstance(node.value, ast.Call):
-            given = [*node.value.args[:1], *(word.value for word in node.value.keywords if word.arg == "cases")]
-            return names_in(ast.unparse(given[0]))
-    raise CheckError(f"{file}: expected CHECK = Check(cases, …), found another way of making it.")
+def complaints(unit: Unit, exercise: str) -> list[str]:
+    """What is wrong with the bars of an exercise, and with the measurements that they rest on."""
+    if exercise not in unit.text.exercises or not (found := bars_of(unit.check(exercise))):
+        return []
+    reference = unit.text.exercises[exercise].reference
+    sources = {name: vary(reference, edits) for name, edits in variants(unit, exercise).items()}
+    now = {name: source_digest(unit, exercise, source) for name, source in sources.items()}
+    rows = [row for row in read_table(table_of(unit)) if row.exercise == exercise]
+    wrong = []
+    for part, bar in found.items():
+        measured = [row for row in rows if row.part == part]
+        if {(row.variant, row.source) for row in measured} != set(now.items()):
+            wrong.append(f"{part}: what was measured has changed; run `grader calibrate {unit.name}` on each backend")
+        wrong += [f"{part}: {complaint}" for complaint in demands(bar, measured)]
+    return wrong
 
 
 def calibrate(
@@ -147,15 +148,6 @@ def measure(unit: Unit, exercise: str, answer: Any, seed: int) -> dict[str, floa
         part, error = next(iter(judged.errors.items()))
         raise CheckError(f"{unit.name}/{exercise}, seed {seed}, {part}: {error}")
     return {part: float(bar.measure(judged.received[part])) for part, bar in bars(judged.cases).items()}
-
-
-def answer_of(unit: Unit, exercise: str, source: str) -> Any:
-    """The callable that a cell with this source defines, below the unit's set-up cell."""
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    with contextlib.redirect_stdout(io.StringIO()):  # the set-up cell reports backend and device
-        exec(unit.text.setup, namespace)
-    exec(compile(source, f"<{exercise}>", "exec"), namespace)
-    return namespace[exercise]
 
 
 def _rows(unit: Unit, exercise: str, variant: str, source: str, values: Mapping[str, Sequence[float]]) -> list[Row]:

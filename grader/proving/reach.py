@@ -1,16 +1,18 @@
 """What a piece of code reaches through names and imports, as far as it is ours: what a measurement of it depends on.
 
-Followed are definitions of `course`, of a unit's checks, and of what lies beside its notebook. Comments, docstrings and what is
-never reached do not count; nor does the grader, which is what measures, but where it draws inputs; nor how high a bar lies, nor
-who may call the course's generators.
+Followed are definitions of `course`, of a unit's checks, of what lies beside its notebook, and data files that they name.
+Comments, docstrings and what is never reached do not count, nor who may call the course's generators. Of the grader, which is
+what measures, where it draws inputs counts. When verdicts are meant, all that a check has of `judging` counts, and how high its
+bars lie, but not what it says to a student, nor how a mistake is made.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +20,15 @@ import course
 import grader
 from course.data.looking import for_looking
 from course.source import defined, used
+from grader.errors import CheckError
+from grader.judging import Check
 
 PACKAGE = Path(str(course.__file__)).parent
 """The package `course`."""
 MATCHING = "grader.judging.matching"
 """The grader's module that draws inputs for checks."""
+JUDGING = "grader.judging"
+"""The room whose words checks are written in."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,13 @@ class Source:
         text: What stands in it.
         folder: Where modules are that it imports relatively, or None.
         beside: Where other modules are that are ours, such as those beside a notebook, or None.
+        judging: Whether verdicts are meant, and not only measurements.
     """
 
     text: str
     folder: Path | None = None
     beside: Path | None = None
+    judging: bool = False
 
 
 def digest(*starts: tuple[Source, Iterable[str]], data: Iterable[bytes] = ()) -> str:
@@ -52,7 +60,8 @@ def digest(*starts: tuple[Source, Iterable[str]], data: Iterable[bytes] = ()) ->
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 reached = list(_imported(source, statement, root, attributes))
             else:
-                found.add(text := ast.unparse(statement))
+                found.add(text := _text(statement))
+                found |= _data(source.folder, statement)
                 reached = [(source, part) for part in names_in(text)]
             pending += [place for place in reached if place not in seen]
             seen.update(reached)
@@ -65,11 +74,13 @@ def effects(text: str) -> set[str]:
     return {name for node in ast.parse(text).body if isinstance(node, ast.Expr) for name in names_in(ast.unparse(node))}
 
 
-def names_in(text: str) -> set[str]:
+@lru_cache(8192)
+def names_in(text: str) -> frozenset[str]:
     """The names that a piece of code looks up, with their attributes: `data.text.WORDS` may be of a module."""
-    chains = filter(None, (_chain(node) for node in ast.walk(ast.parse(text))))
-    names = used(text)
-    return {chain for chain in chains if chain.partition(".")[0] in names}
+    nodes = list(ast.walk(ast.parse(text)))
+    chains = filter(None, map(_chain, nodes))
+    names = used(text).union(*(defined(ast.unparse(node)) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)))
+    return frozenset(chain for chain in chains if chain.partition(".")[0] in names)
 
 
 def _chain(node: ast.AST) -> str:
@@ -81,14 +92,25 @@ def _chain(node: ast.AST) -> str:
     return ""
 
 
-@lru_cache(256)
+@lru_cache(512)
+def _body(text: str, judging: bool) -> list[ast.stmt]:
+    """The statements of a source, bare."""
+    body: list[ast.stmt] = _Bare(judging).visit(ast.parse(text)).body
+    return body
+
+
+@lru_cache(512)
 def _statements(source: Source) -> dict[str, list[ast.stmt]]:
     """By name, the statements at the top of a source that say what it is."""
     found: dict[str, list[ast.stmt]] = {}
-    for node in _Bare().visit(ast.parse(source.text)).body:
+    for node in _body(source.text, source.judging):
         all_of = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         for name in {"*"} if all_of else defined(ast.unparse(node)):
             found.setdefault(name, []).append(node)
+        for inner in ast.walk(node):  # an import in a function
+            if inner is not node and isinstance(inner, ast.Import | ast.ImportFrom):
+                for name in defined(ast.unparse(inner)):
+                    found.setdefault(name, []).append(inner)
     return found
 
 
@@ -106,23 +128,23 @@ def _imported(
                 start = _folder(source, 0, item.name)
                 steps = [*(item.name.split(".") if item.asname else [name]), *attributes]
             if start:
-                yield from _found(start, steps, source.beside)
+                yield from _found(start, steps, source)
 
 
 def _folder(source: Source, level: int, module: str) -> Path | None:
     """The folder in which a module of ours is looked for; None for one that is not ours."""
     if level:
         return source.folder.joinpath(*[".."] * (level - 1)) if source.folder else None
-    if module == MATCHING:
+    if module == MATCHING or (source.judging and module.startswith(JUDGING)):
         return Path(grader.__file__).parent.parent
     return PACKAGE.parent if module.partition(".")[0] == PACKAGE.name else source.beside
 
 
-def _found(folder: Path, steps: Sequence[str], beside: Path | None) -> Iterator[tuple[Source, str]]:
+def _found(folder: Path, steps: Sequence[str], start: Source) -> Iterator[tuple[Source, str]]:
     """Go down modules as far as there are any; the first step that is none is a name in the last of them."""
     file: Path | None = None
     for number, step in enumerate(steps):
-        if file and step in _statements(source := Source(file.read_text(), file.parent, beside)):
+        if file and step in _statements(source := Source(file.read_text(), file.parent, start.beside, start.judging)):
             yield source, ".".join(steps[number:])
             return
         inner = next((path for path in (folder / f"{step}.py", folder / step / "__init__.py") if path.is_file()), None)
@@ -131,16 +153,56 @@ def _found(folder: Path, steps: Sequence[str], beside: Path | None) -> Iterator[
         file, folder = inner, folder / step
 
 
+@lru_cache(8192)
+def _text(statement: ast.stmt) -> str:
+    return ast.unparse(statement)
+
+
+@lru_cache(8192)
+def _data(folder: Path | None, statement: ast.stmt) -> frozenset[str]:
+    """The hashes of files beside a module that a statement names, such as weights."""
+    named = {node.value for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    files = [folder / name for name in named if re.fullmatch(r"[\w-]+\.\w+", name)] if folder else []
+    return frozenset(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())
+
+
+def check_argument(check: Source, name: str) -> str:
+    """The code that a check's module gives `Check` as one of its arguments, bare; "" for none.
+
+    Raises:
+        CheckError: If it cannot be seen what that is.
+    """
+    for node in _body(check.text, check.judging):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHECK" and isinstance(node.value, ast.Call):
+            given = dict(zip((field.name for field in fields(Check)), node.value.args, strict=False))
+            given |= {word.arg: word.value for word in node.value.keywords if word.arg}
+            return ast.unparse(given[name]) if name in given else ""
+    raise CheckError(f"{check.folder}: expected CHECK = Check(cases, …), found another way of making it.")
+
+
 class _Bare(ast.NodeTransformer):
-    """Takes docstrings out, and what decides nothing of a measurement: the height of bars, and who may call a generator."""
+    """Takes out what decides nothing, which is docstrings and who may call a generator.
+
+    Of a measurement, how high a bar lies; of a verdict, which words it has, and how a mistake is made.
+    """
+
+    def __init__(self, judging: bool) -> None:
+        self._judging = judging
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        called = node.func.id if isinstance(node.func, ast.Name) else ""
+        if called == "Bar" and not self._judging:
+            node.args = node.args[1:]
+        if called == "Mistake" and self._judging:
+            node.args, node.keywords = [], [word for word in node.keywords if word.arg not in ("sentence", "edits")]
+        return node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Bar":
-            node.args = node.args[1:]
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             node.decorator_list = [mark for mark in node.decorator_list if ast.unparse(mark) != for_looking.__name__]
         return node

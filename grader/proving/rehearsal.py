@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,22 @@ def rehearse(check: Check, answer: Any, rng: np.random.Generator, points: float 
     evidence = probe.collect(answer, runs_of(cases), check.off_limits)
     evidence = json.loads(json.dumps(evidence))  # what a kernel's message would carry
     return judge(check, cases, evidence, points), read(check, cases, evidence)
+
+
+def answer_of(unit: Unit, exercise: str, source: str) -> Any:
+    """The callable that a cell with this source defines, below the unit's set-up cell."""
+    import keras
+
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with contextlib.redirect_stdout(io.StringIO()):  # the set-up cell reports backend and device
+        exec(unit.text.setup, namespace)
+    registered = keras.saving.get_custom_objects()
+    before = dict(registered)
+    exec(compile(source, f"<{exercise}>", "exec"), namespace)
+    # A class registers itself for loading under its name: a mistake must not be what others load.
+    registered.clear()
+    registered.update(before)
+    return namespace[exercise]
 
 
 def show_verdict(answer: Any, units: Sequence[Unit]) -> None:
