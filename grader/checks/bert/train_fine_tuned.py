@@ -22,7 +22,7 @@ from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.75
 LABELLED, JUDGED = 40, 4000
-TOPICS = 4
+TOPICS, FEW = 4, 96
 OTHER = "other classes"
 
 
@@ -44,22 +44,26 @@ def cases(rng: np.random.Generator) -> list[Case]:
     run = ModelCall((Encoder(order), x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
 
     # Four classes that a single word tells.
-    kinds = np.arange(160) % len(grammar.kinds)
-    topics = kinds // (len(grammar.kinds) // TOPICS)
-    rows = grammar.of_kinds(kinds, rng)
-    other = ModelCall((Encoder(order), rows[:80], topics[:80], 0), numpy=True, inputs={"fresh": rows})
+    topics = rng.permutation(TOPICS)
+
+    def by_topic() -> tuple[Array, Array]:
+        kinds = rng.permutation(np.arange(FEW) % len(grammar.kinds))
+        return grammar.of_kinds(kinds, rng), topics[kinds // (len(grammar.kinds) // TOPICS)]
+
+    (few, told), (others, asked) = by_topic(), by_topic()
+    other = ModelCall((Encoder(order), few, told, 0), numpy=True, inputs={"fresh": others})
 
     def accuracy(arrays: Arrays) -> float:
         return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
 
     def fine(arrays: Arrays) -> bool:
-        return float((np.argmax(arrays["fresh"], axis=1) == topics).mean()) > 0.7
+        return float((np.argmax(arrays["fresh"], axis=1) == asked).mean()) > 0.7
 
     shape = {"fresh": (JUDGED, 2)}
     return [
         Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
         Case("logits", run, weight=1, accept=are_logits, shapes=shape, property=True),
-        Case(OTHER, other, weight=1, accept=fine, shapes={"fresh": (len(rows), TOPICS)}, property=True),
+        Case(OTHER, other, weight=1, accept=fine, shapes={"fresh": (FEW, TOPICS)}, property=True),
     ]
 
 
