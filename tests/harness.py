@@ -1,13 +1,15 @@
 """Runs an answer and its check in this process, without a notebook: what the check-level tests share."""
 
+import subprocess
 import warnings
-from functools import cache
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from grader.proving.rehearsal import rehearse
+from grader.proving.proofs import file_of, read_rows
+from grader.proving.prove import parts_of
+from grader.proving.rehearsal import answer_of, rehearse
 from grader.units.shelf import SHIPPED
 
 COURSE = Path(__file__).parent.parent
@@ -15,11 +17,23 @@ UNITS = {unit.name: unit for unit in sorted(SHIPPED.units(), key=lambda unit: un
 """Those that the course ships, by name, in teaching order."""
 
 
-@cache
-def _setup(unit: str) -> dict:
-    namespace: dict = {"__name__": "__main__"}
-    exec(UNITS[unit].text.setup, namespace)
-    return namespace
+def commit() -> str:
+    """The commit that is tested, or "" where there is none, as in what was unpacked."""
+    return git("rev-parse", "HEAD")
+
+
+def changed_units() -> set[str]:
+    """Units of which something was proven anew in the day before the commit."""
+    made = git("log", "-1", "--format=%cI")
+    since = (datetime.fromisoformat(made) if made else datetime.now(UTC)) - timedelta(days=1)
+    files = {name: [file_of(unit, part) for part in parts_of(unit)] for name, unit in UNITS.items()}
+    rows = {name: [row for file in found for row in read_rows(file).values()] for name, found in files.items()}
+    return {name for name, found in rows.items() if any(datetime.fromisoformat(row.made) > since for row in found)}
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=COURSE, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def reference(unit: str, exercise: str) -> str:
@@ -29,14 +43,7 @@ def reference(unit: str, exercise: str) -> str:
 
 def answer(unit: str, exercise: str, source: str):
     """The callable that a cell with this source defines, below the unit's set-up cell."""
-    namespace = dict(_setup(unit))
-    registered = keras.saving.get_custom_objects()
-    before = dict(registered)
-    exec(compile(source, f"<{exercise}>", "exec"), namespace)
-    # A class registers itself for loading under its name: a mistake must not be what other tests load.
-    registered.clear()
-    registered.update(before)
-    return namespace[exercise]
+    return answer_of(UNITS[unit], exercise, source)
 
 
 def grade(unit: str, exercise: str, source: str, seed: int = 0):

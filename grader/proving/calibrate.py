@@ -58,7 +58,7 @@ def source_digest(unit: Unit, exercise: str, source: str) -> str:
     check = Source(unit.check_file(exercise).read_text(), unit.checks_folder)
     data = [content for name, content in unit.files.items() if not name.endswith(".py")]
     cases = check_argument(check, "cases")
-    return digest((answer, {exercise} | effects(unit.text.setup)), (check, names_in(cases)), data=data)
+    return digest((answer, {exercise, *names_in("\n".join(effects(unit.text.setup)))}), (check, names_in(cases)), data=data)
 
 
 def complaints(unit: Unit, exercise: str) -> list[str]:

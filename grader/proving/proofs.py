@@ -62,6 +62,9 @@ class Row:
         return Row(law.name, backend, seen.holds, " ".join(seen.verdict.split()), draws, round(seconds, 1), made, source)
 
 
+HEAD = [field.name for field in fields(Row)]
+
+
 def file_of(unit: Unit, exercise: str) -> Path:
     """Where the rows of an exercise are, or, with `NOTEBOOK`, those of the unit's notebook."""
     return unit.checks_folder / f"{exercise}.csv"
@@ -76,15 +79,18 @@ def read_rows(file: Path) -> dict[tuple[str, str], Row]:
     if not file.is_file():
         return {}
     with file.open(newline="") as opened:
-        try:
-            rows = [_row(**record) for record in csv.DictReader(opened)]
-        except (TypeError, ValueError) as error:
-            raise CheckError(f"{file}: expected rows that `grader prove` writes: {error}.") from error
+        head, *records = csv.reader(opened)
+    try:
+        if head != HEAD:
+            raise ValueError(f"the first line is {','.join(head)}")
+        rows = [_row(*record) for record in records]
+    except (TypeError, ValueError) as error:
+        raise CheckError(f"{file}: expected rows that `grader prove` writes: {error}.") from error
     return {(row.law, row.backend): row for row in rows}
 
 
-def _row(*, holds: str, draws: str, seconds: str, **texts: str) -> Row:
-    return Row(**texts, holds=holds == "True", draws=int(draws), seconds=float(seconds))
+def _row(law: str, backend: str, holds: str, verdict: str, draws: str, seconds: str, made: str, source: str) -> Row:
+    return Row(law, backend, holds == "True", verdict, int(draws), float(seconds), made, source)
 
 
 def write_row(file: Path, row: Row, known: Sequence[str]) -> None:
@@ -92,7 +98,7 @@ def write_row(file: Path, row: Row, known: Sequence[str]) -> None:
     rows = {place: old for place, old in read_rows(file).items() if place[0] in known} | {(row.law, row.backend): row}
     with made_whole(file) as new, new.open("w", newline="") as opened:
         write = csv.writer(opened, lineterminator="\n")
-        write.writerow(field.name for field in fields(Row))
+        write.writerow(HEAD)
         write.writerows(astuple(rows[place]) for place in sorted(rows, key=lambda place: (known.index(place[0]), place[1])))
 
 
@@ -101,7 +107,7 @@ def write_row(file: Path, row: Row, known: Sequence[str]) -> None:
 
 def laws(unit: Unit, exercise: str) -> dict[str, Law]:
     """The laws of an exercise, or, with `NOTEBOOK`, the one of the unit's notebook."""
-    return {NOTEBOOK: run_of(unit)} if exercise == NOTEBOOK else laws_of(unit, exercise)
+    return {law.name: law for law in [run_of(unit)]} if exercise == NOTEBOOK else laws_of(unit, exercise)
 
 
 def stale(unit: Unit, exercise: str, backend: str, draws: int = DRAWS) -> dict[str, str]:
@@ -129,8 +135,8 @@ def source_of(unit: Unit, exercise: str, law: Law, backend: str) -> str:
     check = Source(unit.check_file(exercise).read_text(), unit.checks_folder, judging=True)
     given = [text for name in law.of if (text := check_argument(check, name))]
     names = {name for text in given for name in names_in(text)} | {"Check"}
-    data += ["\n".join(given).encode()]
-    return digest((answer, {exercise} | effects(setup) if law.answer else ()), (check, names), data=data)
+    data += ["\n".join([*given, *(effects(setup) if law.answer else ())]).encode()]
+    return digest((answer, {exercise, *names_in("\n".join(effects(setup)))} if law.answer else ()), (check, names), data=data)
 
 
 @cache

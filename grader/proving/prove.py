@@ -19,7 +19,7 @@ from rich.table import Table
 
 from grader.errors import CourseError
 from grader.proving.calibrate import complaints
-from grader.proving.laws import Seen
+from grader.proving.laws import DRAWS, Seen
 from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import BACKENDS, Row, file_of, laws, read_rows, source_of, stale, write_row
 from grader.running.kernels.settings import ONE_THREAD
@@ -159,7 +159,7 @@ def _died(course: Path, task: Task, backend: str, draws: int) -> Row:
 # --- what is known ---
 
 
-def faults(unit: Unit, exercise: str, backends: Sequence[str], draws: int) -> list[str]:
+def faults(unit: Unit, exercise: str, backends: Sequence[str], draws: int = DRAWS) -> list[str]:
     """What keeps an exercise from being proven: laws, rows that are stale, bars that were not measured."""
     found, rows = complaints(unit, exercise), read_rows(file_of(unit, exercise))
     for backend in backends:

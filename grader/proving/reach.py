@@ -16,15 +16,14 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-import course
 import grader
 from course.data.looking import for_looking
 from course.source import defined, used
 from grader.errors import CheckError
 from grader.judging import Check
 
-PACKAGE = Path(str(course.__file__)).parent
-"""The package `course`."""
+ROOT = Path(grader.__file__).parent.parent
+"""Where `course` and `grader` are."""
 MATCHING = "grader.judging.matching"
 """The grader's module that draws inputs for checks."""
 JUDGING = "grader.judging"
@@ -61,7 +60,8 @@ def digest(*starts: tuple[Source, Iterable[str]], data: Iterable[bytes] = ()) ->
                 reached = list(_imported(source, statement, root, attributes))
             else:
                 found.add(text := _text(statement))
-                found |= _data(source.folder, statement)
+                files = [source.folder / name for name in _named(statement)] if source.folder else []
+                found |= {hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
                 reached = [(source, part) for part in names_in(text)]
             pending += [place for place in reached if place not in seen]
             seen.update(reached)
@@ -69,9 +69,9 @@ def digest(*starts: tuple[Source, Iterable[str]], data: Iterable[bytes] = ()) ->
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:12]
 
 
-def effects(text: str) -> set[str]:
-    """The names in a cell's statements that bind nothing, such as calls: they run whatever is asked for."""
-    return {name for node in ast.parse(text).body if isinstance(node, ast.Expr) for name in names_in(ast.unparse(node))}
+def effects(text: str) -> list[str]:
+    """A cell's statements that bind nothing, such as calls: they run whatever is asked for."""
+    return [ast.unparse(node) for node in ast.parse(text).body if isinstance(node, ast.Expr)]
 
 
 @lru_cache(8192)
@@ -135,9 +135,8 @@ def _folder(source: Source, level: int, module: str) -> Path | None:
     """The folder in which a module of ours is looked for; None for one that is not ours."""
     if level:
         return source.folder.joinpath(*[".."] * (level - 1)) if source.folder else None
-    if module == MATCHING or (source.judging and module.startswith(JUDGING)):
-        return Path(grader.__file__).parent.parent
-    return PACKAGE.parent if module.partition(".")[0] == PACKAGE.name else source.beside
+    ours = module.partition(".")[0] == "course" or module == MATCHING or (source.judging and module.startswith(JUDGING))
+    return ROOT if ours else source.beside
 
 
 def _found(folder: Path, steps: Sequence[str], start: Source) -> Iterator[tuple[Source, str]]:
@@ -159,11 +158,10 @@ def _text(statement: ast.stmt) -> str:
 
 
 @lru_cache(8192)
-def _data(folder: Path | None, statement: ast.stmt) -> frozenset[str]:
-    """The hashes of files beside a module that a statement names, such as weights."""
-    named = {node.value for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    files = [folder / name for name in named if re.fullmatch(r"[\w-]+\.\w+", name)] if folder else []
-    return frozenset(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())
+def _named(statement: ast.stmt) -> frozenset[str]:
+    """What a statement names that may be a file, such as weights."""
+    texts = {node.value for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset(text for text in texts if re.fullmatch(r"[\w-]+\.\w+", text))
 
 
 def check_argument(check: Source, name: str) -> str:

@@ -1,0 +1,254 @@
+"""Proof files: none of their rows is stale, a sample of them is seen again, and what makes and breaks a row."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+from grader.errors import CheckError
+from grader.handout import init
+from grader.proving import proofs, reach
+from grader.proving.laws import Law, Seen
+from grader.proving.notebooks import NOTEBOOK
+from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
+from grader.proving.prove import faults, parts_of, prove, table
+from grader.units.shelf import Home, find_unit
+from harness import COURSE, UNITS, commit
+
+BACKEND = keras.backend.backend()
+SECONDS = float(os.environ.get("SAMPLE_SECONDS", "300"))
+"""Of the processor, for the sample on each backend."""
+PARTS = [(unit.name, part) for unit in UNITS.values() for part in parts_of(unit)]
+
+
+def trained():
+    """The rows of laws that train, on this backend."""
+    for unit, part in PARTS:
+        rows = read_rows(file_of(UNITS[unit], part))
+        for name, law in laws(UNITS[unit], part).items():
+            if law.trains and (name, BACKEND) in rows:
+                yield (unit, part, name), rows[name, BACKEND]
+
+
+@pytest.mark.all_backends
+@pytest.mark.parametrize("unit", UNITS)
+def test_everything_is_proven_as_it_is(unit):
+    missing = [line for part in parts_of(UNITS[unit]) for line in faults(UNITS[unit], part, [BACKEND])]
+    assert not missing, f"run `make prove UNIT={unit}` and commit what it writes: {missing}"
+
+
+@pytest.mark.all_backends
+@pytest.mark.parametrize(("unit", "part", "law"), sample(trained(), commit(), SECONDS))
+def test_a_row_of_the_sample_is_true(unit, part, law):
+    row = read_rows(file_of(UNITS[unit], part))[law, BACKEND]
+    with UNITS[unit].beside():
+        seen = laws(UNITS[unit], part)[law].seen(row.draws)
+    assert seen.holds == row.holds, seen.verdict
+
+
+# --- the sample ---
+
+
+def row(law="reference", **changes):
+    return replace(Row(law, "jax", True, "100 %", 1000, 10.0, "2026-11-29T00:00:00+00:00", "abc"), **changes)
+
+
+def forty(**changes):
+    days = [f"2026-01-{day:02}T00:00:00+00:00" for day in range(1, 32)] + ["2026-02-01T00:00:00+00:00"] * 9
+    return [(("u", "e", f"mistake {k}"), row(f"mistake {k}", made=made, **changes)) for k, made in enumerate(days)]
+
+
+def test_half_of_a_sample_is_of_the_newest_rows():
+    for seed in range(50):
+        chosen = sample(forty(), str(seed), 100)
+        assert len(chosen) == len(set(chosen)) == 10
+        newest = {f"mistake {k}" for k in range(30, 40)}
+        assert sum(law in newest for _, _, law in chosen) == 5
+        assert chosen == sample(forty(), str(seed), 100)
+
+
+@pytest.mark.parametrize(("false", "share"), [(3, 5 / 30), (35, 5 / 10)])
+def test_a_false_row_is_found_in_as_many_runs_as_the_sample_is_large(false, share):
+    runs = 600
+    found = sum(("u", "e", f"mistake {false}") in sample(forty(), f"commit {k}", 100) for k in range(runs))
+    assert abs(found / runs - share) < 4 * np.sqrt(share * (1 - share) / runs)
+
+
+def test_a_sample_has_one_row_of_each_half_whatever_it_costs_and_none_of_none():
+    assert len(sample(forty(seconds=1000.0), "a", 100)) == 2
+    assert len(sample(forty()[:1], "a", 100)) == 1
+    assert sample([], "a", 100) == []
+
+
+# --- files ---
+
+
+def test_a_file_keeps_its_rows_and_forgets_laws_that_are_gone(tmp_path):
+    file = tmp_path / "rows.csv"
+    assert read_rows(file) == {}
+    write_row(file, row("mistake 2", holds=False, verdict='100 %, "so", it\nis'), ["reference", "mistake 2"])
+    write_row(file, row(), ["reference", "mistake 2"])
+    assert [law for law, _ in read_rows(file)] == ["reference", "mistake 2"]
+    assert read_rows(file)["mistake 2", "jax"].holds is False
+    write_row(file, row(seconds=3.0, backend="torch"), ["reference"])
+    assert read_rows(file) == {("reference", "jax"): row(), ("reference", "torch"): row(seconds=3.0, backend="torch")}
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+@pytest.mark.parametrize("text", ["law,backend\nreference,jax\n", "<<<<<<< ours\n", "law\n\n,,,,,,,,,,,"])
+def test_a_file_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(CheckError, match=r"rows\.csv: expected rows that `grader prove` writes"):
+        read_rows(tmp_path / "rows.csv")
+
+
+# --- what stales what ---
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A copy of all that rows may depend on."""
+    for name in ("course", "solutions", "grader"):
+        shutil.copytree(COURSE / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(reach, "ROOT", tmp_path)
+    return tmp_path
+
+
+def sources(repository, name="mlp", backend="jax"):
+    """The digests of all rows of a unit."""
+    folders = repository / "course" / "units", repository / "solutions", repository / "grader" / "checks"
+    unit = Home(*folders, package="copied", own=True).get(name)
+    found = {(part, law.name): (unit, part, law) for part in parts_of(unit) for law in laws(unit, part).values()}
+    return {place: proofs.source_of(*of, backend) for place, of in found.items()}
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) >= 1, old
+    path.write_text(text.replace(old, new, 1))
+
+
+def staled(repository, file, old, new):
+    """The rows of `mlp` that an edit stales."""
+    before = sources(repository)
+    edit(repository / file, old, new)
+    after = sources(repository)
+    return {place for place in after if after[place] != before.get(place)}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("course/data/signals.py", "\ndef ", "\ndef new_generator(rng):\n    return rng.random()\n\n\ndef "),
+        ("grader/checks/cnn/conv2d.py", "CHECK = Check(", "OTHER = 3\n\nCHECK = Check("),
+        ("grader/reports/report.html", "<body", "<body class='new'"),
+        ("grader/judging/judge.py", "MAX_SENTENCE = 500", "MAX_SENTENCE = 400"),
+        ("solutions/mlp.py", '"""', '"""Other words. '),
+        ("grader/checks/mlp/softmax.py", "CHECK = Check(", "# a comment\nCHECK = Check("),
+    ],
+)
+def test_what_no_row_reaches_stales_none(repository, file, old, new):
+    assert staled(repository, file, old, new) == set()
+
+
+OF_SOFTMAX = {("softmax", name) for name in laws(UNITS["mlp"], "softmax")}
+RUN = {(NOTEBOOK, "run")}
+
+
+def test_a_changed_solution_stales_its_rows_and_no_others(repository):
+    found = staled(
+        repository,
+        "solutions/mlp.py",
+        "    return exponentials / ",
+        "    exponentials = 1.0 * exponentials\n    return exponentials / ",
+    )
+    wanted = {("softmax", name) for name in ("reference", "distance")} | RUN
+    assert wanted <= found <= OF_SOFTMAX | RUN
+    assert ("softmax", "mistake 1") in found and ("softmax", "trivial answers") not in found
+
+
+def test_a_changed_oracle_or_tolerance_stales_all_that_is_compared(repository):
+    compared = {place for place in OF_SOFTMAX if place[1] not in ("inputs", "lists")}
+    assert staled(repository, "grader/checks/mlp/softmax.py", "def oracle(", "THREE = 3\n\n\ndef oracle(") == set()
+    assert (
+        staled(repository, "grader/checks/mlp/softmax.py", "logits.sum(axis=-1", "logits.sum(axis=1") - {("softmax", "lists")}
+        == compared
+    )
+    assert staled(repository, "grader/checks/mlp/softmax.py", "    atol=1e-4", "    atol=1e-3") == compared
+
+
+def test_a_changed_set_up_stales_every_answer_that_uses_it(repository):
+    found = staled(repository, "course/units/mlp.py", "training.set_seed(0)", "training.set_seed(1)")
+    assert {("softmax", "reference"), ("train_classifier", "reference"), *RUN} <= found
+    assert ("softmax", "trivial answers") not in found
+
+
+def test_a_higher_bar_stales_what_is_judged_by_it_and_a_sentence_nothing(repository):
+    found = staled(repository, "grader/checks/mlp/train_classifier.py", "LEAST_ACCURACY = 0.52", "LEAST_ACCURACY = 0.53")
+    assert ("train_classifier", "reference") in found and {part for part, _ in found} == {"train_classifier"}
+    sentence = UNITS["mlp"].check("train_classifier").mistakes[-1].sentence[:20]
+    assert staled(repository, "grader/checks/mlp/train_classifier.py", sentence, f"So: {sentence}") == set()
+
+
+def test_weights_that_are_read_count(repository):
+    before = sources(repository, "bert")
+    (repository / "course" / "encoder.keras").write_bytes(b"others")
+    after = sources(repository, "bert")
+    assert {part for part, name in after if after[part, name] != before[part, name]} == {"train_fine_tuned", NOTEBOOK}
+
+
+def test_another_version_of_keras_stales_all_and_the_gate_says_what_to_run(monkeypatch):
+    before = faults(UNITS["mlp"], "softmax", [BACKEND])
+    monkeypatch.setattr(proofs, "_versions", lambda backend: f"keras 99 {backend}")
+    after = faults(UNITS["mlp"], "softmax", [BACKEND])
+    assert len(after) == len(OF_SOFTMAX) > len(before)
+    assert all("something that it depends on has changed" in line or "never seen" in line for line in after)
+
+
+# --- proving ---
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A course directory with a small unit of its own."""
+    init.begin(tmp_path / "c", new=["tiny"])
+    return tmp_path / "c"
+
+
+def see(course, exercise=""):
+    unit = find_unit(course, "tiny")
+    prove(course, [unit], exercise, [BACKEND], 100, 2, Console(quiet=True))
+    shown, missing = table([unit], exercise, [BACKEND], 100)
+    assert shown.row_count == (1 if exercise else 2)
+    return {name: row for (name, _), row in read_rows(file_of(unit, "rescale")).items()}, missing
+
+
+@pytest.mark.slow
+def test_a_unit_of_ones_own_is_proven_and_only_what_changed_is_proven_again(course):
+    first, missing = see(course)
+    assert not missing and all(row.holds for row in first.values())
+    assert {"reference", "alternative 2", "mistake 4", "trivial answers", "distance"} <= first.keys()
+    assert read_rows(file_of(find_unit(course, "tiny"), NOTEBOOK))["run", BACKEND].holds
+    again, _ = see(course)
+    assert again == first
+    edit(course / "checks" / "tiny" / "rescale.py", 'LIMITS, "low, high = ops.min(x), ops.max(x)"', 'RETURN, "return x"')
+    third, missing = see(course, "rescale")
+    assert {name for name in third if third[name] != first[name]} == {"mistake 1"}
+    assert len(missing) == 1 and "rescale · " in missing[0] and "mistake 1: " in missing[0]
+
+
+@pytest.mark.slow
+def test_an_answer_that_ends_its_process_has_a_row_that_says_so(course):
+    alternative = "    alternatives=(\n        'def rescale(x):\\n    import os\\n    os._exit(1)',"
+    edit(course / "checks" / "tiny" / "rescale.py", "    alternatives=(", alternative)
+    rows, missing = see(course, "rescale")
+    assert rows["alternative 1"].verdict == "the process died" and len(missing) == 1
+    assert len(rows) == len(laws(find_unit(course, "tiny"), "rescale"))
+
+
+def test_whatever_a_law_raises_is_why_it_does_not_hold():
+    assert Law("reference", lambda draws: 1 / 0).seen(1) == Seen(False, "ZeroDivisionError: division by zero")
