@@ -1,29 +1,29 @@
 # A newcomer's verbs. Each makes .venv when it is missing.
 PYTHON ?= python3
 DEMO := build/demo
-UNITS := $(notdir $(wildcard assignments/*))
+UNIT := $(notdir $(wildcard assignments/*))
 # A process for each of two cores, with one thread each; where classes are graded, one more, since those often wait.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test distances check build calibrate bench clean sandbox
+.PHONY: demo test prove check build calibrate bench clean sandbox
 
 demo: .venv/course sandbox  ## Build, release, and grade a class of known students.
 	rm -rf $(DEMO)
 	grader build
 	grader demo $(DEMO)
-	cd $(DEMO) && for unit in $(UNITS); do nbgrader generate_assignment $$unit && grader autograde $$unit || exit 1; done
-	grader scores --course $(DEMO) $(UNITS)
+	cd $(DEMO) && for unit in $(UNIT); do nbgrader generate_assignment $$unit && grader autograde $$unit || exit 1; done
+	grader scores --course $(DEMO) $(UNIT)
 
 test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solutions on JAX and PyTorch too.
 	KERAS_BACKEND=tensorflow $(PYTEST) --numprocesses 3
 	KERAS_BACKEND=jax $(PYTEST) -m "all_backends and not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 
-distances: .venv/dev  ## Right and wrong answers on ten times as many draws: how far from each tolerance, and called by their names.
-	for backend in tensorflow jax torch; do DRAWS=1000 KERAS_BACKEND=$$backend $(PYTEST) -k "distance or sentence or alternative" tests/test_checks.py || exit 1; done
+prove: .venv/dev  ## See what is stale in the proof files of all units, or of UNIT=…, on three backends, and write it there.
+	for unit in $(UNIT); do .venv/bin/grader prove $$unit --backend tensorflow --backend jax --backend torch || exit 1; done
 
 check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
 	ruff check .

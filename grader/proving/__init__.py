@@ -1,7 +1,8 @@
 """What is known of a check before a student sees it.
 
-In come a unit and answers whose verdicts are known; out come verdicts in this very process (`rehearsal`), and tables of what
-right and weak answers of training exercises reach (`calibrate`).
+In come units, and answers whose verdicts are known; out come verdicts in this very process (`rehearsal`), what must hold of
+every check (`laws`, `notebooks`), a command that sees it (`prove`) and files that keep it (`proofs`), and tables of what right
+and weak answers of training exercises reach (`calibrate`, `measurements`). `reach` finds what a row depends on.
 
 May import: `course`, `errors`, `files`, `shown`, `units`, `judging`, `running`.
 """
