@@ -1,25 +1,28 @@
-"""Every exercise's check: the laws of those that train nothing, each time; `test_proofs.py` has the rest.
+"""Every exercise's check: its laws. What trains is tried on PyTorch, references on JAX, too.
 
 Run once per backend: `KERAS_BACKEND=jax pytest tests/test_checks.py`.
 """
 
+import keras
 import pytest
 
 from grader.judging.judge import matches
-from grader.proving.laws import laws_of
+from grader.proving.laws import REFERENCE, laws_of
 from grader.units.variants import vary
 from harness import UNITS, grade, reference
 
 pytestmark = pytest.mark.all_backends
 DRAWS = 100
-"""Tenfold in proof files."""
+"""`grader prove` takes ten times as many."""
 LAWS = {(unit.name, name): laws_of(unit, name) for unit in UNITS.values() for name in unit.text.exercises}
-QUICK = [(*place, law.name) for place, laws in LAWS.items() for law in laws.values() if not law.trains]
+BACKEND = keras.backend.backend()
+TRAINING = {"torch": lambda law: True, "jax": lambda law: law.name == REFERENCE, "tensorflow": lambda law: False}[BACKEND]
+TRIED = [(*place, law.name) for place, laws in LAWS.items() for law in laws.values() if not law.trains or TRAINING(law)]
 SLOW = "distance"
 
 
 @pytest.mark.parametrize(
-    ("unit", "exercise", "law"), [pytest.param(*law, marks=[pytest.mark.slow] * (SLOW in law[-1])) for law in QUICK]
+    ("unit", "exercise", "law"), [pytest.param(*law, marks=[pytest.mark.slow] * (SLOW in law[-1])) for law in TRIED]
 )
 def test_law(unit, exercise, law):
     seen = LAWS[unit, exercise][law].seen(DRAWS)
