@@ -16,6 +16,7 @@ from nbgrader.api import Gradebook
 
 from course.cells import SETUP, grade_id
 from grader.handout.kit import make_kit
+from grader.proving.proofs import file_of, read_rows
 from grader.units.shelf import find_unit
 from harness import COURSE, UNITS, reference
 from sandboxes import needs_sandbox
@@ -171,6 +172,10 @@ def test_the_authors_page_makes_a_unit_and_grades_it(tmp_path):
     trial = tmp_path / "trial"
     assert earned(trial, "reference") == {"rescale": 4, "swish": 1}
     assert earned(trial, "alternatives-2") == {"rescale": 4, "swish": 1}
+    say()  # proven
+    rows = read_rows(file_of(find_unit(course, "tiny"), "swish"))
+    assert {name for name, _ in rows} >= {"reference", "alternative 2", "mistake 3", "distance"}
+    assert all(row.holds for row in rows.values())
     assert say().splitlines()[-1].endswith("kit.zip")
 
     release = nbformat.read(course / "assignments" / "tiny" / "tiny.ipynb", as_version=4)
