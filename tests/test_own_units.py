@@ -593,8 +593,9 @@ def test_what_a_measurement_reaches_in_the_course_counts(monkeypatch, tmp_path):
     source = unit.text.exercises[name].reference
     before = source_digest(unit, name, source)
     copy = tmp_path / "course"
-    shutil.copytree(COURSE / "course", copy)
-    monkeypatch.setattr("grader.proving.reach.PACKAGE", copy)
+    for package in ("course", "grader"):
+        shutil.copytree(COURSE / package, tmp_path / package)
+    monkeypatch.setattr("grader.proving.reach.ROOT", tmp_path)
     assert source_digest(unit, name, source) == before
     for file, old, new, changes in (
         ("data/signals.py", "import math", "import math\n\n\ndef more():\n    return 1", False),
