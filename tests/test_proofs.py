@@ -11,7 +11,7 @@ from rich.console import Console
 from grader.errors import CheckError
 from grader.handout import init
 from grader.proving import proofs, reach
-from grader.proving.laws import Law, Seen
+from grader.proving.laws import DRAWS, Law, Seen
 from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
 from grader.proving.prove import faults, parts_of, prove, table
@@ -172,14 +172,6 @@ def test_weights_that_are_read_count(repository):
     assert {part for part, name in after if after[part, name] != before[part, name]} == {"train_fine_tuned", NOTEBOOK}
 
 
-def test_another_version_of_keras_stales_all_and_the_gate_says_what_to_run(monkeypatch):
-    before = faults(UNITS["mlp"], "softmax", [BACKEND])
-    monkeypatch.setattr(proofs, "_versions", lambda backend: f"keras 99 {backend}")
-    after = faults(UNITS["mlp"], "softmax", [BACKEND])
-    assert len(after) == len(OF_SOFTMAX) > len(before)
-    assert all("something that it depends on has changed" in line or "never seen" in line for line in after)
-
-
 # --- proving ---
 
 
@@ -188,6 +180,18 @@ def course(tmp_path):
     """A course directory with a small unit of its own."""
     init.begin(tmp_path / "c", new=["tiny"])
     return tmp_path / "c"
+
+
+def test_another_version_of_keras_stales_every_row(course, monkeypatch):
+    unit = find_unit(course, "tiny")
+    every = laws(unit, "rescale")
+    for law in every.values():
+        source = proofs.source_of(unit, "rescale", law, BACKEND)
+        write_row(file_of(unit, "rescale"), Row.of(law, BACKEND, Seen(True, ""), DRAWS, 0, source), list(every))
+    assert faults(unit, "rescale", [BACKEND]) == []
+    monkeypatch.setattr(proofs, "_versions", lambda backend: f"keras 99 {backend}")
+    late = faults(unit, "rescale", [BACKEND])
+    assert late == [f"{BACKEND} · {name}: something that it depends on has changed" for name in every]
 
 
 def see(course, exercise=""):

@@ -21,7 +21,7 @@ DRAWS = 1000
 """How often inputs are drawn where distances are measured, unless it is said."""
 WITH_LAYERS = 10
 """So many times fewer draws where each of them builds layers or models, of which 1,000 take minutes."""
-PER_SEED = 100
+PER_SEED = 50
 """For so many draws, each right and each wrong answer is judged once; those that train, once in all."""
 MARGIN = 4
 """How far, in tolerances, a known mistake stays from right on every draw."""
