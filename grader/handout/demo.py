@@ -54,7 +54,7 @@ def submissions(unit: Unit, release: NotebookNode) -> Iterator[tuple[str, str]]:
     yield "reference", _fill(release, reference)
     yield "untouched", nbformat.writes(release)
     written: dict[str, dict[str, Sequence[Edits | str]]] = {
-        "mistakes": {name: [mistake.edits for mistake in check.mistakes] for name, check in found.items()},
+        "mistakes": {name: [mistake.edits for mistake in check.mistakes.values()] for name, check in found.items()},
         "alternatives": {name: check.alternatives for name, check in found.items()},
     }
     for kind, variants in written.items():

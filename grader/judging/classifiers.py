@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from grader.judging.bars import Bar
-from grader.judging.vocabulary import Array, Arrays, Edits, Judged, Mistake
+from grader.judging.matching import named
+from grader.judging.vocabulary import Array, Arrays, Judged, Mistake
 
 CHANCE = 0.2
 """Above what guessing one of ten classes ever reaches on 4,000 samples."""
@@ -19,13 +20,12 @@ COUNT = "number of parameters"
 PARAMETERS, TRAINABLE = "parameters", "trainable"
 
 
-def counts(oracle: Callable[..., Arrays], **switches: Any) -> Callable[[Judged], bool]:
+def counts(**switches: Any) -> Callable[[Judged], bool]:
     """A matcher: the number of parameters is that of the oracle with these switches."""
 
     def match(judged: Judged) -> bool:
-        run = next(case.run for case in judged.cases if case.part == COUNT)
-        received = judged.received.get(COUNT, {}).get(PARAMETERS)
-        return COUNT in judged.failed and received is not None and bool(received == oracle(run, **switches)[PARAMETERS])
+        expected, received = judged.check.expected(named(judged, COUNT), **switches), judged.received.get(COUNT, {})
+        return COUNT in judged.failed and bool(received.get(PARAMETERS) == expected[PARAMETERS])
 
     return match
 
@@ -108,27 +108,19 @@ ACTIVATED = {
 """By activation of a last layer that should have none: what `no_logits` calls it, and the sentence."""
 
 
-def activated_outputs(output: str, symptom: Callable[[Judged], str]) -> tuple[Mistake, ...]:
-    """The mistakes of a last layer that should give logits and does not.
+def activated_outputs(output: str) -> dict[str, Mistake]:
+    """The mistakes of a last layer that should give logits and does not, for symptoms in the words of `no_logits`.
 
     Args:
         output: The layer's source in the reference, such as `"layers.Dense(classes)"`.
-        symptom: What the evidence shows first, in the words of `no_logits`.
     """
-
-    def shows(name: str) -> Callable[[Judged], bool]:
-        return lambda judged: symptom(judged) == name
-
-    return tuple(
-        Mistake(sentence, edits=((output, f'{output[:-1]}, activation="{activation}")'),), matches=shows(name))
+    return {
+        sentence: Mistake((output, f'{output[:-1]}, activation="{activation}")'), matches=name)
         for activation, (name, sentence) in ACTIVATED.items()
-    )
+    }
 
 
-def untrained(edits: Edits, symptom: Callable[[Judged], str]) -> Mistake:
+def untrained(*edits: tuple[str, str]) -> dict[str, Mistake]:
     """The mistake of a model that was never fitted, made by these edits."""
-    return Mistake(
-        "The model does no better than guessing: has it been fitted, and does the loss know that it gets logits?",
-        edits=edits,
-        matches=lambda judged: symptom(judged) == "untrained",
-    )
+    sentence = "The model does no better than guessing: has it been fitted, and does the loss know that it gets logits?"
+    return {sentence: Mistake(*edits, matches="untrained")}

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from grader.errors import EvidenceError
-from grader.judging.vocabulary import Array, Arrays, Call, Case, Check, Judged
+from grader.judging.vocabulary import Array, Arrays, Call, Case, Check, Judged, Mistake
 from grader.shown import ANSI
 
 MAX_HEADER = 1000
@@ -88,7 +88,7 @@ def judge(check: Check, cases: Sequence[Case], evidence: Any, points: float) -> 
     else:
         earned = 0.0
     share = earned / sum(case.weight for case in cases)
-    return Verdict(round(points * share, 2), _sentence(check, judged), passed)
+    return Verdict(round(points * share, 2), _sentence(judged), passed)
 
 
 def read(check: Check, cases: Sequence[Case], evidence: Any) -> Judged:
@@ -111,42 +111,43 @@ def read(check: Check, cases: Sequence[Case], evidence: Any) -> Judged:
             fine = False
         if not fine:
             failed.add(case.part)
-    return Judged(cases, received, errors, frozenset(failed))
+    return Judged(check, cases, received, errors, frozenset(failed))
 
 
-def matches(check: Check, judged: Judged) -> list[str]:
+def matches(judged: Judged) -> list[str]:
     """The sentences of all known mistakes that the evidence shows, in the order in which they are tried."""
-    contracts = {contract.part for contract in check.contracts}
+    contracts = {contract.part for contract in judged.check.contracts}
     cases = [case for case in judged.cases if case.part not in contracts]
     judged = replace(judged, cases=cases, failed=judged.failed - contracts)
     if not judged.failed:
         return []
     with np.errstate(all="ignore"):  # evidence may hold NaN and numbers that overflow
-        return [
-            mistake.sentence
-            for mistake in check.mistakes
-            if (mistake.matches(judged) if mistake.matches else _shows(check, judged, mistake.switches))
-        ]
+        return [sentence for sentence, mistake in judged.check.mistakes.items() if _made(mistake, judged)]
 
 
-def _shows(check: Check, judged: Judged, switches: Mapping[str, Any]) -> bool:
-    """Whether every part shows what the oracle with these switches gives, those that passed included."""
+def _made(mistake: Mistake, judged: Judged) -> bool:
+    """Whether the evidence shows a mistake; by switches of the oracle, in every part, those that passed included."""
+    check = judged.check
+    if callable(mistake.matches):
+        return mistake.matches(judged)
+    if mistake.matches:
+        return check.symptom is not None and check.symptom(judged) == mistake.matches
     return not any(case.accept and case.part in judged.failed for case in judged.cases) and all(
-        case.part in judged.received and check.close(judged.received[case.part], check.expected(case, **switches))
+        case.part in judged.received and check.close(judged.received[case.part], check.expected(case, **mistake.switches))
         for case in judged.cases
         if not case.accept
     )
 
 
-def _sentence(check: Check, judged: Judged) -> str:
+def _sentence(judged: Judged) -> str:
     if not judged.failed:
         return RIGHT
     if len(judged.errors) == len(judged.cases) and all("NotImplementedError" in error for error in judged.errors.values()):
         return UNANSWERED
-    known = matches(check, judged)
+    known = matches(judged)
     if known:
         return known[0]
-    broken = {contract.part: contract.sentence for contract in check.contracts if contract.part in judged.failed}
+    broken = {contract.part: contract.sentence for contract in judged.check.contracts if contract.part in judged.failed}
     if judged.failed == broken.keys() and not judged.errors:
         return next(iter(broken.values()))
     parts = ", ".join(case.part for case in judged.cases if case.part in judged.failed)

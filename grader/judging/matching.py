@@ -1,6 +1,6 @@
 """Matchers and inputs that several checks use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,37 +15,49 @@ def got(judged: Judged, part: str, name: str = "result") -> Array:
     return np.asarray(judged.received.get(part, {}).get(name, NO_NUMBERS), dtype=float)
 
 
-def shows(
-    part: str, oracle: Callable[..., Any], name: str = "result", atol: float = 1e-5, **switches: Any
-) -> Callable[[Judged], bool]:
-    """A matcher: this part failed and shows what the oracle gives with these switches, whatever the other parts show.
+def shows(*parts: str, of: str = "", **switches: Any) -> Callable[[Judged], bool]:
+    """A matcher: of these parts at least one failed, and each that did shows what the oracle gives with these switches.
 
-    For mistakes that can be computed in one part only, such as a transposed kernel that does not fit elsewhere.
+    For mistakes that cannot be computed in all parts, or come out in more than one way there, such as NaN.
+
+    Args:
+        parts: Those that are looked at.
+        of: The only name of the evidence that is looked at; "" for all.
+        switches: Of the oracle.
     """
 
     def match(judged: Judged) -> bool:
-        if part not in judged.failed:
-            return False
-        case: Case = next(case for case in judged.cases if case.part == part)
-        value = oracle(case.run, **switches)
-        expected = np.asarray(value[name] if isinstance(value, Mapping) else value)
-        received = got(judged, part, name)
-        return received.shape == expected.shape and np.allclose(received, expected, atol=atol, rtol=1e-5)
+        failed = [case for case in judged.cases if case.part in judged.failed and case.part in parts]
+        return bool(failed) and all(case.part in judged.received and like(judged, case) for case in failed)
+
+    def like(judged: Judged, case: Case) -> bool:
+        expected = judged.check.expected(case, **switches)
+        return judged.check.close(judged.received[case.part], {of: expected[of]} if of else expected)
 
     return match
 
 
-def has_shape(part: str, oracle: Callable[..., Array], **switches: Any) -> Callable[[Judged], bool]:
+def has_shape(part: str, **switches: Any) -> Callable[[Judged], bool]:
     """A matcher: this part has the wrong shape, that of what the oracle gives with these switches.
 
     Evidence of a wrong shape is never decoded, so its shape is all that is known of it.
     """
 
     def match(judged: Judged) -> bool:
-        run = next(case.run for case in judged.cases if case.part == part)
-        return judged.errors.get(part, "").endswith(f"received {oracle(run, **switches).shape}.")
+        (expected,) = judged.check.expected(named(judged, part), **switches).values()
+        return judged.errors.get(part, "").endswith(f"received {expected.shape}.")
 
     return match
+
+
+def right(judged: Judged, part: str, name: str = "result") -> Array:
+    """What a part should give."""
+    return judged.check.expected(named(judged, part))[name]
+
+
+def named(judged: Judged, part: str) -> Case:
+    """The case of a part."""
+    return next(case for case in judged.cases if case.part == part)
 
 
 def not_finite(judged: Judged, part: str, name: str = "result") -> bool:

@@ -2,13 +2,13 @@
 
 `grader/checks/<unit>/<exercise>.py` defines one `CHECK`. Its cases say what the probe runs in the student's kernel; its
 oracle, in the grader's process, says what should have come out, in NumPy and float64, written independently of
-`solutions/`.
+`solutions/`. Neither casts: answers are handed float32, oracles the same numbers as float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,34 +106,38 @@ class Judged:
     """What a mistake's matcher may look at.
 
     Args:
-        cases: The check's cases.
+        check: The check.
+        cases: Its cases.
         received: Per part, the evidence that could be read.
         errors: Per part, what was raised or what is wrong with the evidence's form.
         failed: The parts that did not pass.
     """
 
+    check: Check
     cases: Sequence[Case]
     received: Mapping[str, Arrays]
     errors: Mapping[str, str]
     failed: frozenset[str]
 
 
-@dataclass(frozen=True)
 class Mistake:
-    """A wrong answer seen in practice.
+    """A wrong answer seen in practice: how to make it from the reference, and what shows that somebody made it.
 
     Args:
-        sentence: What a student who made it reads: names the symptom and the cause, never an expected value.
-        edits: How to make it from the reference.
-        switches: Keyword arguments of the oracle that reproduce it: the mistake matches when every part shows
+        edits: How to make it.
+        matches: What shows it: a predicate, or what the check's `symptom` calls it.
+        switches: In place of `matches`, keyword arguments of the oracle that reproduce it: it is shown when every part shows
             what this oracle gives, those that passed included.
-        matches: A predicate in place of `switches`.
     """
 
-    sentence: str
-    edits: Edits
-    switches: Mapping[str, Any] = field(default_factory=dict)
-    matches: Callable[[Judged], bool] | None = None
+    def __init__(self, *edits: tuple[str, str], matches: Callable[[Judged], bool] | str | None = None, **switches: Any) -> None:
+        if not all(isinstance(edit, tuple) and len(edit) == 2 for edit in edits):
+            raise TypeError(f"edits are pairs, (old, new), found {edits!r}")
+        if bool(switches) == bool(matches):
+            raise ValueError(
+                f"what shows a mistake is said by switches of the oracle or by matches, of {edits!r} by one of them"
+            )
+        self.edits, self.matches, self.switches = edits, matches, switches
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,13 @@ class Check:
 
     Args:
         cases: Draws the cases of one submission. Sizes are fixed, values are drawn.
-        oracle: `(run, **switches)` → what the run should give: an array, or a tuple in the order of `run.returns`, or
-            a dict by name. Unused for cases with `accept`.
-        mistakes: In the order in which they are tried.
+        oracle: What a run should give: an array, or a tuple in the order of `run.returns`, or a dict by name. It is called as
+            the answer is, with floats as float64, and with `calls` where the answer is called more than once; of a layer or a
+            model it gets the run itself, with floats as float64. None where all cases have `accept`.
+        mistakes: Each under the sentence that a student who made it reads, which names the symptom and the cause and never an
+            expected value; in the order in which they are tried.
         alternatives: Right answers written differently: edits of the reference, or the whole source of the callable.
+        symptom: What the evidence shows first, for mistakes that go by it; "" for nothing.
         atol: Absolute tolerance of values.
         rtol: Relative tolerance of values.
         off_limits: Dotted names of what an answer must not call, because it is the answer; see `off_limits`.
@@ -153,9 +160,11 @@ class Check:
     """
 
     cases: Callable[[np.random.Generator], Sequence[Case]]
-    oracle: Callable[..., Any]
-    mistakes: tuple[Mistake, ...]
+    oracle: Callable[..., Any] | None = None
+    _: KW_ONLY
+    mistakes: Mapping[str, Mistake]
     alternatives: tuple[Edits | str, ...]
+    symptom: Callable[[Judged], str] | None = None
     atol: float = 1e-5
     rtol: float = 1e-5
     off_limits: tuple[str, ...] = ()
@@ -163,20 +172,24 @@ class Check:
 
     def __post_init__(self) -> None:
         """Refuse what is easily written for something else, such as a text in place of a tuple of texts."""
-        for what in ("mistakes", "alternatives", "off_limits", "contracts"):
+        for what in ("alternatives", "off_limits", "contracts"):
             if not isinstance(getattr(self, what), tuple):
                 found = type(getattr(self, what)).__name__
                 raise TypeError(f"{what} is a tuple, found {found}: of a single one, too, with a comma behind it")
-        for mistake in self.mistakes:
-            if not mistake.switches and not mistake.matches:
-                raise ValueError(f"nothing says when this mistake is shown, switches or matches: {mistake.sentence!r}")
-        for edits in [*self.alternatives, *(mistake.edits for mistake in self.mistakes)]:
+        if not isinstance(self.mistakes, Mapping):
+            raise TypeError(f"mistakes is a dict of a Mistake by its sentence, found {type(self.mistakes).__name__}")
+        for sentence, mistake in self.mistakes.items():
+            if isinstance(mistake.matches, str) and not self.symptom:
+                raise ValueError(f"without a symptom nothing shows this mistake: {sentence!r}")
+        for edits in self.alternatives:
             if not isinstance(edits, str) and not all(isinstance(edit, tuple) and len(edit) == 2 for edit in edits):
                 raise TypeError(f"edits are pairs, ((old, new), …), found {edits!r}")
 
     def draw(self, rng: np.random.Generator) -> list[Case]:
         """The cases of one submission, those of the contracts included."""
-        cases = list(self.cases(rng))
+        drawn = list(self.cases(rng))
+        runs = {id(case.run): _single(case.run) for case in drawn}
+        cases = [replace(case, run=runs[id(case.run)]) for case in drawn]
         for contract in self.contracts:
             asked = contract.asks(cases)
             cases = [replace(case, run=asked.run) if case.run is asked.of else case for case in cases]
@@ -185,12 +198,23 @@ class Check:
         return cases
 
     def expected(self, case: Case, **switches: Any) -> dict[str, Array]:
-        """What the oracle gives for a case, by name, restricted to what the case looks at."""
-        value = self.oracle(case.run, **switches)
+        """What the oracle gives for a case, by name, restricted to what the case looks at.
+
+        Raises:
+            TypeError: If there is no oracle.
+        """
+        if not self.oracle:
+            raise TypeError(f"part {case.part!r} has no `accept`, and the check no oracle")
+        run = _floats(case.run, float)
+        if type(run) is Call:
+            calls = {"calls": run.calls} if run.calls > 1 else {}
+            value = self.oracle(*run.args, **run.kwargs, **calls, **switches)
+        else:
+            value = self.oracle(run, **switches)
         if isinstance(value, Mapping):
             named = dict(value)
-        elif case.run.returns:
-            named = dict(zip(case.run.returns, value, strict=True))
+        elif run.returns:
+            named = dict(zip(run.returns, value, strict=True))
         else:
             named = {"result": value}
         return {name: np.asarray(named[name]) for name in case.of or named}
@@ -203,3 +227,20 @@ class Check:
             and np.allclose(received[name].astype(float), value.astype(float), atol=self.atol, rtol=self.rtol)
             for name, value in expected.items()
         )
+
+
+def _floats(value: Any, dtype: type) -> Any:
+    """The same, with all arrays of floats in it of one precision."""
+    if isinstance(value, np.ndarray):
+        return value.astype(dtype) if value.dtype.kind == "f" else value
+    if isinstance(value, Call):
+        return replace(value, **_floats(vars(value), dtype))
+    if isinstance(value, Mapping):
+        return {key: _floats(item, dtype) for key, item in value.items()}
+    return type(value)(_floats(item, dtype) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _single(run: Call) -> Call:
+    """A run as an answer gets it: in float32, but for arguments that are handed over as NumPy arrays."""
+    single: Call = _floats(run, np.float32)
+    return replace(single, args=run.args, kwargs=run.kwargs) if run.numpy else single

@@ -106,7 +106,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
             for seed in _seeds(draws, trained):
                 verdict, shown = judged(source, seed)
                 most = max(most, verdict.points)
-                named = matches(check, shown)
+                named = matches(shown)
                 if most == 100 or named != [sentence] or verdict.sentence != sentence:
                     return Seen(False, f"{verdict.points:g} %, read as {named or verdict.sentence}")
             return Seen(True, f"{most:g} %")
@@ -116,14 +116,14 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
     yield right(REFERENCE)
     for k, variant in enumerate(check.alternatives, start=1):
         yield right(f"{ALTERNATIVE} {k}", variant)
-    for k, mistake in enumerate(check.mistakes, start=1):
-        yield wrong(f"{MISTAKE} {k}", mistake.sentence, mistake.edits)
+    for k, (sentence, mistake) in enumerate(check.mistakes.items(), start=1):
+        yield wrong(f"{MISTAKE} {k}", sentence, mistake.edits)
     yield Law("trivial answers", lambda draws: _trivial(check))
     yield Law("inputs", lambda draws: _inputs(check), of=("cases", "contracts"))
     yield Law("lists", lambda draws: _lists(check), of=("mistakes", "alternatives"))
     if not trained:
         yield Law("distance", lambda draws: _distance(check, answer_of(unit, exercise, reference), draws), reference)
-    if any(mistake.switches for mistake in check.mistakes):
+    if any(mistake.switches for mistake in check.mistakes.values()):
         yield Law("distance of mistakes", lambda draws: _distance_of_mistakes(check, draws), of=NAMING)
 
 
@@ -132,12 +132,11 @@ def _seeds(draws: int, trained: bool) -> range:
 
 
 def _lists(check: Check) -> Seen:
-    """There are enough mistakes and alternatives, and no sentence is said of two mistakes."""
+    """There are enough mistakes and alternatives."""
     mistakes, alternatives = len(check.mistakes), len(check.alternatives)
-    unlike = len({mistake.sentence for mistake in check.mistakes}) == mistakes
-    found = f"{mistakes} mistakes, {alternatives} alternatives{'' if unlike else ', two with one sentence'}"
+    found, needed = f"{mistakes} mistakes, {alternatives} alternatives", f"needs {LEAST_MISTAKES} and {LEAST_ALTERNATIVES}"
     enough = mistakes >= LEAST_MISTAKES and alternatives >= LEAST_ALTERNATIVES
-    return Seen(enough and unlike, found if enough else f"{found}; needs {LEAST_MISTAKES} and {LEAST_ALTERNATIVES}")
+    return Seen(enough, found if enough else f"{found}; {needed}")
 
 
 def _inputs(check: Check) -> Seen:
@@ -170,13 +169,13 @@ def _distance_of_mistakes(check: Check, draws: int) -> Seen:
     nearest = np.inf
     for seed in range(draws):
         right = [(case, check.expected(case)) for case in check.draw(np.random.default_rng(seed)) if not case.accept]
-        for mistake in check.mistakes:
+        for sentence, mistake in check.mistakes.items():
             if mistake.switches:
                 with np.errstate(all="ignore"):
                     apart = max(distance(check, check.expected(case, **mistake.switches), wanted) for case, wanted in right)
                 nearest = min(nearest, apart)
                 if apart < MARGIN:
-                    return Seen(False, f"{apart:.2g} tolerances on inputs {seed}: {mistake.sentence}")
+                    return Seen(False, f"{apart:.2g} tolerances on inputs {seed}: {sentence}")
     return Seen(True, f"{nearest:.2g} tolerances")
 
 

@@ -193,7 +193,14 @@ class _Bare(ast.NodeTransformer):
         if called == "Bar" and not self._judging:
             node.args = node.args[1:]
         if called == "Mistake" and self._judging:
-            node.args, node.keywords = [], [word for word in node.keywords if word.arg not in ("sentence", "edits")]
+            node.args = []
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        if self._judging:  # the sentences of mistakes
+            made = [isinstance(value, ast.Call) and ast.unparse(value.func) == "Mistake" for value in node.values]
+            node.keys = [None if is_one else key for key, is_one in zip(node.keys, made, strict=True)]
         return node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:

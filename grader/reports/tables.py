@@ -188,7 +188,7 @@ def _exercises(answers: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 def _misconceptions(answers: pd.DataFrame, unit: Unit, order: list[str]) -> pd.DataFrame:
     rows = []
     for exercise in (name for name in order if name in unit.exercises):
-        known = {mistake.sentence for mistake in unit.check(exercise).mistakes}
+        known = set(unit.check(exercise).mistakes)
         these = answers[(answers["exercise"] == exercise) & (answers["sentence"] != RIGHT)]
         for sentence, group in these[these["sentence"].isin(known)].groupby("sentence", sort=False):
             rows.append(

@@ -114,13 +114,14 @@ class Unit:
             CheckError: If something in the check fails; the message names the place.
         """
         check, reference = self.check(exercise), self.text.exercises[exercise].reference
+        mistakes = check.mistakes.values()
         with self.naming(exercise), np.errstate(all="ignore"):
             for case in check.draw(np.random.default_rng(0)):
                 if not isinstance(case.run.args, tuple):
                     raise TypeError(f"args of a call are a tuple, as in Call((x,)), found {type(case.run.args).__name__}")
-                for switches in [{}, *(mistake.switches for mistake in check.mistakes)] if not case.accept else []:
+                for switches in [{}, *(mistake.switches for mistake in mistakes)] if not case.accept else []:
                     check.expected(case, **switches)
-            for variant in [*check.alternatives, *(mistake.edits for mistake in check.mistakes)]:
+            for variant in [*check.alternatives, *(mistake.edits for mistake in mistakes)]:
                 vary(reference, variant)
 
     @contextmanager

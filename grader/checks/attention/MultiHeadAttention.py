@@ -4,20 +4,20 @@ Masks come in every shape that is allowed: for each sequence and query, the same
 sequences (causal). One has to hold at scores of 20,000.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from grader.judging import Array, Case, Check, Judged, LayerCall, Mistake
+from grader.judging.matching import shows
 from grader.judging.off_limits import ATTENTION
-
-from ._matching import shows
 
 BATCH, HEADS, KEY_DIM, QUERIES, KEYS, MODEL = 2, 3, 4, 5, 7, 10
 INNER = HEADS * KEY_DIM
 UNMASKED = ("self-attention", "values from elsewhere", "keys apart from values")
 MASKED = ("mask", "one mask for all queries", "one mask for all sequences")
+MODERATE = UNMASKED + MASKED
+"""Not the mask's strength: at scores of 20,000 rounding may hide what a mistake looks like."""
 LOUD = 200
 
 
@@ -26,15 +26,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
         weights = {}
         for name in ("query", "key", "value", "output"):
             shape = (INNER, MODEL) if name == "output" else (MODEL, INNER)
-            weights[f"{name}_dense.kernel"] = (rng.normal(size=shape) * 0.5).astype("float32")
-            weights[f"{name}_dense.bias"] = rng.normal(size=shape[-1]).astype("float32")
+            weights[f"{name}_dense.kernel"] = rng.normal(size=shape) * 0.5
+            weights[f"{name}_dense.bias"] = rng.normal(size=shape[-1])
         inputs = [draw(length) for length in lengths]
         args = tuple(inputs if len(inputs) > 1 else inputs * 2)
         return LayerCall(args, kwargs, init={"num_heads": HEADS, "key_dim": KEY_DIM}, weights=weights)
 
     def draw(length: int) -> Array:
         x: Array = rng.normal(size=(BATCH, length, MODEL))
-        return x.astype("float32")
+        return x
 
     def strong() -> LayerCall:
         """Scores are whole numbers, so that float32 is exact: about -20,000 for allowed keys and +20,000 for forbidden ones.
@@ -82,17 +82,17 @@ def oracle(
     roles: str = "right",
     masking: str = "before",
 ) -> Array:
-    query, value = (np.asarray(x, dtype=float) for x in run.args)
-    key = np.asarray(run.kwargs.get("key", value), dtype=float)
+    query, value = run.args
+    key = run.kwargs.get("key", value)
     if roles == "swapped":
         key, value = value, key
     elif roles == "key ignored":
         key = value
 
     def project(x: Array, name: str) -> Array:
-        y = x @ run.weights[f"{name}_dense.kernel"].astype(float) + run.weights[f"{name}_dense.bias"]
+        y = x @ run.weights[f"{name}_dense.kernel"] + run.weights[f"{name}_dense.bias"]
         if split == "reshape":
-            return np.asarray(y.reshape(BATCH, HEADS, -1, KEY_DIM))
+            return y.reshape(BATCH, HEADS, -1, KEY_DIM)
         heads = [y[..., h::HEADS] if split == "strided" else y[..., h * KEY_DIM : (h + 1) * KEY_DIM] for h in range(HEADS)]
         return np.stack(heads, axis=1)
 
@@ -117,25 +117,16 @@ def oracle(
         joined = np.moveaxis(attended, 1, -1).reshape(BATCH, -1, INNER)
     else:
         joined = np.concatenate([attended[:, h] for h in range(HEADS)], axis=-1)
-    return np.asarray(joined @ run.weights["output_dense.kernel"].astype(float) + run.weights["output_dense.bias"])
-
-
-def _unmasked(**switches: Any) -> Callable[[Judged], bool]:
-    return lambda judged: shows(CHECK, judged, UNMASKED, **switches)
-
-
-def _like(**switches: Any) -> Callable[[Judged], bool]:
-    """A matcher that leaves out the mask's strength: at scores of 20,000 rounding may hide what a mistake looks like."""
-    return lambda judged: shows(CHECK, judged, UNMASKED + MASKED, **switches)
+    return joined @ run.weights["output_dense.kernel"] + run.weights["output_dense.bias"]
 
 
 def _mask_does_nothing(judged: Judged) -> bool:
-    return judged.failed >= set(MASKED) and _like(masking="ignored")(judged)
+    return judged.failed >= set(MASKED) and shows(*MODERATE, masking="ignored")(judged)
 
 
 def _either_key_or_mask(judged: Judged) -> bool:
     """Only the call with both fails, and looks as if it had no mask."""
-    return judged.failed == {"mask"} and _like(masking="ignored")(judged)
+    return judged.failed == {"mask"} and shows(*MODERATE, masking="ignored")(judged)
 
 
 def _only_the_causal_mask_raises(judged: Judged) -> bool:
@@ -181,118 +172,78 @@ RETURN = "return self.output_dense(ops.reshape(merged, (*ops.shape(query)[:-1], 
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The scores are not divided by √key_dim, so every head's weights are too sharp.",
-            edits=((SCALE, ""),),
-            matches=_like(scale=None),
+    mistakes={
+        "The scores are not divided by √key_dim, so every head's weights are too sharp.": Mistake(
+            (SCALE, ""), matches=shows(*MODERATE, scale=None)
         ),
-        Mistake(
-            "The scores are divided by the root of all heads' features together: each head has key_dim features.",
-            edits=((SCALE, " / (self.num_heads * self.key_dim) ** 0.5"),),
-            matches=_like(scale=INNER),
+        "The scores are divided by the root of all heads' features together: each head has key_dim features.": Mistake(
+            (SCALE, " / (self.num_heads * self.key_dim) ** 0.5"), matches=shows(*MODERATE, scale=INNER)
         ),
-        Mistake(
-            "Positions and heads are mixed up: a reshape cannot move the heads in front of the positions, transpose for that.",
-            edits=((SPLIT, RESHAPED),),
-            matches=_like(split="reshape"),
+        "Positions and heads are mixed up: a reshape cannot move the heads in front of the positions, "
+        "transpose for that.": Mistake((SPLIT, RESHAPED), matches=shows(*MODERATE, split="reshape")),
+        "The heads take alternating features: head h owns key_dim consecutive ones, so reshape to heads "
+        "before key_dim.": Mistake(
+            (SPLIT, STRIDED),
+            (MERGE, "ops.transpose(attended, (0, 2, 3, 1))"),
+            matches=shows(*MODERATE, split="strided", merge="strided"),
         ),
-        Mistake(
-            "The heads take alternating features: head h owns key_dim consecutive ones, so reshape to heads before key_dim.",
-            edits=((SPLIT, STRIDED), (MERGE, "ops.transpose(attended, (0, 2, 3, 1))")),
-            matches=_like(split="strided", merge="strided"),
+        "The heads' outputs are joined in the wrong order: move the heads behind the positions before you reshape.": Mistake(
+            (MERGE, "attended"), matches=shows(*MODERATE, merge="reshape")
         ),
-        Mistake(
-            "The heads' outputs are joined in the wrong order: move the heads behind the positions before you reshape.",
-            edits=((MERGE, "attended"),),
-            matches=_like(merge="reshape"),
+        "The weights of a query do not sum to 1: softmax runs over the queries, not over the keys, the last axis.": Mistake(
+            (SOFTMAX, "ops.softmax(scores, axis=-2)"), matches=shows(*UNMASKED, softmax="queries")
         ),
-        Mistake(
-            "The weights of a query do not sum to 1: softmax runs over the queries, not over the keys, the last axis.",
-            edits=((SOFTMAX, "ops.softmax(scores, axis=-2)"),),
-            matches=_unmasked(softmax="queries"),
+        "The heads compete with each other: softmax runs over the heads, not over the keys, the last axis.": Mistake(
+            (SOFTMAX, "ops.softmax(scores, axis=1)"), matches=shows(*UNMASKED, softmax="heads")
         ),
-        Mistake(
-            "The heads compete with each other: softmax runs over the heads, not over the keys, the last axis.",
-            edits=((SOFTMAX, "ops.softmax(scores, axis=1)"),),
-            matches=_unmasked(softmax="heads"),
+        "Keys and values have changed places: scores come from the keys, and what is averaged comes from the values.": Mistake(
+            (KEYS_FROM, "self.key_dense(value)"),
+            ("self.value_dense(value)", "self.value_dense(value if key is None else key)"),
+            roles="swapped",
         ),
-        Mistake(
-            "Keys and values have changed places: scores come from the keys, and what is averaged comes from the values.",
-            edits=(
-                (KEYS_FROM, "self.key_dense(value)"),
-                ("self.value_dense(value)", "self.value_dense(value if key is None else key)"),
-            ),
-            switches={"roles": "swapped"},
+        "The key that is passed is ignored: the values take its place only when it is None.": Mistake(
+            (KEYS_FROM, "self.key_dense(value)"), roles="key ignored"
         ),
-        Mistake(
-            "The key that is passed is ignored: the values take its place only when it is None.",
-            edits=((KEYS_FROM, "self.key_dense(value)"),),
-            switches={"roles": "key ignored"},
+        "The values went through the dense layer of the keys: each of query, key and value has its own.": Mistake(
+            ("self.value_dense(value)", "self.key_dense(value)"), matches=shows(*MODERATE, roles="value by key")
         ),
-        Mistake(
-            "The values went through the dense layer of the keys: each of query, key and value has its own.",
-            edits=(("self.value_dense(value)", "self.key_dense(value)"),),
-            matches=_like(roles="value by key"),
+        'The mask is upside down: True means "may attend".': Mistake(
+            (WHERE, "ops.where(ops.expand_dims(mask, axis=1), -np.inf, scores)"), matches=shows(*MODERATE, masking="inverted")
         ),
-        Mistake(
-            'The mask is upside down: True means "may attend".',
-            edits=((WHERE, "ops.where(ops.expand_dims(mask, axis=1), -np.inf, scores)"),),
-            matches=_like(masking="inverted"),
+        "The mask does nothing: queries still attend to forbidden keys.": Mistake(
+            (WHERE, "scores"), matches=_mask_does_nothing
         ),
-        Mistake(
-            "The mask does nothing: queries still attend to forbidden keys.",
-            edits=((WHERE, "scores"),),
-            matches=_mask_does_nothing,
+        "The mask does nothing once a key is passed: these are two arguments, and each counts with and "
+        "without the other.": Mistake(
+            ("if mask is not None:", "if mask is not None and key is None:"), matches=_either_key_or_mask
         ),
-        Mistake(
-            "The mask does nothing once a key is passed: these are two arguments, and each counts with and without the other.",
-            edits=(("if mask is not None:", "if mask is not None and key is None:"),),
-            matches=_either_key_or_mask,
+        "One mask for all sequences, such as the causal one, fails: give it an axis for the heads, and broadcasting does "
+        "the rest.": Mistake((WHERE, FOLDED), matches=_only_the_causal_mask_raises),
+        "The mask leaks when scores are large: what you take for minus infinity is not negative enough.": Mistake(
+            (WHERE, "scores - 100.0 * (1.0 - ops.cast(ops.expand_dims(mask, axis=1), scores.dtype))"), matches=_leaks
         ),
-        Mistake(
-            "One mask for all sequences, such as the causal one, fails: give it an axis for the heads, and broadcasting does "
-            "the rest.",
-            edits=((WHERE, FOLDED),),
-            matches=_only_the_causal_mask_raises,
+        "The result is NaN when scores are large: exp overflows or all of a row underflows; subtract each "
+        "row's maximum.": Mistake(
+            (SOFTMAX, "(ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True))"), matches=_underflows
         ),
-        Mistake(
-            "The mask leaks when scores are large: what you take for minus infinity is not negative enough.",
-            edits=((WHERE, "scores - 100.0 * (1.0 - ops.cast(ops.expand_dims(mask, axis=1), scores.dtype))"),),
-            matches=_leaks,
+        "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.": Mistake(
+            (WHERE, "scores * ops.cast(ops.expand_dims(mask, axis=1), scores.dtype)"), matches=shows(*MODERATE, masking="times")
         ),
-        Mistake(
-            "The result is NaN when scores are large: exp overflows or all of a row underflows; subtract each row's maximum.",
-            edits=((SOFTMAX, "(ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True))"),),
-            matches=_underflows,
+        "Masking after the softmax takes weight away and gives it to nobody: mask the scores instead.": Mistake(
+            (f"scores = {WHERE}", "pass"),
+            (SOFTMAX, "(ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype)[:, None]))"),
+            matches=shows(*MODERATE, masking="after"),
         ),
-        Mistake(
-            "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.",
-            edits=((WHERE, "scores * ops.cast(ops.expand_dims(mask, axis=1), scores.dtype)"),),
-            matches=_like(masking="times"),
-        ),
-        Mistake(
-            "Masking after the softmax takes weight away and gives it to nobody: mask the scores instead.",
-            edits=(
-                (f"scores = {WHERE}", "pass"),
-                (SOFTMAX, "(ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype)[:, None]))"),
-            ),
-            matches=_like(masking="after"),
-        ),
-        Mistake(
-            "Only calls with a mask fail: the scores have an axis for the heads, and the mask needs one in the same place.",
-            edits=((WHERE, "ops.where(mask, scores, -np.inf)"),),
-            matches=_mask_does_not_fit,
-        ),
-        Mistake(
-            "The result has the heads' features, not the model's: put the heads side by side and through output_dense.",
-            edits=((RETURN, "return ops.reshape(merged, (*ops.shape(query)[:-1], self.num_heads * self.key_dim))"),),
+        "Only calls with a mask fail: the scores have an axis for the heads, and the mask needs one in the "
+        "same place.": Mistake((WHERE, "ops.where(mask, scores, -np.inf)"), matches=_mask_does_not_fit),
+        "The result has the heads' features, not the model's: put the heads side by side and through output_dense.": Mistake(
+            (RETURN, "return ops.reshape(merged, (*ops.shape(query)[:-1], self.num_heads * self.key_dim))"),
             matches=lambda judged: (
                 len(judged.failed) == len(judged.cases)
                 and all(f"received {(BATCH, QUERIES, INNER)}" in judged.errors.get(part, "") for part in judged.failed)
             ),
         ),
-    ),
+    },
     alternatives=(
         # einsum, the scale on the queries, a finite stand-in for minus infinity
         (

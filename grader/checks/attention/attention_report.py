@@ -6,8 +6,7 @@ The first two are square, so that a report by columns has the right shape and ca
 import numpy as np
 
 from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
-
-from ._matching import shows
+from grader.judging.matching import shows
 
 RETURNS = ("row_sums", "entropies", "strongest")
 SIZE = 6
@@ -26,7 +25,7 @@ def _cycle(rng: np.random.Generator) -> Array:
 def _map(rng: np.random.Generator) -> Array:
     weights = rng.uniform(0.2, 1.0, size=(SIZE, SIZE))
     weights[np.arange(SIZE), _cycle(rng)] = rng.uniform(1.3, 2.0, size=SIZE)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _wide(rng: np.random.Generator) -> Array:
@@ -35,15 +34,15 @@ def _wide(rng: np.random.Generator) -> Array:
     weights = rng.uniform(0.2, 1.0, size=WIDE) * (np.argsort(rng.random(WIDE), axis=1) < keys / 2)
     strongest = rng.permutation([1, *range(queries, keys)])
     weights[np.arange(queries), strongest] = rng.uniform(1.3, 2.0, size=queries)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    usual = Call((_map(rng).astype("float32"),), returns=RETURNS)
+    usual = Call((_map(rng),), returns=RETURNS)
     # As on a slide with a slip of the pen.
     sums = rng.permutation([0.7, 0.8, 0.9, 1.1, 1.2, 1.3])
-    slips = Call(((_map(rng) * sums[:, None]).astype("float32"),), returns=RETURNS)
-    wide = Call((_wide(rng).astype("float32"),), returns=RETURNS)
+    slips = Call((_map(rng) * sums[:, None],), returns=RETURNS)
+    wide = Call((_wide(rng),), returns=RETURNS)
     return [
         Case("row sums", slips, of=("row_sums",)),
         Case("entropies", usual, of=("entropies",)),
@@ -55,20 +54,20 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call, axis: int = 1, log: str = "e", sign: int = -1, mean: bool = False, rescale: bool = False, square: bool = False
+    weights: Array,
+    axis: int = 1,
+    log: str = "e",
+    sign: int = -1,
+    mean: bool = False,
+    rescale: bool = False,
+    square: bool = False,
 ) -> Arrays:
-    weights = np.asarray(run.args[0], dtype=float)
     weights = weights[:, : len(weights)] if square else weights
     rows = weights if axis == 1 else weights.T
     kept = rows / rows.sum(axis=1, keepdims=True) if rescale else rows
     terms = [[w * np.log(w) if w > 0 else 0.0 for w in row] for row in kept]
     entropies = sign * np.sum(terms, axis=1) / (np.log(2) if log == "2" else 1.0) / (rows.shape[1] if mean else 1)
     return {"row_sums": rows.sum(axis=1), "entropies": entropies, "strongest": rows.argmax(axis=1)}
-
-
-def _by_columns(judged: Judged) -> bool:
-    """Where columns are as many as rows; elsewhere the shape is wrong."""
-    return shows(CHECK, judged, SQUARE, axis=0)
 
 
 def _zeros_spoil(judged: Judged) -> bool:
@@ -79,7 +78,7 @@ def _zeros_spoil(judged: Judged) -> bool:
 def _values_for_indices(judged: Judged) -> bool:
     """The largest weight stands where its index should."""
     return judged.failed == {"strongest", "more keys than queries"} and all(
-        CHECK.close(judged.received.get(case.part, {}), {"strongest": np.asarray(case.run.args[0], dtype=float).max(axis=1)})
+        judged.check.close(judged.received.get(case.part, {}), {"strongest": case.run.args[0].max(axis=1)})
         for case in judged.cases
         if case.part in judged.failed
     )
@@ -90,66 +89,47 @@ ENTROPIES = "-ops.sum(weights * logarithms, axis=-1)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "This reports on columns: a row belongs to a query, and what it gives to the keys runs along the last axis.",
-            edits=(
-                ("ops.sum(weights, axis=-1)", "ops.sum(weights, axis=0)"),
-                (ENTROPIES, "-ops.sum(weights * logarithms, axis=0)"),
-                ("ops.argmax(weights, axis=-1)", "ops.argmax(weights, axis=0)"),
+    mistakes={
+        "This reports on columns: a row belongs to a query, and what it gives to the keys runs along the last axis.": Mistake(
+            ("ops.sum(weights, axis=-1)", "ops.sum(weights, axis=0)"),
+            (ENTROPIES, "-ops.sum(weights * logarithms, axis=0)"),
+            ("ops.argmax(weights, axis=-1)", "ops.argmax(weights, axis=0)"),
+            matches=shows(*SQUARE, axis=0),
+        ),
+        "Only square maps are right: a row has one weight for each key, however many queries there are.": Mistake(
+            (
+                "ops.log(ops.where(weights > 0, weights, 1.0))",
+                "ops.log(ops.where(weights > 0, weights, 1.0))[:, : len(weights)]",
             ),
-            matches=_by_columns,
+            ("ops.sum(weights, axis=-1)", "ops.sum(weights[:, : len(weights)], axis=-1)"),
+            (ENTROPIES, ENTROPIES.replace("weights", "weights[:, : len(weights)]")),
+            ("ops.argmax(weights, axis=-1)", "ops.argmax(weights[:, : len(weights)], axis=-1)"),
+            square=True,
         ),
-        Mistake(
-            "Only square maps are right: a row has one weight for each key, however many queries there are.",
-            edits=(
-                (
-                    "ops.log(ops.where(weights > 0, weights, 1.0))",
-                    "ops.log(ops.where(weights > 0, weights, 1.0))[:, : len(weights)]",
-                ),
-                ("ops.sum(weights, axis=-1)", "ops.sum(weights[:, : len(weights)], axis=-1)"),
-                (ENTROPIES, ENTROPIES.replace("weights", "weights[:, : len(weights)]")),
-                ("ops.argmax(weights, axis=-1)", "ops.argmax(weights[:, : len(weights)], axis=-1)"),
+        "The entropies are in bits: asked for are nats, with the natural logarithm.": Mistake(
+            (ENTROPIES, f"{ENTROPIES} / np.log(2.0)"), log="2"
+        ),
+        "The entropies are negative: the logarithm of a probability is, and the minus sign in front makes up for it.": Mistake(
+            (ENTROPIES, ENTROPIES[1:]), sign=1
+        ),
+        "The entropies are too small by one factor, the number of keys: they are sums over the row, not means.": Mistake(
+            (ENTROPIES, "-ops.mean(weights * logarithms, axis=-1)"), mean=True
+        ),
+        "A weight of 0 turns the entropy into NaN: 0 times ln(0) is to count as 0.": Mistake(
+            ("ops.log(ops.where(weights > 0, weights, 1.0))", "ops.log(weights)"), matches=_zeros_spoil
+        ),
+        "Rows were rescaled to sum to 1 before their entropy was taken: the report is on the row as it stands.": Mistake(
+            (
+                ENTROPIES,
+                "-ops.sum(weights / ops.sum(weights, -1, keepdims=True) * "
+                "(logarithms - ops.log(ops.sum(weights, -1, keepdims=True))), axis=-1)",
             ),
-            switches={"square": True},
+            rescale=True,
         ),
-        Mistake(
-            "The entropies are in bits: asked for are nats, with the natural logarithm.",
-            edits=((ENTROPIES, f"{ENTROPIES} / np.log(2.0)"),),
-            switches={"log": "2"},
+        "`strongest` holds the largest weights themselves: asked for is where they are, the index of the key.": Mistake(
+            ("ops.argmax(weights, axis=-1)", "ops.max(weights, axis=-1)"), matches=_values_for_indices
         ),
-        Mistake(
-            "The entropies are negative: the logarithm of a probability is, and the minus sign in front makes up for it.",
-            edits=((ENTROPIES, ENTROPIES[1:]),),
-            switches={"sign": 1},
-        ),
-        Mistake(
-            "The entropies are too small by one factor, the number of keys: they are sums over the row, not means.",
-            edits=((ENTROPIES, "-ops.mean(weights * logarithms, axis=-1)"),),
-            switches={"mean": True},
-        ),
-        Mistake(
-            "A weight of 0 turns the entropy into NaN: 0 times ln(0) is to count as 0.",
-            edits=(("ops.log(ops.where(weights > 0, weights, 1.0))", "ops.log(weights)"),),
-            matches=_zeros_spoil,
-        ),
-        Mistake(
-            "Rows were rescaled to sum to 1 before their entropy was taken: the report is on the row as it stands.",
-            edits=(
-                (
-                    ENTROPIES,
-                    "-ops.sum(weights / ops.sum(weights, -1, keepdims=True) * "
-                    "(logarithms - ops.log(ops.sum(weights, -1, keepdims=True))), axis=-1)",
-                ),
-            ),
-            switches={"rescale": True},
-        ),
-        Mistake(
-            "`strongest` holds the largest weights themselves: asked for is where they are, the index of the key.",
-            edits=(("ops.argmax(weights, axis=-1)", "ops.max(weights, axis=-1)"),),
-            matches=_values_for_indices,
-        ),
-    ),
+    },
     alternatives=(
         (("ops.where(weights > 0, weights, 1.0)", "weights + 1e-7"),),
         (

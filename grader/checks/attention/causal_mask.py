@@ -14,11 +14,10 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("a short sequence", Call((short,))), Case("a long sequence", Call((long,)))]
 
 
-def oracle(run: Call, kind: str = "causal") -> Array:
-    (length,) = run.args
+def oracle(length: int, kind: str = "causal") -> Array:
     past = np.subtract.outer(np.arange(length), np.arange(length)) > 0
     own = np.eye(length, dtype=bool)
-    return np.asarray({"causal": past | own, "future": past.T | own, "without own": past, "inverted": past.T}[kind])
+    return {"causal": past | own, "future": past.T | own, "without own": past, "inverted": past.T}[kind]
 
 
 def _is_added(judged: Judged) -> bool:
@@ -38,28 +37,19 @@ COMPARISON = "positions[:, None] >= positions[None, :]"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "Each position sees the future and not the past: rows are queries, so the allowed triangle is the lower one.",
-            edits=((COMPARISON, "positions[:, None] <= positions[None, :]"),),
-            switches={"kind": "future"},
+    mistakes={
+        "Each position sees the future and not the past: rows are queries, so the allowed triangle is the lower one.": Mistake(
+            (COMPARISON, "positions[:, None] <= positions[None, :]"), kind="future"
         ),
-        Mistake(
-            "No position may attend to itself, and the first one has nothing to attend to: the diagonal belongs to the mask.",
-            edits=((COMPARISON, "positions[:, None] > positions[None, :]"),),
-            switches={"kind": "without own"},
+        "No position may attend to itself, and the first one has nothing to attend to: the diagonal belongs "
+        "to the mask.": Mistake((COMPARISON, "positions[:, None] > positions[None, :]"), kind="without own"),
+        'The mask is upside down: True means "may attend", yours is True where attention is forbidden.': Mistake(
+            (COMPARISON, "positions[:, None] < positions[None, :]"), kind="inverted"
         ),
-        Mistake(
-            'The mask is upside down: True means "may attend", yours is True where attention is forbidden.',
-            edits=((COMPARISON, "positions[:, None] < positions[None, :]"),),
-            switches={"kind": "inverted"},
+        "These are numbers to add to scores; asked for is a Boolean mask, True where attention is allowed.": Mistake(
+            (f"return {COMPARISON}", f"return ops.where({COMPARISON}, 0.0, -1e9)"), matches=_is_added
         ),
-        Mistake(
-            "These are numbers to add to scores; asked for is a Boolean mask, True where attention is allowed.",
-            edits=((f"return {COMPARISON}", f"return ops.where({COMPARISON}, 0.0, -1e9)"),),
-            matches=_is_added,
-        ),
-    ),
+    },
     alternatives=(
         ((COMPARISON, 'ops.cast(ops.tril(ops.ones((length, length))), "bool")'),),
         ((COMPARISON, 'ops.logical_not(ops.cast(ops.triu(ops.ones((length, length)), k=1), "bool"))'),),

@@ -16,8 +16,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, kind: str = "both") -> Array:
-    causal, padding = (np.asarray(mask, dtype=int) for mask in run.args)
+def oracle(causal: Array, padding: Array, kind: str = "both") -> Array:
+    causal, padding = causal.astype(int), padding.astype(int)
     shape = (padding.shape[0], *causal.shape)
     queries = np.swapaxes(padding, 1, 2)
     kinds = {
@@ -37,38 +37,26 @@ ANSWER = "ops.logical_and(causal, padding)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "A key is allowed as soon as one of the masks allows it: both have to.",
-            edits=((ANSWER, "ops.logical_or(causal, padding)"),),
-            switches={"kind": "either"},
+    mistakes={
+        "A key is allowed as soon as one of the masks allows it: both have to.": Mistake(
+            (ANSWER, "ops.logical_or(causal, padding)"), kind="either"
         ),
-        Mistake(
-            "Some entries are 2: the masks were added as numbers; combine them so that True needs both.",
-            edits=((ANSWER, 'ops.cast(causal, "int32") + ops.cast(padding, "int32")'),),
-            switches={"kind": "sum"},
+        "Some entries are 2: the masks were added as numbers; combine them so that True needs both.": Mistake(
+            (ANSWER, 'ops.cast(causal, "int32") + ops.cast(padding, "int32")'), kind="sum"
         ),
-        Mistake(
-            "Padded keys are still allowed: the padding mask has no effect.",
-            edits=((ANSWER, "ops.logical_and(causal, ops.ones_like(padding))"),),
-            switches={"kind": "causal"},
+        "Padded keys are still allowed: the padding mask has no effect.": Mistake(
+            (ANSWER, "ops.logical_and(causal, ops.ones_like(padding))"), kind="causal"
         ),
-        Mistake(
-            "Positions may still look ahead: the causal mask has no effect.",
-            edits=((ANSWER, "ops.logical_and(ops.ones_like(causal), padding)"),),
-            switches={"kind": "padding"},
+        "Positions may still look ahead: the causal mask has no effect.": Mistake(
+            (ANSWER, "ops.logical_and(ops.ones_like(causal), padding)"), kind="padding"
         ),
-        Mistake(
-            "Rows of padded queries are all False, and padded keys are allowed: padding concerns the keys, the last axis.",
-            edits=((ANSWER, "ops.logical_and(causal, ops.swapaxes(padding, 1, 2))"),),
-            switches={"kind": "queries"},
+        "Rows of padded queries are all False, and padded keys are allowed: padding concerns the keys, the last axis.": Mistake(
+            (ANSWER, "ops.logical_and(causal, ops.swapaxes(padding, 1, 2))"), kind="queries"
         ),
-        Mistake(
-            "Rows of padded queries are all False, which makes their softmax NaN: only keys are to be masked for padding.",
-            edits=((ANSWER, f"ops.logical_and({ANSWER}, ops.swapaxes(padding, 1, 2))"),),
-            switches={"kind": "queries too"},
+        "Rows of padded queries are all False, which makes their softmax NaN: only keys are to be masked for padding.": Mistake(
+            (ANSWER, f"ops.logical_and({ANSWER}, ops.swapaxes(padding, 1, 2))"), kind="queries too"
         ),
-    ),
+    },
     alternatives=(
         ((ANSWER, 'ops.cast(causal, "float32")[None] * ops.cast(padding, "float32")'),),
         ((ANSWER, "ops.where(causal, padding, False)"),),

@@ -9,7 +9,7 @@ def _directions(rng: np.random.Generator, count: int, dim: int) -> Array:
     """Random vectors with every feature between 0.3 and 1.5 in size, so that none is near zero."""
     signs = rng.choice([-1.0, 1.0], size=(count, dim))
     signs[0] = 1.0
-    return np.asarray(signs * rng.uniform(0.3, 1.5, size=(count, dim)))
+    return signs * rng.uniform(0.3, 1.5, size=(count, dim))
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -19,64 +19,49 @@ def cases(rng: np.random.Generator) -> list[Case]:
     other, *rows = _directions(rng, 6, 3)
     stretched = np.array([rows[0], rows[0] * 5, -rows[0], *rows[1:]])
     return [
-        Case("scores", Call(((2 * query).astype("float32"), (keys * lengths).astype("float32"))), weight=2),
-        Case("stretched and opposite keys", Call(((other / 3).astype("float32"), stretched.astype("float32")))),
+        Case("scores", Call((2 * query, keys * lengths)), weight=2),
+        Case("stretched and opposite keys", Call((other / 3, stretched))),
     ]
 
 
-def oracle(run: Call, query_norm: str = "length", key_norms: str = "length", distance: bool = False) -> Array:
-    query, keys = (np.asarray(x, dtype=float) for x in run.args)
+def oracle(query: Array, keys: Array, query_norm: str = "length", key_norms: str = "length", distance: bool = False) -> Array:
     squared = np.array([sum(x * x for x in key) for key in keys])
     by_key = {"length": squared**0.5, "none": 1.0, "squared": squared, "all keys": squared.sum() ** 0.5}[key_norms]
     size = sum(x * x for x in query)
     by_query = {"length": size**0.5, "none": 1.0, "squared": size}[query_norm]
     cosines = (keys * query).sum(axis=1) / by_key / by_query
-    return np.asarray(1 - cosines if distance else cosines)
+    return 1 - cosines if distance else cosines
 
 
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The scores are plain dot products: divide by both lengths, or a long key wins whatever its direction.",
-            edits=((" / (query_norm * key_norms)", ""),),
-            switches={"query_norm": "none", "key_norms": "none"},
+    mistakes={
+        "The scores are plain dot products: divide by both lengths, or a long key wins whatever its direction.": Mistake(
+            (" / (query_norm * key_norms)", ""), query_norm="none", key_norms="none"
         ),
-        Mistake(
-            "A longer key still gets a larger score: divide by the length of each key too, not only by the query's.",
-            edits=(("(query_norm * key_norms)", "query_norm"),),
-            switches={"key_norms": "none"},
+        "A longer key still gets a larger score: divide by the length of each key too, not only by the query's.": Mistake(
+            ("(query_norm * key_norms)", "query_norm"), key_norms="none"
         ),
-        Mistake(
-            "All scores are off by the same factor: the query's length is missing in the denominator.",
-            edits=(("(query_norm * key_norms)", "key_norms"),),
-            switches={"query_norm": "none"},
+        "All scores are off by the same factor: the query's length is missing in the denominator.": Mistake(
+            ("(query_norm * key_norms)", "key_norms"), query_norm="none"
         ),
-        Mistake(
-            "Longer keys get smaller scores: a length is the square root of the sum of squares, and the root is missing.",
-            edits=(
-                ("ops.sqrt(ops.sum(query * query))", "ops.sum(query * query)"),
-                ("ops.sqrt(ops.sum(keys * keys, axis=-1))", "ops.sum(keys * keys, axis=-1)"),
+        "Longer keys get smaller scores: a length is the square root of the sum of squares, and the root is missing.": Mistake(
+            ("ops.sqrt(ops.sum(query * query))", "ops.sum(query * query)"),
+            ("ops.sqrt(ops.sum(keys * keys, axis=-1))", "ops.sum(keys * keys, axis=-1)"),
+            query_norm="squared",
+            key_norms="squared",
+        ),
+        "Every key is divided by one and the same number: take a length per key, along the last axis, not of "
+        "the matrix.": Mistake(("ops.sum(keys * keys, axis=-1)", "ops.sum(keys * keys)"), key_norms="all keys"),
+        "The most alike keys score lowest: this is the cosine distance, one minus what is asked for.": Mistake(
+            (
+                "return ops.matmul(keys, query) / (query_norm * key_norms)",
+                "return 1.0 - ops.matmul(keys, query) / (query_norm * key_norms)",
             ),
-            switches={"query_norm": "squared", "key_norms": "squared"},
+            distance=True,
         ),
-        Mistake(
-            "Every key is divided by one and the same number: take a length per key, along the last axis, not of the matrix.",
-            edits=(("ops.sum(keys * keys, axis=-1)", "ops.sum(keys * keys)"),),
-            switches={"key_norms": "all keys"},
-        ),
-        Mistake(
-            "The most alike keys score lowest: this is the cosine distance, one minus what is asked for.",
-            edits=(
-                (
-                    "return ops.matmul(keys, query) / (query_norm * key_norms)",
-                    "return 1.0 - ops.matmul(keys, query) / (query_norm * key_norms)",
-                ),
-            ),
-            switches={"distance": True},
-        ),
-    ),
+    },
     alternatives=(
         (
             ("query_norm = ops.sqrt(ops.sum(query * query))", "query = query / ops.norm(query)"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging import Call, Case, Check, Mistake
 from grader.judging.off_limits import ATTENTION
 
 
@@ -15,8 +15,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, kind: str = "all") -> Array:
-    model, heads, head = run.args
+def oracle(model: int, heads: int, head: int, kind: str = "all") -> int:
     inner = heads * head
     kernels, biases = {"query": model * inner, "output": inner * model}, {"query": inner, "output": model}
     counts = {
@@ -28,7 +27,7 @@ def oracle(run: Call, kind: str = "all") -> Array:
         "output bias": 4 * (kernels["query"] + biases["query"]),
         "per head": heads * (4 * (model * model + model)),
     }
-    return np.asarray(counts[kind])
+    return counts[kind]
 
 
 ANSWER = "return projections + output"
@@ -36,41 +35,27 @@ ANSWER = "return projections + output"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The biases are missing: each of the four dense layers has one per output feature.",
-            edits=(
-                ("(model_dim * inner + inner)", "(model_dim * inner)"),
-                ("inner * model_dim + model_dim", "inner * model_dim"),
-            ),
-            switches={"kind": "no biases"},
+    mistakes={
+        "The biases are missing: each of the four dense layers has one per output feature.": Mistake(
+            ("(model_dim * inner + inner)", "(model_dim * inner)"),
+            ("inner * model_dim + model_dim", "inner * model_dim"),
+            kind="no biases",
         ),
-        Mistake(
-            "Query, key and value are counted for one head only: there are num_heads of them.",
-            edits=(("(model_dim * inner + inner)", "(model_dim * key_dim + key_dim)"),),
-            switches={"kind": "one head"},
+        "Query, key and value are counted for one head only: there are num_heads of them.": Mistake(
+            ("(model_dim * inner + inner)", "(model_dim * key_dim + key_dim)"), kind="one head"
         ),
-        Mistake(
-            "The last dense layer is missing, the one that brings the heads back to model_dim features.",
-            edits=((ANSWER, "return projections"),),
-            switches={"kind": "no output"},
+        "The last dense layer is missing, the one that brings the heads back to model_dim features.": Mistake(
+            (ANSWER, "return projections"), kind="no output"
         ),
-        Mistake(
-            "This holds only when the heads share the model's features: in general they have num_heads * key_dim in all.",
-            edits=(("inner = num_heads * key_dim", "inner = model_dim"),),
-            switches={"kind": "square"},
+        "This holds only when the heads share the model's features: in general they have num_heads * key_dim in all.": Mistake(
+            ("inner = num_heads * key_dim", "inner = model_dim"), kind="square"
         ),
-        Mistake(
-            "Too much: each head has key_dim features of its own, not all model_dim of them.",
-            edits=((ANSWER, "return num_heads * 4 * (model_dim * model_dim + model_dim)"),),
-            switches={"kind": "per head"},
+        "Too much: each head has key_dim features of its own, not all model_dim of them.": Mistake(
+            (ANSWER, "return num_heads * 4 * (model_dim * model_dim + model_dim)"), kind="per head"
         ),
-        Mistake(
-            "All four layers are counted alike: the last one goes back to model_dim features, and so has model_dim biases.",
-            edits=(("inner * model_dim + model_dim", "inner * model_dim + inner"),),
-            switches={"kind": "output bias"},
-        ),
-    ),
+        "All four layers are counted alike: the last one goes back to model_dim features, and so has "
+        "model_dim biases.": Mistake(("inner * model_dim + model_dim", "inner * model_dim + inner"), kind="output bias"),
+    },
     alternatives=(
         ((ANSWER, "return 4 * model_dim * inner + 3 * inner + model_dim"),),
         """

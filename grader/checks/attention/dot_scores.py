@@ -8,7 +8,7 @@ from grader.judging import Array, Call, Case, Check, Mistake
 def _alternate(query: Array, keys: Array) -> Array:
     """Turn keys round so that every other one points away from the query."""
     signs = np.where(keys @ query < 0, -1, 1) * np.where(np.arange(len(keys)) % 2, -1, 1)
-    return np.asarray(keys * signs[:, None])
+    return keys * signs[:, None]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -16,13 +16,12 @@ def cases(rng: np.random.Generator) -> list[Case]:
     query, keys = rng.normal(size=4) + 1.5, rng.normal(size=(6, 4)) * np.linspace(0.5, 3, 6)[:, None]
     whole, rows = rng.integers(1, 5, size=2), rng.integers(1, 10, size=(5, 2))
     return [
-        Case("scores", Call((query.astype("float32"), _alternate(query, keys).astype("float32"))), weight=2),
-        Case("whole numbers", Call((whole.astype("float32"), _alternate(whole, rows).astype("float32")))),
+        Case("scores", Call((query, _alternate(query, keys))), weight=2),
+        Case("whole numbers", Call((whole.astype(float), _alternate(whole, rows).astype(float)))),
     ]
 
 
-def oracle(run: Call, kind: str = "dot") -> Array:
-    query, keys = (np.asarray(x, dtype=float) for x in run.args)
+def oracle(query: Array, keys: Array, kind: str = "dot") -> Array:
     scores = np.array([sum(a * b for a, b in zip(query, key, strict=True)) for key in keys])
     lengths = np.sqrt((keys**2).sum(1)) * np.sqrt((query**2).sum())
     kinds = {
@@ -33,48 +32,38 @@ def oracle(run: Call, kind: str = "dot") -> Array:
         "absolute": abs(scores),
         "distance": np.sqrt(((keys - query) ** 2).sum(1)),
     }
-    return np.asarray(kinds[kind])
+    return kinds[kind]
 
 
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The scores ignore how long the vectors are: this is the cosine, but the dot product is not divided by lengths.",
-            edits=(("ops.matmul(keys, query)", "ops.matmul(keys, query) / (ops.norm(keys, axis=-1) * ops.norm(query))"),),
-            switches={"kind": "cosine"},
+    mistakes={
+        "The scores ignore how long the vectors are: this is the cosine, but the dot product is not divided "
+        "by lengths.": Mistake(
+            ("ops.matmul(keys, query)", "ops.matmul(keys, query) / (ops.norm(keys, axis=-1) * ops.norm(query))"), kind="cosine"
         ),
-        Mistake(
-            "The scores are all too small by the same factor: the scale of 1/√dim comes later, here the sum stays plain.",
-            edits=(("ops.matmul(keys, query)", "ops.matmul(keys, query) / query.shape[-1] ** 0.5"),),
-            switches={"kind": "scaled"},
+        "The scores are all too small by the same factor: the scale of 1/√dim comes later, here the sum stays plain.": Mistake(
+            ("ops.matmul(keys, query)", "ops.matmul(keys, query) / query.shape[-1] ** 0.5"), kind="scaled"
         ),
-        Mistake(
-            "The scores are averages over the features: a dot product adds the products up.",
-            edits=(("ops.matmul(keys, query)", "ops.mean(keys * query, axis=-1)"),),
-            switches={"kind": "mean"},
+        "The scores are averages over the features: a dot product adds the products up.": Mistake(
+            ("ops.matmul(keys, query)", "ops.mean(keys * query, axis=-1)"), kind="mean"
         ),
-        Mistake(
-            "No score is negative: keep the sign, it says that a key points away from the query.",
-            edits=(("ops.matmul(keys, query)", "ops.abs(ops.matmul(keys, query))"),),
-            switches={"kind": "absolute"},
+        "No score is negative: keep the sign, it says that a key points away from the query.": Mistake(
+            ("ops.matmul(keys, query)", "ops.abs(ops.matmul(keys, query))"), kind="absolute"
         ),
-        Mistake(
-            "The scores are distances, small where vectors agree: multiply feature by feature and add, do not subtract.",
-            edits=(("ops.matmul(keys, query)", "ops.norm(keys - query, axis=-1)"),),
-            switches={"kind": "distance"},
+        "The scores are distances, small where vectors agree: multiply feature by feature and add, do not subtract.": Mistake(
+            ("ops.matmul(keys, query)", "ops.norm(keys - query, axis=-1)"), kind="distance"
         ),
-        Mistake(
-            "There is one number per feature instead of one per key: add the products along the features, the last axis.",
-            edits=(("ops.matmul(keys, query)", "ops.sum(keys * query, axis=0)"),),
+        "There is one number per feature instead of one per key: add the products along the features, the last axis.": Mistake(
+            ("ops.matmul(keys, query)", "ops.sum(keys * query, axis=0)"),
             matches=lambda judged: (
                 judged.failed == {"scores", "whole numbers"}
                 and "received (4,)" in judged.errors.get("scores", "")
                 and "received (2,)" in judged.errors.get("whole numbers", "")
             ),
         ),
-    ),
+    },
     alternatives=(
         (("ops.matmul(keys, query)", 'ops.einsum("kd,d->k", keys, query)'),),
         (("ops.matmul(keys, query)", "ops.sum(query[None, :] * keys, axis=1)"),),

@@ -9,12 +9,11 @@ SIZES = ((2, 4, 3, 5), (3, 2, 5, 4))
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    runs = [Call((rng.normal(size=size).astype("float32"),)) for size in SIZES]
+    runs = [Call((rng.normal(size=size),)) for size in SIZES]
     return [Case("values", runs[0]), Case("another number of heads", runs[1])]
 
 
-def oracle(run: Call, kind: str = "consecutive") -> Array:
-    x = np.asarray(run.args[0], dtype=float)
+def oracle(x: Array, kind: str = "consecutive") -> Array:
     batch, heads, length, dim = x.shape
     if kind == "reshape":
         return x.reshape(batch, length, heads * dim)
@@ -35,33 +34,24 @@ RESHAPE = "ops.reshape(side_by_side, (-1, length, num_heads * head_dim))"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The shape is right but positions and heads are mixed up: transpose first, a reshape alone cannot swap two axes.",
-            edits=((TRANSPOSE, "x"),),
-            switches={"kind": "reshape"},
+    mistakes={
+        "The shape is right but positions and heads are mixed up: transpose first, a reshape alone cannot "
+        "swap two axes.": Mistake((TRANSPOSE, "x"), kind="reshape"),
+        "The heads' features alternate: all of head 0 should come first, then all of head 1.": Mistake(
+            (TRANSPOSE, "ops.transpose(x, (0, 2, 3, 1))"), kind="strided"
         ),
-        Mistake(
-            "The heads' features alternate: all of head 0 should come first, then all of head 1.",
-            edits=((TRANSPOSE, "ops.transpose(x, (0, 2, 3, 1))"),),
-            switches={"kind": "strided"},
-        ),
-        Mistake(
-            "The heads follow each other along the positions: they belong side by side along the features.",
-            edits=((RESHAPE, "ops.reshape(x, (-1, num_heads * length, head_dim))"),),
+        "The heads follow each other along the positions: they belong side by side along the features.": Mistake(
+            (RESHAPE, "ops.reshape(x, (-1, num_heads * length, head_dim))"),
             matches=lambda judged: _received(judged, *((b, h * n, d) for b, h, n, d in SIZES)),
         ),
-        Mistake(
-            "The heads are added or averaged away: keep every head's features, side by side.",
-            edits=((RESHAPE, "ops.mean(x, axis=1)"),),
-            matches=lambda judged: _received(judged, *((b, n, d) for b, _, n, d in SIZES)),
+        "The heads are added or averaged away: keep every head's features, side by side.": Mistake(
+            (RESHAPE, "ops.mean(x, axis=1)"), matches=lambda judged: _received(judged, *((b, n, d) for b, _, n, d in SIZES))
         ),
-        Mistake(
-            "The heads still have an axis of their own: join it with the features into one.",
-            edits=((f"return {RESHAPE}", "return side_by_side"),),
+        "The heads still have an axis of their own: join it with the features into one.": Mistake(
+            (f"return {RESHAPE}", "return side_by_side"),
             matches=lambda judged: _received(judged, *((b, n, h, d) for b, h, n, d in SIZES)),
         ),
-    ),
+    },
     alternatives=(
         ((TRANSPOSE, "x"), (RESHAPE, "ops.concatenate([side_by_side[:, head] for head in range(num_heads)], axis=-1)")),
         ((TRANSPOSE, 'ops.einsum("bhld->blhd", x)'), ("(-1, length, num_heads * head_dim))", "(len(x), length, -1))")),

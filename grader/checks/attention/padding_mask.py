@@ -22,11 +22,9 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, kind: str = "real") -> Array:
-    ids = np.asarray(run.args[0])
-    pad_id = run.kwargs.get("pad_id", 0)
+def oracle(ids: Array, pad_id: int = 0, kind: str = "real") -> Array:
     kinds = {"real": ids != pad_id, "inverted": ids == pad_id, "zero": ids != 0, "above": ids > pad_id}
-    return np.asarray(kinds[kind][:, np.newaxis, :])
+    return kinds[kind][:, np.newaxis, :]
 
 
 def _received(judged: Judged, *shapes: str) -> bool:
@@ -39,33 +37,25 @@ def _received(judged: Judged, *shapes: str) -> bool:
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            'The mask is upside down: True means "may attend", yours is True at the padding.',
-            edits=(("ops.not_equal(ids, pad_id)", "ops.equal(ids, pad_id)"),),
-            switches={"kind": "inverted"},
+    mistakes={
+        'The mask is upside down: True means "may attend", yours is True at the padding.': Mistake(
+            ("ops.not_equal(ids, pad_id)", "ops.equal(ids, pad_id)"), kind="inverted"
         ),
-        Mistake(
-            "Padding with an id other than 0 is not recognised: compare with pad_id, not with 0.",
-            edits=(("ops.not_equal(ids, pad_id)", "ops.not_equal(ids, 0)"),),
-            switches={"kind": "zero"},
+        "Padding with an id other than 0 is not recognised: compare with pad_id, not with 0.": Mistake(
+            ("ops.not_equal(ids, pad_id)", "ops.not_equal(ids, 0)"), kind="zero"
         ),
-        Mistake(
-            "Tokens with an id below pad_id count as padding: only equality decides, ids have no order.",
-            edits=(("ops.not_equal(ids, pad_id)", "ops.greater(ids, pad_id)"),),
-            switches={"kind": "above"},
+        "Tokens with an id below pad_id count as padding: only equality decides, ids have no order.": Mistake(
+            ("ops.not_equal(ids, pad_id)", "ops.greater(ids, pad_id)"), kind="above"
         ),
-        Mistake(
-            "The new axis is on the wrong side: this mask would silence padded queries; the keys are the last axis.",
-            edits=(("ops.expand_dims(real, axis=1)", "ops.expand_dims(real, axis=2)"),),
+        "The new axis is on the wrong side: this mask would silence padded queries; the keys are the last axis.": Mistake(
+            ("ops.expand_dims(real, axis=1)", "ops.expand_dims(real, axis=2)"),
             matches=lambda judged: _received(judged, "(4, 7, 1)", "(3, 5, 1)"),
         ),
-        Mistake(
-            "The axis for the queries is missing: without it, the mask does not broadcast over every query of its sequence.",
-            edits=(("ops.expand_dims(real, axis=1)", "real"),),
-            matches=lambda judged: _received(judged, "(4, 7)", "(3, 5)"),
+        "The axis for the queries is missing: without it, the mask does not broadcast over every query of "
+        "its sequence.": Mistake(
+            ("ops.expand_dims(real, axis=1)", "real"), matches=lambda judged: _received(judged, "(4, 7)", "(3, 5)")
         ),
-    ),
+    },
     alternatives=(
         (
             ("real = ops.not_equal(ids, pad_id)", "real = ops.logical_not(ops.equal(ids, pad_id))"),

@@ -12,8 +12,9 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("values", Call((length, dim))), Case("other sizes", Call((longer, narrow)))]
 
 
-def oracle(run: Call, exponent: str = "2i", order: str = "interleaved", first: int = 0, base: float = 10000.0) -> Array:
-    length, dim = run.args
+def oracle(
+    length: int, dim: int, exponent: str = "2i", order: str = "interleaved", first: int = 0, base: float = 10000.0
+) -> Array:
     positions = first + np.arange(length)
     table = np.zeros((length, dim))
     for pair in range(dim // 2):
@@ -40,49 +41,31 @@ def _own_power_for_cosine(shift: int) -> tuple[str, str]:
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "All sines come first and all cosines after them: here they alternate, column by column. "
-            "(Some libraries use halves; then every part of a model has to.)",
-            edits=((STACK, f"ops.concatenate({SINE_COSINE}, axis=-1)"),),
-            switches={"order": "halves"},
+    mistakes={
+        "All sines come first and all cosines after them: here they alternate, column by column. "
+        "(Some libraries use halves; then every part of a model has to.)": Mistake(
+            (STACK, f"ops.concatenate({SINE_COSINE}, axis=-1)"), order="halves"
         ),
-        Mistake(
-            "The cosine has an angle of its own, so the vectors differ in length: both columns of a pair use the even index.",
-            edits=(_own_power_for_cosine(1),),
-            switches={"exponent": "column"},
+        "The cosine has an angle of its own, so the vectors differ in length: both columns of a pair use the "
+        "even index.": Mistake(_own_power_for_cosine(1), exponent="column"),
+        "The cosine has the next pair's angle, so the vectors differ in length: the two columns of a pair "
+        "share one angle.": Mistake(_own_power_for_cosine(2), exponent="next"),
+        "The frequencies fall too fast: the index was doubled twice; counting in steps of 2 already gives 2i.": Mistake(
+            (POWER, "ops.power(10000.0, 2 * doubled / dim)"), exponent="4i"
         ),
-        Mistake(
-            "The cosine has the next pair's angle, so the vectors differ in length: the two columns of a pair share one angle.",
-            edits=(_own_power_for_cosine(2),),
-            switches={"exponent": "next"},
+        "The frequencies fall too slowly: the exponent is 2i / dim, and the 2 is missing.": Mistake(
+            (POWER, "ops.power(10000.0, doubled / 2 / dim)"), exponent="i"
         ),
-        Mistake(
-            "The frequencies fall too fast: the index was doubled twice; counting in steps of 2 already gives 2i.",
-            edits=((POWER, "ops.power(10000.0, 2 * doubled / dim)"),),
-            switches={"exponent": "4i"},
+        "Sine and cosine have changed places: even columns are sines, so that position 0 starts with a 0.": Mistake(
+            (SINE_COSINE, "[ops.cos(angles), ops.sin(angles)]"), order="cosine first"
         ),
-        Mistake(
-            "The frequencies fall too slowly: the exponent is 2i / dim, and the 2 is missing.",
-            edits=((POWER, "ops.power(10000.0, doubled / 2 / dim)"),),
-            switches={"exponent": "i"},
+        "Every row is one position ahead: the first position is 0, not 1.": Mistake(
+            ('ops.arange(length, dtype="float32")[:, None]', 'ops.arange(1, length + 1, dtype="float32")[:, None]'), first=1
         ),
-        Mistake(
-            "Sine and cosine have changed places: even columns are sines, so that position 0 starts with a 0.",
-            edits=((SINE_COSINE, "[ops.cos(angles), ops.sin(angles)]"),),
-            switches={"order": "cosine first"},
+        "The frequencies fall too slowly: check the base, it is ten thousand.": Mistake(
+            (POWER, "ops.power(1000.0, doubled / dim)"), base=1000.0
         ),
-        Mistake(
-            "Every row is one position ahead: the first position is 0, not 1.",
-            edits=(('ops.arange(length, dtype="float32")[:, None]', 'ops.arange(1, length + 1, dtype="float32")[:, None]'),),
-            switches={"first": 1},
-        ),
-        Mistake(
-            "The frequencies fall too slowly: check the base, it is ten thousand.",
-            edits=((POWER, "ops.power(1000.0, doubled / dim)"),),
-            switches={"base": 1000.0},
-        ),
-    ),
+    },
     alternatives=(
         ((POWER, "ops.exp(doubled * (np.log(10000.0) / dim))"),),
         ((f"positions / {POWER}", "positions * 10000.0 ** (-doubled / dim)"),),

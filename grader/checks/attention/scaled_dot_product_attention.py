@@ -3,16 +3,14 @@
 There are inputs with two, three and four axes, and masks with as many axes as the scores and with fewer.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.matching import shows
 from grader.judging.off_limits import ATTENTION
 
-from ._matching import shows
-
 RETURNS = ("output", "weights")
+MODERATE = ("weights", "output", "one sequence", "more leading axes", "mask")
 LARGE = {"large scores", "mask strength"}
 """Parts with scores so large that rounding may hide what a mistake looks like."""
 
@@ -35,14 +33,14 @@ def _strong(rng: np.random.Generator, masked: bool) -> Call:
     query[..., 0], key[..., 0] = 100 * rng.permutation([2, 2, 1, -2, -1]), 200 * signs
     mask = query[..., 0][..., :, None] * key[..., 0][..., None, :] < 0
     value = rng.normal(size=(1, 6, 3)) + np.arange(6)[:, None]
-    arrays = [x.astype("float32") for x in (query, key, value)]
-    return Call((*arrays, mask) if masked else (*arrays,), returns=RETURNS)
+    arrays = query.astype(float), key.astype(float), value
+    return Call((*arrays, mask) if masked else arrays, returns=RETURNS)
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
     def draw(*lead: int, queries: int, keys: int, key_dim: int, value_dim: int) -> tuple[Array, ...]:
         shapes = ((queries, key_dim), (keys, key_dim), (keys, value_dim))
-        return tuple((rng.normal(size=(*lead, *shape)) * 1.5).astype("float32") for shape in shapes)
+        return tuple(rng.normal(size=(*lead, *shape)) * 1.5 for shape in shapes)
 
     plain = Call(draw(2, queries=4, keys=7, key_dim=5, value_dim=3), returns=RETURNS)
     rows = draw(2, queries=5, keys=6, key_dim=3, value_dim=4)
@@ -62,14 +60,20 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, scale: str = "root", softmax: str = "keys", masking: str = "before") -> tuple[Array, Array]:
-    query, key, value = (np.asarray(x, dtype=float) for x in run.args[:3])
-    mask = run.args[3] if len(run.args) > 3 else run.kwargs.get("mask")
+def oracle(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    scale: str = "root",
+    softmax: str = "keys",
+    masking: str = "before",
+) -> tuple[Array, Array]:
     scores = np.einsum("...qd,...kd->...qk", query, key)
     root = np.sqrt(query.shape[-1])
     scores = scores / {"root": root, "none": 1.0, "dim": root**2, "length": np.sqrt(key.shape[-2]), "late": 1.0}[scale]
     if mask is not None:
-        allowed = np.broadcast_to(np.asarray(mask, dtype=bool), scores.shape)
+        allowed = np.broadcast_to(mask, scores.shape)
         if masking == "times":
             scores = scores * allowed
         elif masking == "plus":
@@ -86,17 +90,12 @@ def oracle(run: Call, scale: str = "root", softmax: str = "keys", masking: str =
     return np.einsum("...qk,...kv->...qv", weights, value), weights
 
 
-def _like(*parts: str, **switches: str) -> Callable[[Judged], bool]:
-    """A matcher for some parts, or for all but those with large scores."""
-    return lambda judged: shows(CHECK, judged, parts or {case.part for case in judged.cases} - LARGE, **switches)
-
-
 def _mask_does_nothing(judged: Judged) -> bool:
-    return {"mask", "more leading axes"} <= judged.failed and _like(masking="ignored")(judged)
+    return {"mask", "more leading axes"} <= judged.failed and shows(*MODERATE, masking="ignored")(judged)
 
 
 def _lower_rank_ignored(judged: Judged) -> bool:
-    return judged.failed == {"mask"} and _like(masking="ignored")(judged)
+    return judged.failed == {"mask"} and shows(*MODERATE, masking="ignored")(judged)
 
 
 def _needs_three_axes(judged: Judged) -> bool:
@@ -124,86 +123,59 @@ SOFTMAX = "ops.softmax(scores, axis=-1)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The weights are too sharp: the scores are not divided by √key_dim.",
-            edits=((f" {SCALE}", ""),),
-            matches=_like(scale="none"),
+    mistakes={
+        "The weights are too sharp: the scores are not divided by √key_dim.": Mistake(
+            (f" {SCALE}", ""), matches=shows(*MODERATE, scale="none")
         ),
-        Mistake(
-            "The weights are too even: the scores are divided by key_dim itself, not by its square root.",
-            edits=((SCALE, "/ key_dim"),),
-            matches=_like(scale="dim"),
+        "The weights are too even: the scores are divided by key_dim itself, not by its square root.": Mistake(
+            (SCALE, "/ key_dim"), matches=shows(*MODERATE, scale="dim")
         ),
-        Mistake(
-            "The scores are divided by the root of the number of keys: it is the number of features of a key that counts.",
-            edits=((SCALE, "/ key.shape[-2] ** 0.5"),),
-            matches=_like(scale="length"),
+        "The scores are divided by the root of the number of keys: it is the number of features of a key that counts.": Mistake(
+            (SCALE, "/ key.shape[-2] ** 0.5"), matches=shows(*MODERATE, scale="length")
         ),
-        Mistake(
-            "The rows of the weights do not sum to 1: scale the scores before the softmax, not the weights after it.",
-            edits=((f" {SCALE}", ""), (SOFTMAX, f"{SOFTMAX} {SCALE}")),
-            matches=_like(scale="late"),
+        "The rows of the weights do not sum to 1: scale the scores before the softmax, not the weights after it.": Mistake(
+            (f" {SCALE}", ""), (SOFTMAX, f"{SOFTMAX} {SCALE}"), matches=shows(*MODERATE, scale="late")
         ),
-        Mistake(
-            "The columns of the weights sum to 1, not the rows: softmax runs over the keys, the last axis.",
-            edits=((SOFTMAX, "ops.softmax(scores, axis=-2)"),),
-            matches=_like("weights", "output", softmax="queries"),
+        "The columns of the weights sum to 1, not the rows: softmax runs over the keys, the last axis.": Mistake(
+            (SOFTMAX, "ops.softmax(scores, axis=-2)"), matches=shows("weights", "output", softmax="queries")
         ),
-        Mistake(
-            'The mask is upside down: True means "may attend", and your weights lie on the keys where it is False.',
-            edits=((WHERE, "ops.where(mask, -np.inf, scores)"),),
-            matches=_like(masking="inverted"),
+        'The mask is upside down: True means "may attend", and your weights lie on the keys where it is False.': Mistake(
+            (WHERE, "ops.where(mask, -np.inf, scores)"), matches=shows(*MODERATE, masking="inverted")
         ),
-        Mistake(
-            "The mask does nothing: keys that may not be attended to still have their full weight.",
-            edits=((WHERE, "scores"),),
-            matches=_mask_does_nothing,
+        "The mask does nothing: keys that may not be attended to still have their full weight.": Mistake(
+            (WHERE, "scores"), matches=_mask_does_nothing
         ),
-        Mistake(
-            "A mask with fewer axes than the scores does nothing: it is to broadcast, one (query_len, key_len) for the batch.",
-            edits=(("if mask is not None:", "if mask is not None and len(mask.shape) == len(scores.shape):"),),
+        "A mask with fewer axes than the scores does nothing: it is to broadcast, one (query_len, key_len) "
+        "for the batch.": Mistake(
+            ("if mask is not None:", "if mask is not None and len(mask.shape) == len(scores.shape):"),
             matches=_lower_rank_ignored,
         ),
-        Mistake(
-            "Inputs without a batch axis fail, and those with two leading axes: count axes from the end, with -1 and -2.",
-            edits=(("ops.swapaxes(key, -1, -2)", "ops.transpose(key, (0, 2, 1))"),),
-            matches=_needs_three_axes,
+        "Inputs without a batch axis fail, and those with two leading axes: count axes from the end, with -1 and -2.": Mistake(
+            ("ops.swapaxes(key, -1, -2)", "ops.transpose(key, (0, 2, 1))"), matches=_needs_three_axes
         ),
-        Mistake(
-            "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.",
-            edits=((WHERE, "scores * ops.cast(mask, scores.dtype)"),),
-            matches=_like(masking="times"),
+        "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.": Mistake(
+            (WHERE, "scores * ops.cast(mask, scores.dtype)"), matches=shows(*MODERATE, masking="times")
         ),
-        Mistake(
-            "With a mask the rows no longer sum to 1: masking after the softmax takes weight away and gives it to nobody.",
-            edits=(
-                (f"scores = {WHERE}", "pass"),
-                (SOFTMAX, "ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype))"),
-            ),
-            matches=_like(masking="after"),
+        "With a mask the rows no longer sum to 1: masking after the softmax takes weight away and gives it to nobody.": Mistake(
+            (f"scores = {WHERE}", "pass"),
+            (SOFTMAX, "ops.softmax(scores, axis=-1) * (1.0 if mask is None else ops.cast(mask, scores.dtype))"),
+            matches=shows(*MODERATE, masking="after"),
         ),
-        Mistake(
-            "The mask hardly changes the weights: adding True adds 1 to a score, a forbidden score must become minus infinity.",
-            edits=((WHERE, "scores + ops.cast(mask, scores.dtype)"),),
-            matches=_like(masking="plus"),
-        ),
-        Mistake(
-            "The mask leaks when scores are large: your stand-in for minus infinity, such as -10,000, is not negative enough.",
-            edits=((WHERE, "ops.where(mask, scores, -1e4)"),),
-            matches=_leaks,
-        ),
-        Mistake(
-            "The weights are NaN when scores are large: exp overflows or all of a row underflows; subtract each row's maximum.",
-            edits=((SOFTMAX, "ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True)"),),
+        "The mask hardly changes the weights: adding True adds 1 to a score, a forbidden score must become "
+        "minus infinity.": Mistake((WHERE, "scores + ops.cast(mask, scores.dtype)"), matches=shows(*MODERATE, masking="plus")),
+        "The mask leaks when scores are large: your stand-in for minus infinity, such as -10,000, is not "
+        "negative enough.": Mistake((WHERE, "ops.where(mask, scores, -1e4)"), matches=_leaks),
+        "The weights are NaN when scores are large: exp overflows or all of a row underflows; subtract each "
+        "row's maximum.": Mistake(
+            (SOFTMAX, "ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True)"),
             matches=lambda judged: judged.failed <= LARGE and all(_nan(judged, part) for part in judged.failed),
         ),
-        Mistake(
-            "The weights are NaN as soon as there is a mask: 0 times minus infinity is NaN; choose the score with ops.where.",
-            edits=((WHERE, "scores + (1.0 - ops.cast(mask, scores.dtype)) * -np.inf"),),
+        "The weights are NaN as soon as there is a mask: 0 times minus infinity is NaN; choose the score "
+        "with ops.where.": Mistake(
+            (WHERE, "scores + (1.0 - ops.cast(mask, scores.dtype)) * -np.inf"),
             matches=lambda judged: _nan(judged, "mask") and not judged.failed & {"weights", "output"},
         ),
-    ),
+    },
     alternatives=(
         ((WHERE, "ops.where(mask, scores, -1e9)"),),
         ((WHERE, "scores + (1.0 - ops.cast(mask, scores.dtype)) * -1e9"),),

@@ -9,14 +9,11 @@ SIZES = ((2, 3, 4, 5), (3, 5, 2, 4))
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    runs = [
-        Call((rng.normal(size=(batch, length, heads * dim)).astype("float32"), heads)) for batch, length, heads, dim in SIZES
-    ]
+    runs = [Call((rng.normal(size=(batch, length, heads * dim)), heads)) for batch, length, heads, dim in SIZES]
     return [Case("values", runs[0]), Case("another number of heads", runs[1])]
 
 
-def oracle(run: Call, kind: str = "consecutive") -> Array:
-    x, heads = np.asarray(run.args[0], dtype=float), run.args[1]
+def oracle(x: Array, heads: int, kind: str = "consecutive") -> Array:
     batch, length, features = x.shape
     dim = features // heads
     if kind == "reshape":
@@ -46,36 +43,27 @@ TRANSPOSE = "ops.transpose(pieces, (0, 2, 1, 3))"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The shape is right but positions and heads are mixed up: a reshape alone cannot swap two axes, transpose them.",
-            edits=((RESHAPE, "ops.reshape(x, (-1, num_heads, length, features // num_heads))"), (TRANSPOSE, "pieces")),
-            switches={"kind": "reshape"},
+    mistakes={
+        "The shape is right but positions and heads are mixed up: a reshape alone cannot swap two axes, "
+        "transpose them.": Mistake(
+            (RESHAPE, "ops.reshape(x, (-1, num_heads, length, features // num_heads))"), (TRANSPOSE, "pieces"), kind="reshape"
         ),
-        Mistake(
-            "A head gets every so-manyth feature: its features should be consecutive, so the heads' axis comes before theirs.",
-            edits=(
-                (RESHAPE, "ops.reshape(x, (-1, length, features // num_heads, num_heads))"),
-                (TRANSPOSE, "ops.transpose(pieces, (0, 3, 1, 2))"),
-            ),
-            switches={"kind": "strided"},
+        "A head gets every so-manyth feature: its features should be consecutive, so the heads' axis comes "
+        "before theirs.": Mistake(
+            (RESHAPE, "ops.reshape(x, (-1, length, features // num_heads, num_heads))"),
+            (TRANSPOSE, "ops.transpose(pieces, (0, 3, 1, 2))"),
+            kind="strided",
         ),
-        Mistake(
-            "The heads are cut, but still behind the positions: move their axis in front of the positions' axis.",
-            edits=((TRANSPOSE, "pieces"),),
-            matches=lambda judged: _received(judged, (0, 1, 2, 3)),
+        "The heads are cut, but still behind the positions: move their axis in front of the positions' axis.": Mistake(
+            (TRANSPOSE, "pieces"), matches=lambda judged: _received(judged, (0, 1, 2, 3))
         ),
-        Mistake(
-            "The last two axes are swapped: each head should have one row per position.",
-            edits=((TRANSPOSE, "ops.transpose(pieces, (0, 2, 3, 1))"),),
-            matches=lambda judged: _received(judged, (0, 2, 3, 1)),
+        "The last two axes are swapped: each head should have one row per position.": Mistake(
+            (TRANSPOSE, "ops.transpose(pieces, (0, 2, 3, 1))"), matches=lambda judged: _received(judged, (0, 2, 3, 1))
         ),
-        Mistake(
-            "Batch and heads share one axis: keep them apart, four axes are asked for.",
-            edits=((f"return {TRANSPOSE}", f"return ops.reshape({TRANSPOSE}, (-1, length, features // num_heads))"),),
-            matches=_folded,
+        "Batch and heads share one axis: keep them apart, four axes are asked for.": Mistake(
+            (f"return {TRANSPOSE}", f"return ops.reshape({TRANSPOSE}, (-1, length, features // num_heads))"), matches=_folded
         ),
-    ),
+    },
     alternatives=(
         ((f"pieces = {RESHAPE}", "pieces = ops.split(x, num_heads, axis=-1)"), (TRANSPOSE, "ops.stack(pieces, axis=1)")),
         ((TRANSPOSE, 'ops.einsum("blhd->bhld", pieces)'),),

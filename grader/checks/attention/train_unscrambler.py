@@ -9,12 +9,10 @@ is too good to be true. `calibration.md` has the measurements that the bars are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from course import data
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
 from grader.judging.contracts import LEARNED
 
@@ -85,10 +83,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
-
-
 # --- what accuracy cannot show ---
 
 
@@ -150,10 +144,6 @@ def symptom(judged: Judged) -> str:
     return "blurred" if on_source({"fresh.weights": strongest}) else "other map"
 
 
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
-
-
 QUERY = "query = layers.Dense(dim, use_bias=False)(places)"
 KEY = "key = layers.Dense(dim, use_bias=False)(places)"
 ATTEND = "fetched, weights = layers.Attention()([query, value, key], return_attention_scores=True)"
@@ -188,68 +178,37 @@ BASELINES = {"no positions": NO_PLACES, "untrained": UNTRAINED, "equal weights":
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        Mistake(
-            "Rotated tokens give the rotated answer: the model cannot tell one place from another. Attention alone sees a bag "
-            "of words; queries and keys need the positions.",
-            edits=NO_PLACES,
-            matches=shows("blind"),
+    mistakes={
+        "Rotated tokens give the rotated answer: the model cannot tell one place from another. Attention alone sees a bag "
+        "of words; queries and keys need the positions.": Mistake(*NO_PLACES, matches="blind"),
+        "Nothing in this model can be trained: it has no weights, or all of them are frozen. Let the attention head find "
+        "the order, by fitting.": Mistake(*COUNTED, matches="nothing to train"),
+        "The answers are hardly better than guessing: has the model been fitted, and does the one that is returned share "
+        "its layers?": Mistake(*UNTRAINED, matches="untrained"),
+        "The model has found some of the places, but not all: train longer, or with a larger learning rate.": Mistake(
+            *ONE_EPOCH, matches="undertrained"
         ),
-        Mistake(
-            "Nothing in this model can be trained: it has no weights, or all of them are frozen. Let the attention head find "
-            "the order, by fitting.",
-            edits=COUNTED,
-            matches=shows("nothing to train"),
+        "Each row of the first output sums to 1: these are probabilities, where logits are asked for. Leave softmax to "
+        "the loss.": Mistake(
+            (LOGITS, 'logits = layers.Dense(vocabulary, activation="softmax")(fetched)'), matches="probabilities"
         ),
-        Mistake(
-            "The answers are hardly better than guessing: has the model been fitted, and does the one that is returned share "
-            "its layers?",
-            edits=UNTRAINED,
-            matches=shows("untrained"),
+        "The columns of the attention map sum to 1 instead of its rows: softmax runs over the keys, the last axis.": Mistake(
+            (ATTEND, f"{SCORES}\n    weights = ops.softmax(scores, axis=1)\n    fetched = ops.matmul(weights, value)"),
+            matches="columns",
         ),
-        Mistake(
-            "The model has found some of the places, but not all: train longer, or with a larger learning rate.",
-            edits=ONE_EPOCH,
-            matches=shows("undertrained"),
+        "The rows of the attention map do not sum to 1: are these the scores from before the softmax?": Mistake(
+            (ATTEND, f"{SCORES}\n    weights = ops.softmax(scores)\n    fetched = ops.matmul(weights, value)"),
+            (RETURN, "(tokens, (logits, scores))"),
+            matches="scores",
         ),
-        Mistake(
-            "Each row of the first output sums to 1: these are probabilities, where logits are asked for. Leave softmax to "
-            "the loss.",
-            edits=((LOGITS, 'logits = layers.Dense(vocabulary, activation="softmax")(fetched)'),),
-            matches=shows("probabilities"),
+        "The attention map is transposed: rows are the positions of the output, columns those of the input.": Mistake(
+            (RETURN, "(tokens, (logits, ops.transpose(weights, (0, 2, 1))))"), matches="transposed"
         ),
-        Mistake(
-            "The columns of the attention map sum to 1 instead of its rows: softmax runs over the keys, the last axis.",
-            edits=((ATTEND, f"{SCORES}\n    weights = ops.softmax(scores, axis=1)\n    fetched = ops.matmul(weights, value)"),),
-            matches=shows("columns"),
-        ),
-        Mistake(
-            "The rows of the attention map do not sum to 1: are these the scores from before the softmax?",
-            edits=(
-                (ATTEND, f"{SCORES}\n    weights = ops.softmax(scores)\n    fetched = ops.matmul(weights, value)"),
-                (RETURN, "(tokens, (logits, scores))"),
-            ),
-            matches=shows("scores"),
-        ),
-        Mistake(
-            "The attention map is transposed: rows are the positions of the output, columns those of the input.",
-            edits=((RETURN, "(tokens, (logits, ops.transpose(weights, (0, 2, 1))))"),),
-            matches=shows("transposed"),
-        ),
-        Mistake(
-            "The map looks at the right places, but its rows are still spread out: train on until most of the weight is on one "
-            "token.",
-            edits=(("epochs=10", "epochs=1"), ("Adam(0.01)", "Adam(0.006)")),
-            matches=shows("blurred"),
-        ),
-        Mistake(
-            "The answers are right, but the attention map does not explain them: is it the map of the head that fetches the "
-            "tokens, and is there a way around that head?",
-            edits=OTHER_MAP,
-            matches=shows("other map"),
-        ),
-    ),
+        "The map looks at the right places, but its rows are still spread out: train on until most of the weight is on one "
+        "token.": Mistake(("epochs=10", "epochs=1"), ("Adam(0.01)", "Adam(0.006)"), matches="blurred"),
+        "The answers are right, but the attention map does not explain them: is it the map of the head that fetches the "
+        "tokens, and is there a way around that head?": Mistake(*OTHER_MAP, matches="other map"),
+    },
     alternatives=(
         """
 def train_unscrambler(x, y, seed):
@@ -303,4 +262,5 @@ def train_unscrambler(x, y, seed):
         ),
     ),
     contracts=(LEARNED,),
+    symptom=symptom,
 )

@@ -12,8 +12,8 @@ VOCABULARY, LONGEST, DIM, SEGMENTS = 9, 7, 5, 3
 
 def cases(rng: np.random.Generator) -> list[Case]:
     shapes = {"token": (VOCABULARY, DIM), "position": (LONGEST, DIM), "segment": (SEGMENTS, DIM)}
-    weights = {f"{name}.embeddings": apart(rng, shape).astype("float32") for name, shape in shapes.items()}
-    weights |= {f"norm.{name}": apart(rng, (DIM,), low=0.5, high=1.5).astype("float32") for name in ("gamma", "beta")}
+    weights = {f"{name}.embeddings": apart(rng, shape) for name, shape in shapes.items()}
+    weights |= {f"norm.{name}": apart(rng, (DIM,), low=0.5, high=1.5) for name in ("gamma", "beta")}
     init = {"vocab_size": VOCABULARY, "max_length": LONGEST, "dim": DIM, "segments": SEGMENTS}
 
     def run(length: int, segments: bool = True) -> LayerCall:
@@ -34,10 +34,10 @@ def oracle(
     ids = run.args[0]
     segment_ids = run.args[1] if len(run.args) > 1 else np.full_like(ids, missing)
     places = {"token": ids, "position": np.arange(ids.shape[1])[None], "segment": segment_ids}
-    gamma, beta = (np.asarray(run.weights[f"norm.{name}"], dtype=float) for name in ("gamma", "beta"))
+    gamma, beta = (run.weights[f"norm.{name}"] for name in ("gamma", "beta"))
     total = np.zeros((*ids.shape, DIM))
     for name in tables.split():
-        rows = np.asarray(run.weights[f"{name}.embeddings"], dtype=float)[places[name]]
+        rows = run.weights[f"{name}.embeddings"][places[name]]
         if scale and name == "token":
             rows = rows * np.sqrt(DIM)
         total = total + (normalize(rows, gamma, beta) if norm == "token" and name == "token" else rows)
@@ -50,38 +50,26 @@ RETURN = f"return self.norm({TOKENS}{POSITIONS}{SEGMENT})"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The normalisation is missing: the sum goes through `norm`.",
-            edits=((RETURN, f"return {TOKENS}{POSITIONS}{SEGMENT}"),),
-            switches={"norm": "none"},
+    mistakes={
+        "The normalisation is missing: the sum goes through `norm`.": Mistake(
+            (RETURN, f"return {TOKENS}{POSITIONS}{SEGMENT}"), norm="none"
         ),
-        Mistake(
-            "Only the tokens are normalised: first add up, then normalise the sum.",
-            edits=((RETURN, f"return self.norm({TOKENS}){POSITIONS}{SEGMENT}"),),
-            switches={"norm": "token"},
+        "Only the tokens are normalised: first add up, then normalise the sum.": Mistake(
+            (RETURN, f"return self.norm({TOKENS}){POSITIONS}{SEGMENT}"), norm="token"
         ),
-        Mistake(
-            "The positions are missing: without them the encoder sees a bag of words.",
-            edits=((POSITIONS, ""),),
-            switches={"tables": "token segment"},
+        "The positions are missing: without them the encoder sees a bag of words.": Mistake(
+            (POSITIONS, ""), tables="token segment"
         ),
-        Mistake(
-            "The segments are missing: they tell which sentence of a pair a token belongs to.",
-            edits=((SEGMENT, ""),),
-            switches={"tables": "token position"},
+        "The segments are missing: they tell which sentence of a pair a token belongs to.": Mistake(
+            (SEGMENT, ""), tables="token position"
         ),
-        Mistake(
-            "Without segments given, all tokens belong to segment 0, not to segment 1.",
-            edits=(("ops.zeros_like(ids)", "ops.ones_like(ids)"),),
-            switches={"missing": 1},
+        "Without segments given, all tokens belong to segment 0, not to segment 1.": Mistake(
+            ("ops.zeros_like(ids)", "ops.ones_like(ids)"), missing=1
         ),
-        Mistake(
-            "The tokens' rows are multiplied by the root of their size: the Transformer of 2017 does that, BERT does not.",
-            edits=((RETURN, RETURN.replace(TOKENS, f"{TOKENS} * self.dim**0.5")),),
-            switches={"scale": True},
+        "The tokens' rows are multiplied by the root of their size: the Transformer of 2017 does that, BERT does not.": Mistake(
+            (RETURN, RETURN.replace(TOKENS, f"{TOKENS} * self.dim**0.5")), scale=True
         ),
-    ),
+    },
     alternatives=(
         (
             (

@@ -23,11 +23,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
             "output_dense.kernel": (hidden, dim),
             "output_dense.bias": (dim,),
         }
-        weights = {name: apart(rng, shape, low=0.1, high=0.7).astype("float32") for name, shape in shapes.items()}
+        weights = {name: apart(rng, shape, low=0.1, high=0.7) for name, shape in shapes.items()}
         for norm in ("norm1", "norm2"):
-            weights[f"{norm}.gamma"] = rng.uniform(0.5, 1.5, size=dim).astype("float32")
-            weights[f"{norm}.beta"] = apart(rng, (dim,), low=0.1, high=0.5).astype("float32")
-        x = apart(rng, (3, 5, dim)).astype("float32")
+            weights[f"{norm}.gamma"] = rng.uniform(0.5, 1.5, size=dim)
+            weights[f"{norm}.beta"] = apart(rng, (dim,), low=0.1, high=0.5)
+        x = apart(rng, (3, 5, dim))
         lengths = np.array([4, 3, 2])
         mask = {"mask": np.arange(5) < lengths[:, None]} if padded else {}
         return LayerCall((x,), mask, init={"dim": dim, "num_heads": heads, "ff_dim": hidden}, weights=weights)
@@ -42,8 +42,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 def oracle(
     run: LayerCall, order: str = "after", around: str = "both", mask: str = "keys", norms: str = "12", dense: str = "both"
 ) -> Array:
-    x = np.asarray(run.args[0], dtype=float)
-    weights = {name: np.asarray(value, dtype=float) for name, value in run.weights.items()}
+    (x,), weights = run.args, run.weights
     parts = {
         f"{name}_{kind}": weights[f"attention.{name}_dense.{kind}"]
         for name in ("query", "key", "value", "output")
@@ -62,7 +61,7 @@ def oracle(
 
     def work(values: Array) -> Array:
         hidden = gelu(values @ weights["hidden.kernel"] + weights["hidden.bias"])
-        return np.asarray(hidden @ weights["output_dense.kernel"] + weights["output_dense.bias"])
+        return hidden @ weights["output_dense.kernel"] + weights["output_dense.bias"]
 
     if dense == "missing":
         return norm(x + attention(x), "1")
@@ -83,59 +82,37 @@ KEYS = "keys = None if mask is None else mask[:, None, :]"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The tokens are normalised before each part: that is the wiring of GPT. In BERT, the sum is normalised.",
-            edits=(
-                (ATTEND, "y = self.norm1(x)\n        x = x + self.attention(y, y, attention_mask=keys)"),
-                (WORK, "return x + self.output_dense(self.hidden(self.norm2(x)))"),
-            ),
-            switches={"order": "before"},
+    mistakes={
+        "The tokens are normalised before each part: that is the wiring of GPT. In BERT, the sum is normalised.": Mistake(
+            (ATTEND, "y = self.norm1(x)\n        x = x + self.attention(y, y, attention_mask=keys)"),
+            (WORK, "return x + self.output_dense(self.hidden(self.norm2(x)))"),
+            order="before",
         ),
-        Mistake(
-            "What each part gives is normalised, and then added: first add, then normalise the sum.",
-            edits=(
-                (ATTEND, "x = x + self.norm1(self.attention(x, x, attention_mask=keys))"),
-                (WORK, "return x + self.norm2(self.output_dense(self.hidden(x)))"),
-            ),
-            switches={"order": "inside"},
+        "What each part gives is normalised, and then added: first add, then normalise the sum.": Mistake(
+            (ATTEND, "x = x + self.norm1(self.attention(x, x, attention_mask=keys))"),
+            (WORK, "return x + self.norm2(self.output_dense(self.hidden(x)))"),
+            order="inside",
         ),
-        Mistake(
-            "What goes round the attention is missing: add its input to its output.",
-            edits=((ATTEND, ATTEND.replace("x + ", "")),),
-            switches={"around": "dense"},
+        "What goes round the attention is missing: add its input to its output.": Mistake(
+            (ATTEND, ATTEND.replace("x + ", "")), around="dense"
         ),
-        Mistake(
-            "What goes round the dense layers is missing: add their input to their output.",
-            edits=((WORK, WORK.replace("x + ", "")),),
-            switches={"around": "attention"},
+        "What goes round the dense layers is missing: add their input to their output.": Mistake(
+            (WORK, WORK.replace("x + ", "")), around="attention"
         ),
-        Mistake(
-            "The same normalisation is used twice: `norm2` belongs to the second sum.",
-            edits=((WORK, WORK.replace("norm2", "norm1")),),
-            switches={"norms": "11"},
+        "The same normalisation is used twice: `norm2` belongs to the second sum.": Mistake(
+            (WORK, WORK.replace("norm2", "norm1")), norms="11"
         ),
-        Mistake(
-            "The dense layers are missing: after the attention, each token is worked on by itself.",
-            edits=((WORK, "return x"),),
-            switches={"dense": "missing"},
+        "The dense layers are missing: after the attention, each token is worked on by itself.": Mistake(
+            (WORK, "return x"), dense="missing"
         ),
-        Mistake(
-            "The mask is ignored: tokens attend to padding.",
-            edits=((KEYS, "keys = None"),),
-            switches={"mask": "ignored"},
+        "The mask is ignored: tokens attend to padding.": Mistake((KEYS, "keys = None"), mask="ignored"),
+        "The mask works the wrong way round: true means that a token may be attended to.": Mistake(
+            (KEYS, "keys = None if mask is None else ops.logical_not(mask)[:, None, :]"), mask="inverted"
         ),
-        Mistake(
-            "The mask works the wrong way round: true means that a token may be attended to.",
-            edits=((KEYS, "keys = None if mask is None else ops.logical_not(mask)[:, None, :]"),),
-            switches={"mask": "inverted"},
+        "It fails where there is a mask: that is (batch, length), and attention wants (batch, query, key).": Mistake(
+            (KEYS, "keys = mask"), matches=lambda judged: only(PADDED)(judged) and PADDED in judged.errors
         ),
-        Mistake(
-            "It fails where there is a mask: that is (batch, length), and attention wants (batch, query, key).",
-            edits=((KEYS, "keys = mask"),),
-            matches=lambda judged: only(PADDED)(judged) and PADDED in judged.errors,
-        ),
-    ),
+    },
     alternatives=(
         (
             (ATTEND, "x = self.norm1(layers.add([x, self.attention(query=x, value=x, key=x, attention_mask=keys)]))"),

@@ -12,13 +12,13 @@ _erf = np.vectorize(math.erf, otypes=[float])
 
 
 def gelu(z: Array) -> Array:
-    return np.asarray(0.5 * z * (1 + _erf(z / math.sqrt(2))))
+    return 0.5 * z * (1 + _erf(z / math.sqrt(2)))
 
 
 def normalize(x: Array, gamma: Array, beta: Array) -> Array:
     """Layer normalisation over the last axis."""
     centred = x - x.mean(axis=-1, keepdims=True)
-    return np.asarray(centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-12) * gamma + beta)
+    return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-12) * gamma + beta
 
 
 def attend(x: Array, weights: Mapping[str, Any], mask: Array | None = None) -> Array:
@@ -38,4 +38,4 @@ def attend(x: Array, weights: Mapping[str, Any], mask: Array | None = None) -> A
     if mask is not None:
         scores = np.where(mask[:, None], scores, -np.inf)
     shares = np.exp(scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True))
-    return np.asarray(np.einsum("bhqs,bhsk,hkd->bqd", shares, value, weights["output_kernel"]) + weights["output_bias"])
+    return np.einsum("bhqs,bhsk,hkd->bqd", shares, value, weights["output_kernel"]) + weights["output_bias"]

@@ -36,8 +36,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, by: str = "sum", order: bool = True, longest: int | None = 0) -> tuple[Array, Array]:
-    start, end, limit = run.args
+def oracle(
+    start: Array, end: Array, limit: int, by: str = "sum", order: bool = True, longest: int | None = 0, chosen: str = "together"
+) -> tuple[int, int]:
+    if chosen == "separately":
+        return int(np.argmax(start)), int(np.argmax(end))
+    if chosen == "start first":
+        first = int(np.argmax(start))
+        return first, first + int(np.argmax(end[first : first + limit]))
     best = (-np.inf, 0, 0)
     for i in range(len(start)):
         for j in range(len(end)):
@@ -45,17 +51,7 @@ def oracle(run: Call, by: str = "sum", order: bool = True, longest: int | None =
                 continue
             score = {"sum": start[i] + end[j], "product": start[i] * end[j]}[by]
             best = max(best, (score, i, j))
-    return np.asarray(best[1]), np.asarray(best[2])
-
-
-def start_first(run: Call) -> tuple[Array, Array]:
-    start, end, limit = run.args
-    first = int(np.argmax(start))
-    return np.asarray(first), np.asarray(first + int(np.argmax(end[first : first + limit])))
-
-
-def separately(run: Call) -> tuple[Array, Array]:
-    return np.asarray(np.argmax(run.args[0])), np.asarray(np.argmax(run.args[1]))
+    return best[1:]
 
 
 ALLOWED = "(further >= 0) & (further < max_length)"
@@ -63,54 +59,35 @@ SUMS = "start_logits[:, None] + end_logits[None, :]"
 
 CHECK = Check(
     cases,
-    lambda run, function=oracle, **switches: function(run, **switches),
-    mistakes=(
-        Mistake(
-            "The best start and the best end are chosen each by itself: together they may be no span at all.",
-            edits=(
-                (
-                    "start, end = np.unravel_index(np.argmax(sums), sums.shape)",
-                    "start, end = np.argmax(start_logits), np.argmax(end_logits)",
-                ),
+    oracle,
+    mistakes={
+        "The best start and the best end are chosen each by itself: together they may be no span at all.": Mistake(
+            (
+                "start, end = np.unravel_index(np.argmax(sums), sums.shape)",
+                "start, end = np.argmax(start_logits), np.argmax(end_logits)",
             ),
-            switches={"function": separately},
+            chosen="separately",
         ),
-        Mistake(
-            "The best start is chosen first, and then the best end for it: another start may give a better pair.",
-            edits=(
-                (
-                    "start, end = np.unravel_index(np.argmax(sums), sums.shape)",
-                    "start = np.argmax(start_logits)\n    end = np.argmax(sums[start])",
-                ),
+        "The best start is chosen first, and then the best end for it: another start may give a better pair.": Mistake(
+            (
+                "start, end = np.unravel_index(np.argmax(sums), sums.shape)",
+                "start = np.argmax(start_logits)\n    end = np.argmax(sums[start])",
             ),
-            switches={"function": start_first},
+            chosen="start first",
         ),
-        Mistake(
-            "Some spans end before they begin: the end must not lie before the start.",
-            edits=((ALLOWED, "further < max_length"),),
-            switches={"order": False},
+        "Some spans end before they begin: the end must not lie before the start.": Mistake(
+            (ALLOWED, "further < max_length"), order=False
         ),
-        Mistake(
-            "The span is longer than allowed: `max_length` is ignored.",
-            edits=((ALLOWED, "further >= 0"),),
-            switches={"longest": None},
+        "The span is longer than allowed: `max_length` is ignored.": Mistake((ALLOWED, "further >= 0"), longest=None),
+        "Spans of exactly `max_length` tokens are left out: from start to end it is one token more than "
+        "their difference.": Mistake((ALLOWED, "(further >= 0) & (further < max_length - 1)"), longest=-1),
+        "Spans of one token too many are allowed: from start to end it is one token more than their difference.": Mistake(
+            (ALLOWED, "(further >= 0) & (further <= max_length)"), longest=1
         ),
-        Mistake(
-            "Spans of exactly `max_length` tokens are left out: from start to end it is one token more than their difference.",
-            edits=((ALLOWED, "(further >= 0) & (further < max_length - 1)"),),
-            switches={"longest": -1},
+        "The two logits are multiplied: two negative ones would make a large product. Add them.": Mistake(
+            (SUMS, "start_logits[:, None] * end_logits[None, :]"), by="product"
         ),
-        Mistake(
-            "Spans of one token too many are allowed: from start to end it is one token more than their difference.",
-            edits=((ALLOWED, "(further >= 0) & (further <= max_length)"),),
-            switches={"longest": 1},
-        ),
-        Mistake(
-            "The two logits are multiplied: two negative ones would make a large product. Add them.",
-            edits=((SUMS, "start_logits[:, None] * end_logits[None, :]"),),
-            switches={"by": "product"},
-        ),
-    ),
+    },
     alternatives=(
         """
 def best_span(start_logits, end_logits, max_length):

@@ -5,6 +5,7 @@ computes with the same ones.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     values = {name: apart(rng, shape, low=0.2, high=0.8) for name, shape in shapes.items()}
     # Normalisations scale with this vector. With other scales than about 1, all tokens come out nearly alike.
     values["vector"] = rng.uniform(0.8, 1.2, size=DIM)
-    weights = tuple(value.astype("float32") for value in values.values())
+    weights = tuple(values.values())
     ids = rng.integers(VOCABULARY, size=(24, LENGTH)).astype("int32")
     sizes = (VOCABULARY, LENGTH, DIM, HEADS, HIDDEN, BLOCKS)
     given, fresh = ModelCall(sizes, inputs={"logits": ids}, weights=weights), ModelCall(sizes, inputs={"logits": ids})
@@ -67,13 +68,11 @@ def oracle(
     vectors = DIM * (2 * (norms * BLOCKS + first) + 2 * BLOCKS)
     rows = (VOCABULARY + LENGTH * positions) * DIM
     block = 4 * DIM**2 + 3 * DIM + 2 * DIM * HIDDEN + HIDDEN
-    count = np.asarray(rows + vectors + BLOCKS * block + (DIM + 1) * VOCABULARY)
-    evidence = {PARAMETERS: count, TRAINABLE: count}
+    count = rows + vectors + BLOCKS * block + (DIM + 1) * VOCABULARY
+    evidence: dict[str, Any] = {PARAMETERS: count, TRAINABLE: count}
     if not run.weights:
         return evidence
-    table, places, projection, projection_bias, back, vector, hidden, hidden_bias, outward, words, words_bias = (
-        np.asarray(value, dtype=float) for value in run.weights
-    )
+    table, places, projection, projection_bias, back, vector, hidden, hidden_bias, outward, words, words_bias = run.weights
     parts = {f"{name}_kernel": projection for name in ("query", "key", "value")}
     parts |= {f"{name}_bias": projection_bias for name in ("query", "key", "value")}
     parts |= {"output_kernel": back, "output_bias": vector}
@@ -94,7 +93,7 @@ def oracle(
     z = x @ words + words_bias
     if output == "softmax":
         z = np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
-    return evidence | {"logits": np.asarray(z)}
+    return evidence | {"logits": z}
 
 
 NORM = "layers.LayerNormalization(epsilon=1e-12)"
@@ -107,63 +106,43 @@ LAST = "layers.Dense(vocab_size)(x)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "There are too few parameters, as many as the table of positions has: without it, the model sees a bag of words.",
-            edits=((PLACES, ""),),
-            matches=counts(oracle, positions=False),
+    mistakes={
+        "There are too few parameters, as many as the table of positions has: without it, the model sees a "
+        "bag of words.": Mistake((PLACES, ""), matches=counts(positions=False)),
+        "There are too few parameters: each block has two normalisations, one after each sum.": Mistake(
+            (ADD1, "x = x + attended"), matches=counts(norms=1)
         ),
-        Mistake(
-            "There are too few parameters: each block has two normalisations, one after each sum.",
-            edits=((ADD1, "x = x + attended"),),
-            matches=counts(oracle, norms=1),
+        "There are too few parameters: the sum of the embeddings is normalised, too.": Mistake(
+            (f"    x = {NORM}(x)\n    for", "    for"), matches=counts(first=False)
         ),
-        Mistake(
-            "There are too few parameters: the sum of the embeddings is normalised, too.",
-            edits=((f"    x = {NORM}(x)\n    for", "    for"),),
-            matches=counts(oracle, first=False),
+        "Tokens look only to the left: a causal mask belongs to GPT, BERT looks both ways.": Mistake(
+            (ATTENTION, ATTENTION.replace("(x, x)", "(x, x, use_causal_mask=True)")), mask="causal"
         ),
-        Mistake(
-            "Tokens look only to the left: a causal mask belongs to GPT, BERT looks both ways.",
-            edits=((ATTENTION, ATTENTION.replace("(x, x)", "(x, x, use_causal_mask=True)")),),
-            switches={"mask": "causal"},
+        "The hidden layers have a ReLU: this exercise asks for GELU.": Mistake(
+            (HIDDEN_LAYER, HIDDEN_LAYER.replace("gelu", "relu")), bend="relu"
         ),
-        Mistake(
-            "The hidden layers have a ReLU: this exercise asks for GELU.",
-            edits=((HIDDEN_LAYER, HIDDEN_LAYER.replace("gelu", "relu")),),
-            switches={"bend": "relu"},
+        "The hidden layers have no activation: without one, the two dense layers are no more than one.": Mistake(
+            (HIDDEN_LAYER, "layers.Dense(ff_dim)(x)"), bend="linear"
         ),
-        Mistake(
-            "The hidden layers have no activation: without one, the two dense layers are no more than one.",
-            edits=((HIDDEN_LAYER, "layers.Dense(ff_dim)(x)"),),
-            switches={"bend": "linear"},
+        "The tokens are normalised before each part: that is the wiring of GPT. In BERT, the sum is normalised.": Mistake(
+            (f"attended = {ATTENTION}", f"y = {NORM}(x)\n        attended = {ATTENTION.replace('(x, x)', '(y, y)')}"),
+            (ADD1, "x = x + attended"),
+            (HIDDEN_LAYER, HIDDEN_LAYER.replace("(x)", f"({NORM}(x))")),
+            (ADD2, "x = x + worked"),
+            norm="before",
         ),
-        Mistake(
-            "The tokens are normalised before each part: that is the wiring of GPT. In BERT, the sum is normalised.",
-            edits=(
-                (f"attended = {ATTENTION}", f"y = {NORM}(x)\n        attended = {ATTENTION.replace('(x, x)', '(y, y)')}"),
-                (ADD1, "x = x + attended"),
-                (HIDDEN_LAYER, HIDDEN_LAYER.replace("(x)", f"({NORM}(x))")),
-                (ADD2, "x = x + worked"),
-            ),
-            switches={"norm": "before"},
+        "Nothing goes round the parts: add each one's input to its output, before the normalisation.": Mistake(
+            (ADD1, f"x = {NORM}(attended)"), (ADD2, f"x = {NORM}(worked)"), around=False
         ),
-        Mistake(
-            "Nothing goes round the parts: add each one's input to its output, before the normalisation.",
-            edits=((ADD1, f"x = {NORM}(attended)"), (ADD2, f"x = {NORM}(worked)")),
-            switches={"around": False},
+        "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.": Mistake(
+            (LAST, 'layers.Dense(vocab_size, activation="softmax")(x)'), output="softmax"
         ),
-        Mistake(
-            "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.",
-            edits=((LAST, 'layers.Dense(vocab_size, activation="softmax")(x)'),),
-            switches={"output": "softmax"},
-        ),
-        Mistake(
-            "A new model gives every token the same logits: what starts equal learns the same, so let Keras draw the weights.",
-            edits=((LAST, 'layers.Dense(vocab_size, kernel_initializer="zeros")(x)'),),
+        "A new model gives every token the same logits: what starts equal learns the same, so let Keras draw "
+        "the weights.": Mistake(
+            (LAST, 'layers.Dense(vocab_size, kernel_initializer="zeros")(x)'),
             matches=lambda judged: only(FRESH)(judged) and FRESH in judged.received,
         ),
-    ),
+    },
     alternatives=(
         """
 def build_mini_bert(vocab_size, length, dim, num_heads, ff_dim, num_layers):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging import Call, Case, Check, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -19,22 +19,27 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call,
+    vocabulary: int,
+    length: int,
+    dim: int,
+    hidden: int,
+    blocks: int,
+    segments: int = 2,
+    pooler: bool = True,
     norms: str = "all",
     biases: bool = True,
     attention: int = 4,
-    pooler: str = "as asked",
-    segments: str = "counted",
+    pools: str = "as asked",
+    segment_table: str = "counted",
     positions: bool = True,
-) -> Array:
-    vocabulary, length, dim, hidden, blocks = run.args
-    rows = vocabulary + length * positions + (run.kwargs.get("segments", 2) if segments == "counted" else 0)
+) -> int:
+    rows = vocabulary + length * positions + (segments if segment_table == "counted" else 0)
     norm = {"all": 2, "scale only": 1}.get(norms, 2) * dim
     square = dim**2 + dim * biases
     per_block = attention * square + 2 * dim * hidden + (hidden + dim) * biases + norm * (1 if norms == "one per block" else 2)
     total = rows * dim + (0 if norms == "none in the embeddings" else norm) + blocks * per_block
-    wanted = run.kwargs.get("pooler", True) if pooler == "as asked" else pooler == "always"
-    return np.asarray(total + wanted * square)
+    wanted = pooler if pools == "as asked" else pools == "always"
+    return total + wanted * square
 
 
 EMBEDDINGS = "embeddings = (vocab_size + max_length + segments) * dim + norm"
@@ -44,52 +49,31 @@ BLOCK, NORM, POOLER = "block = attention + feed_forward + 2 * norm", "norm = 2 *
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "There is one normalisation per block in this count, as in many tables: a block has two.",
-            edits=((BLOCK, "block = attention + feed_forward + norm"),),
-            switches={"norms": "one per block"},
+    mistakes={
+        "There is one normalisation per block in this count, as in many tables: a block has two.": Mistake(
+            (BLOCK, "block = attention + feed_forward + norm"), norms="one per block"
         ),
-        Mistake(
-            "A normalisation has a scale and a shift for each dimension: only one of the two is counted.",
-            edits=((NORM, "norm = dim"),),
-            switches={"norms": "scale only"},
+        "A normalisation has a scale and a shift for each dimension: only one of the two is counted.": Mistake(
+            (NORM, "norm = dim"), norms="scale only"
         ),
-        Mistake(
-            "The normalisation of the embeddings is missing.",
-            edits=((EMBEDDINGS, EMBEDDINGS.replace(" + norm", "")),),
-            switches={"norms": "none in the embeddings"},
+        "The normalisation of the embeddings is missing.": Mistake(
+            (EMBEDDINGS, EMBEDDINGS.replace(" + norm", "")), norms="none in the embeddings"
         ),
-        Mistake(
-            "The biases are missing: those of the projections and of the dense layers.",
-            edits=(
-                (ATTENTION, "attention = 4 * dim * dim"),
-                (FEED, "feed_forward = 2 * dim * ff_dim"),
-                (POOLER, "(dim * dim if pooler else 0)"),
-            ),
-            switches={"biases": False},
+        "The biases are missing: those of the projections and of the dense layers.": Mistake(
+            (ATTENTION, "attention = 4 * dim * dim"),
+            (FEED, "feed_forward = 2 * dim * ff_dim"),
+            (POOLER, "(dim * dim if pooler else 0)"),
+            biases=False,
         ),
-        Mistake(
-            "The attention has three projections in this count: query, key, value, and the one of its output.",
-            edits=((ATTENTION, "attention = 3 * (dim * dim + dim)"),),
-            switches={"attention": 3},
+        "The attention has three projections in this count: query, key, value, and the one of its output.": Mistake(
+            (ATTENTION, "attention = 3 * (dim * dim + dim)"), attention=3
         ),
-        Mistake(
-            "The pooler is never counted.",
-            edits=((POOLER, "0"),),
-            switches={"pooler": "never"},
+        "The pooler is never counted.": Mistake((POOLER, "0"), pools="never"),
+        "The table of segments is missing.": Mistake(
+            (EMBEDDINGS, EMBEDDINGS.replace(" + segments", "")), segment_table="forgotten"
         ),
-        Mistake(
-            "The table of segments is missing.",
-            edits=((EMBEDDINGS, EMBEDDINGS.replace(" + segments", "")),),
-            switches={"segments": "forgotten"},
-        ),
-        Mistake(
-            "The table of positions is missing.",
-            edits=((EMBEDDINGS, EMBEDDINGS.replace(" + max_length", "")),),
-            switches={"positions": False},
-        ),
-    ),
+        "The table of positions is missing.": Mistake((EMBEDDINGS, EMBEDDINGS.replace(" + max_length", "")), positions=False),
+    },
     alternatives=(
         """
 def count_bert_params(vocab_size, max_length, dim, ff_dim, num_layers, segments=2, pooler=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from course.data.text import MASK, WORDS
@@ -31,10 +29,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("the others stay", run, accept=lambda a: bool(others_stay(ids, a)), shapes=both, property=True),
         Case("the argument stays", again, weight=0.5, accept=lambda a: bool(others_stay(ids, a)), shapes=both, property=True),
     ]
-
-
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("what is drawn is judged by its shares.")
 
 
 def near(hits: Array, share: float) -> bool:
@@ -102,64 +96,41 @@ def symptom(judged: Judged) -> str:
     return "no random words" if ((given == MASK) | (given == own)).all() else ""
 
 
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
-
-
 CHOOSE = "chosen = (rng.random(ids.shape) < 0.15) & (ids >= 4)"
 HIDE = "inputs = np.where(chosen & (fate < 0.8), 3, ids)"
 RETURN = "return np.where(chosen & (fate >= 0.9), words, inputs), chosen"
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        Mistake(
-            "Special tokens are chosen, too: padding, [CLS] and [SEP] are nothing to guess.",
-            edits=((CHOOSE, "chosen = rng.random(ids.shape) < 0.15"),),
-            matches=shows("special tokens"),
+    mistakes={
+        "Special tokens are chosen, too: padding, [CLS] and [SEP] are nothing to guess.": Mistake(
+            (CHOOSE, "chosen = rng.random(ids.shape) < 0.15"), matches="special tokens"
         ),
-        Mistake(
-            "The share of words that are chosen is not 0.15.",
-            edits=((CHOOSE, CHOOSE.replace("0.15", "0.3")),),
-            matches=shows("rate"),
+        "The share of words that are chosen is not 0.15.": Mistake((CHOOSE, CHOOSE.replace("0.15", "0.3")), matches="rate"),
+        "Tokens that stay as they are do not count as chosen: the model has to guess them, too, without "
+        "knowing which.": Mistake(
+            (RETURN, "inputs = np.where(chosen & (fate >= 0.9), words, inputs)\n    return inputs, inputs != ids"),
+            matches="only the changed",
         ),
-        Mistake(
-            "Tokens that stay as they are do not count as chosen: the model has to guess them, too, without knowing which.",
-            edits=((RETURN, "inputs = np.where(chosen & (fate >= 0.9), words, inputs)\n    return inputs, inputs != ids"),),
-            matches=shows("only the changed"),
+        "Every chosen token becomes [MASK]: a tenth of them becomes a random word, and a tenth stays.": Mistake(
+            (HIDE, "inputs = np.where(chosen, 3, ids)"), (RETURN, "return inputs, chosen"), matches="all hidden"
         ),
-        Mistake(
-            "Every chosen token becomes [MASK]: a tenth of them becomes a random word, and a tenth stays.",
-            edits=((HIDE, "inputs = np.where(chosen, 3, ids)"), (RETURN, "return inputs, chosen")),
-            matches=shows("all hidden"),
+        "No chosen token stays as it is: a tenth of them does, so that what is seen is worth something.": Mistake(
+            (RETURN, RETURN.replace("0.9", "0.8")), matches="none kept"
         ),
-        Mistake(
-            "No chosen token stays as it is: a tenth of them does, so that what is seen is worth something.",
-            edits=((RETURN, RETURN.replace("0.9", "0.8")),),
-            matches=shows("none kept"),
+        "No chosen token becomes a random word: a tenth of them does.": Mistake(
+            (RETURN, "return inputs, chosen"), matches="no random words"
         ),
-        Mistake(
-            "No chosen token becomes a random word: a tenth of them does.",
-            edits=((RETURN, "return inputs, chosen"),),
-            matches=shows("no random words"),
+        "Random words are drawn from all ids: the special tokens, 0 to 3, are no words.": Mistake(
+            ("rng.integers(4, vocab_size", "rng.integers(0, vocab_size"), matches="special words"
         ),
-        Mistake(
-            "Random words are drawn from all ids: the special tokens, 0 to 3, are no words.",
-            edits=(("rng.integers(4, vocab_size", "rng.integers(0, vocab_size"),),
-            matches=shows("special words"),
+        "Tokens that were not chosen are replaced by random words, too.": Mistake(
+            (RETURN, RETURN.replace("chosen & (fate >= 0.9)", "(fate >= 0.9) & (ids >= 4)")), matches="others"
         ),
-        Mistake(
-            "Tokens that were not chosen are replaced by random words, too.",
-            edits=((RETURN, RETURN.replace("chosen & (fate >= 0.9)", "(fate >= 0.9) & (ids >= 4)")),),
-            matches=shows("others"),
+        "The result is right, but `ids` was changed on the way: work on a copy.": Mistake(
+            (HIDE, "ids[chosen & (fate < 0.8)] = 3\n    inputs = ids"), matches="argument"
         ),
-        Mistake(
-            "The result is right, but `ids` was changed on the way: work on a copy.",
-            edits=((HIDE, "ids[chosen & (fate < 0.8)] = 3\n    inputs = ids"),),
-            matches=shows("argument"),
-        ),
-    ),
+    },
     alternatives=(
         """
 def mask_tokens(ids, rng, vocab_size):
@@ -183,4 +154,5 @@ def mask_tokens(ids, rng, vocab_size):
     return np.where(chosen == 1, np.choose(fate, choices), ids), chosen.astype(float)
 """,
     ),
+    symptom=symptom,
 )

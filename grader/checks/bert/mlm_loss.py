@@ -11,7 +11,7 @@ LARGE, NONE = "large logits", "no token chosen"
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(size: float, share: float) -> Call:
         batch, length, vocabulary = 3, 6, 5
-        logits = apart(rng, (batch, length, vocabulary), low=0.2 * size, high=size).astype("float32")
+        logits = apart(rng, (batch, length, vocabulary), low=0.2 * size, high=size)
         labels = rng.integers(vocabulary, size=(batch, length)).astype("int32")
         chosen = rng.permutation(np.arange(batch * length) < share * batch * length).reshape(batch, length)
         return Call((logits, labels, chosen))
@@ -24,23 +24,20 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, over: str = "chosen", base: float = np.e, sign: float = 1.0, softmax: str = "once") -> Array:
-    logits, labels, chosen = (np.asarray(value) for value in run.args)
-    logits = logits.astype(float)
+def oracle(*arrays: Array, over: str = "chosen", base: float = np.e, sign: float = 1.0, softmax: str = "once") -> Array:
+    logits, labels, chosen = arrays
     logs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     if softmax == "twice":
         logs = np.exp(logs) - np.logaddexp.reduce(np.exp(logs), axis=-1, keepdims=True)
     losses = -np.take_along_axis(logs, labels[..., None], axis=-1)[..., 0] / np.log(base) * sign
     number = max(1, chosen.sum())
-    return np.asarray(
-        {
-            "chosen": (losses * chosen).sum() / number,
-            "all": losses.mean(),
-            "all below": (losses * chosen).mean(),
-            "sum": (losses * chosen).sum(),
-            "rows": np.mean((losses * chosen).sum(axis=1) / np.maximum(1, chosen.sum(axis=1))),
-        }[over]
-    )
+    return {
+        "chosen": (losses * chosen).sum() / number,
+        "all": losses.mean(),
+        "all below": (losses * chosen).mean(),
+        "sum": (losses * chosen).sum(),
+        "rows": np.mean((losses * chosen).sum(axis=1) / np.maximum(1, chosen.sum(axis=1))),
+    }[over]
 
 
 LOSSES = "-ops.take_along_axis(ops.log_softmax(logits), labels[:, :, None], axis=-1)[:, :, 0]"
@@ -49,48 +46,31 @@ RETURN = "return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The loss is averaged over all tokens: the others are easy to copy, and hide how bad the guesses are.",
-            edits=((RETURN, "return ops.mean(losses)"),),
-            switches={"over": "all"},
+    mistakes={
+        "The loss is averaged over all tokens: the others are easy to copy, and hide how bad the guesses are.": Mistake(
+            (RETURN, "return ops.mean(losses)"), over="all"
         ),
-        Mistake(
-            "The sum over the chosen tokens is divided by the number of all tokens: divide by how many were chosen.",
-            edits=((RETURN, "return ops.mean(losses * weights)"),),
-            switches={"over": "all below"},
+        "The sum over the chosen tokens is divided by the number of all tokens: divide by how many were chosen.": Mistake(
+            (RETURN, "return ops.mean(losses * weights)"), over="all below"
         ),
-        Mistake(
-            "The losses are added up, not averaged: divide by how many tokens were chosen.",
-            edits=((RETURN, "return ops.sum(losses * weights)"),),
-            switches={"over": "sum"},
+        "The losses are added up, not averaged: divide by how many tokens were chosen.": Mistake(
+            (RETURN, "return ops.sum(losses * weights)"), over="sum"
         ),
-        Mistake(
-            "Each row is averaged by itself: average over all chosen tokens, or one counts more where few are.",
-            edits=((RETURN, "return ops.mean(ops.sum(losses * weights, 1) / ops.maximum(ops.sum(weights, 1), 1.0))"),),
-            switches={"over": "rows"},
+        "Each row is averaged by itself: average over all chosen tokens, or one counts more where few are.": Mistake(
+            (RETURN, "return ops.mean(ops.sum(losses * weights, 1) / ops.maximum(ops.sum(weights, 1), 1.0))"), over="rows"
         ),
-        Mistake(
-            "The sign is the other way round: a probable label should cost little.",
-            edits=((LOSSES, LOSSES[1:]),),
-            switches={"sign": -1.0},
+        "The sign is the other way round: a probable label should cost little.": Mistake((LOSSES, LOSSES[1:]), sign=-1.0),
+        "Softmax is applied twice: take the logarithm of the probabilities, not another softmax of them.": Mistake(
+            ("ops.log_softmax(logits)", "ops.log_softmax(ops.softmax(logits))"), softmax="twice"
         ),
-        Mistake(
-            "Softmax is applied twice: take the logarithm of the probabilities, not another softmax of them.",
-            edits=(("ops.log_softmax(logits)", "ops.log_softmax(ops.softmax(logits))"),),
-            switches={"softmax": "twice"},
-        ),
-        Mistake(
-            "With large logits the loss is not a number: a probability has become 0, and its logarithm infinite.",
-            edits=(("ops.log_softmax(logits)", "ops.log(ops.softmax(logits))"),),
+        "With large logits the loss is not a number: a probability has become 0, and its logarithm infinite.": Mistake(
+            ("ops.log_softmax(logits)", "ops.log(ops.softmax(logits))"),
             matches=lambda judged: LARGE in judged.failed and not_finite(judged, LARGE) and not not_finite(judged, NONE),
         ),
-        Mistake(
-            "Where no token is chosen, the loss is not a number: 0 is divided by 0. It should be 0.",
-            edits=((RETURN, "return ops.sum(losses * weights) / ops.sum(weights)"),),
-            matches=only(NONE),
+        "Where no token is chosen, the loss is not a number: 0 is divided by 0. It should be 0.": Mistake(
+            (RETURN, "return ops.sum(losses * weights) / ops.sum(weights)"), matches=only(NONE)
         ),
-    ),
+    },
     alternatives=(
         """
 def mlm_loss(logits, labels, chosen):

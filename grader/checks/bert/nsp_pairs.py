@@ -32,10 +32,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("what is drawn is judged by where it comes from.")
-
-
 class Places:
     """Where the sentences of some pairs stand: the document and the number in it, or -1 for what is no sentence."""
 
@@ -101,10 +97,6 @@ def symptom(judged: Judged) -> str:
     return "first sentence only" if len(np.unique(places.other_number[random])) == 1 else ""
 
 
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
-
-
 OTHER = "other = (own + rng.integers(1, number, size=len(own))) % number"
 NEXT = "is_next = rng.random(len(own)) < 0.5"
 RETURN = "return first, np.where(is_next[:, None], following, random), is_next"
@@ -112,44 +104,27 @@ SENTENCE = "rng.integers(sentences, size=len(own))"
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        Mistake(
-            "The labels are the wrong way round: `is_next` is true where the second sentence follows the first.",
-            edits=((RETURN, RETURN.replace(", is_next", ", ~is_next")),),
-            matches=shows("inverted"),
+    mistakes={
+        "The labels are the wrong way round: `is_next` is true where the second sentence follows the first.": Mistake(
+            (RETURN, RETURN.replace(", is_next", ", ~is_next")), matches="inverted"
         ),
-        Mistake(
-            "Every second sentence is the one that follows: without random pairs there is nothing to learn.",
-            edits=((NEXT, "is_next = np.ones(len(own), dtype=bool)"),),
-            matches=shows("always next"),
+        "Every second sentence is the one that follows: without random pairs there is nothing to learn.": Mistake(
+            (NEXT, "is_next = np.ones(len(own), dtype=bool)"), matches="always next"
         ),
-        Mistake(
-            "The share of true pairs is not a half.",
-            edits=((NEXT, NEXT.replace("0.5", "0.15")),),
-            matches=shows("share"),
+        "The share of true pairs is not a half.": Mistake((NEXT, NEXT.replace("0.5", "0.15")), matches="share"),
+        "The random sentences come from the same document: they have to come from another one.": Mistake(
+            (OTHER, "other = own"), matches="same document"
         ),
-        Mistake(
-            "The random sentences come from the same document: they have to come from another one.",
-            edits=((OTHER, "other = own"),),
-            matches=shows("same document"),
+        "Some random sentences come from the same document, and may even be the next one: leave that document out.": Mistake(
+            (OTHER, "other = rng.integers(number, size=len(own))"), matches="own document too"
         ),
-        Mistake(
-            "Some random sentences come from the same document, and may even be the next one: leave that document out.",
-            edits=((OTHER, "other = rng.integers(number, size=len(own))"),),
-            matches=shows("own document too"),
+        "The second sentence of the true pairs is the first one again: it is the one after it.": Mistake(
+            (RETURN, RETURN.replace("following", "first")), matches="itself"
         ),
-        Mistake(
-            "The second sentence of the true pairs is the first one again: it is the one after it.",
-            edits=((RETURN, RETURN.replace("following", "first")),),
-            matches=shows("itself"),
+        "The random sentences are always the beginning of a document: every sentence should be equally probable.": Mistake(
+            (SENTENCE, "0"), matches="first sentence only"
         ),
-        Mistake(
-            "The random sentences are always the beginning of a document: every sentence should be equally probable.",
-            edits=((SENTENCE, "0"),),
-            matches=shows("first sentence only"),
-        ),
-    ),
+    },
     alternatives=(
         """
 def nsp_pairs(documents, rng):
@@ -175,4 +150,5 @@ def nsp_pairs(documents, rng):
     return rows[first], rows[second], (~swapped).astype(int)
 """,
     ),
+    symptom=symptom,
 )

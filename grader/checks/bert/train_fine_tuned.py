@@ -7,14 +7,12 @@ which words keep company.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from course.data import Grammar
 from course.data.text import WORDS
 from course.probe import Encoder
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
 from grader.judging.bars import Bar
 from grader.judging.classifiers import activated_outputs, are_logits, untrained
 from grader.judging.contracts import LEARNED
@@ -67,19 +65,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
-
-
 def symptom(judged: Judged) -> str:
     """The one thing that the evidence shows first. On words without a label, only what comes from the encoder helps; so
     who learned nothing at all shows in the other classes.
     """
     return classifiers.symptom(judged, lambda accuracy: "untrained" if OTHER in judged.failed else "from scratch", chance=0)
-
-
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
 
 
 STATES, OUTPUT = "states = encoder.output  # (batch, length, dim)", "layers.Dense(int(np.max(y)) + 1)"
@@ -94,22 +84,17 @@ BASELINES = {"from scratch": SCRATCH, "untrained": UNTRAINED}
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        *activated_outputs(OUTPUT, symptom),
-        Mistake(
-            "For words that no label names, the classifier is hardly better than one that starts from scratch: does it use the "
-            "encoder's weights, and is the learning rate small enough that they are not lost?",
-            edits=SCRATCH,
-            matches=shows("from scratch"),
+    mistakes={
+        **activated_outputs(OUTPUT),
+        "For words that no label names, the classifier is hardly better than one that starts from scratch: does it use the "
+        "encoder's weights, and is the learning rate small enough that they are not lost?": Mistake(
+            *SCRATCH, matches="from scratch"
         ),
-        untrained(UNTRAINED, symptom),
-        Mistake(
-            "With more than two classes it goes wrong: find out from `y` how many there are.",
-            edits=((OUTPUT, "layers.Dense(2)"),),
-            matches=only(OTHER),
+        **untrained(*UNTRAINED),
+        "With more than two classes it goes wrong: find out from `y` how many there are.": Mistake(
+            (OUTPUT, "layers.Dense(2)"), matches=only(OTHER)
         ),
-    ),
+    },
     alternatives=(
         # First the new layer alone, then everything.
         """
@@ -143,4 +128,5 @@ def train_fine_tuned(encoder, x, y, seed):
         "course.pretrained.load_encoder",
     ),
     contracts=(LEARNED,),
+    symptom=symptom,
 )

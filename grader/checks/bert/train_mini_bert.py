@@ -7,14 +7,13 @@ their cross-entropy on the same fresh masks. More than 1 is possible by chance a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 
 from course.data import Grammar
 from course.data.text import LENGTH, MASK, WORDS
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar, bars
 from grader.judging.contracts import LEARNED
 
@@ -68,10 +67,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case(PLACES, run, weight=0.5, accept=knows_places, shapes={"base": whole, "swapped": whole}, property=True),
         Case("logits", run, weight=0.5, accept=are_logits, shapes=hidden_logits, property=True),
     ]
-
-
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
 
 
 def gain_of(logits: Array, answers: Array, best: Array, frequent: Array) -> float:
@@ -157,10 +152,6 @@ def symptom(judged: Judged) -> str:
     return "undertrained"
 
 
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
-
-
 ATTENTION, PLACE = "layers.MultiHeadAttention(4, dim // 4)(x, x)", " + layers.Embedding(length, dim)(positions)"
 LAST = "layers.Dense(vocab_size)(x)"
 FIT = 'model.fit(inputs, labels, sample_weight=chosen.astype("float32"), batch_size=batch_size, verbose=0)'
@@ -184,45 +175,26 @@ BASELINES = {
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        Mistake(
-            "What follows a hidden word makes no difference: there is a causal mask. A masked language model looks both ways.",
-            edits=CAUSAL,
-            matches=shows("causal"),
+    mistakes={
+        "What follows a hidden word makes no difference: there is a causal mask. A masked language model "
+        "looks both ways.": Mistake(*CAUSAL, matches="causal"),
+        "Moving the words moves the answers and does nothing else: the model does not know the places. It "
+        "needs positions.": Mistake(*NO_PLACES, matches="places"),
+        "The model copies what it sees and cannot guess what is hidden: were any tokens masked while it was trained?": Mistake(
+            *UNMASKED, matches="copies"
         ),
-        Mistake(
-            "Moving the words moves the answers and does nothing else: the model does not know the places. It needs positions.",
-            edits=NO_PLACES,
-            matches=shows("places"),
+        "The model's guess for a hidden word is [MASK]: the labels are the sentences as they were before masking.": Mistake(
+            (FIT, FIT.replace("inputs, labels", "inputs, inputs")), matches="guesses [MASK]"
         ),
-        Mistake(
-            "The model copies what it sees and cannot guess what is hidden: were any tokens masked while it was trained?",
-            edits=UNMASKED,
-            matches=shows("copies"),
+        "The guesses are no better than those of a new model: has it been fitted?": Mistake(*UNTRAINED, matches="untrained"),
+        "The model knows too little of how words belong together: train longer, with a rate that is large at first and "
+        "falls, and let the loss count the chosen tokens only.": Mistake(*ONE_EPOCH, matches="undertrained"),
+        "The outputs are probabilities, where logits are asked for: leave softmax to the loss.": Mistake(
+            (LAST, 'layers.Dense(vocab_size, activation="softmax")(x)'),
+            ("from_logits=True", "from_logits=False"),
+            matches="probabilities",
         ),
-        Mistake(
-            "The model's guess for a hidden word is [MASK]: the labels are the sentences as they were before masking.",
-            edits=((FIT, FIT.replace("inputs, labels", "inputs, inputs")),),
-            matches=shows("guesses [MASK]"),
-        ),
-        Mistake(
-            "The guesses are no better than those of a new model: has it been fitted?",
-            edits=UNTRAINED,
-            matches=shows("untrained"),
-        ),
-        Mistake(
-            "The model knows too little of how words belong together: train longer, with a rate that is large at first and "
-            "falls, and let the loss count the chosen tokens only.",
-            edits=ONE_EPOCH,
-            matches=shows("undertrained"),
-        ),
-        Mistake(
-            "The outputs are probabilities, where logits are asked for: leave softmax to the loss.",
-            edits=((LAST, 'layers.Dense(vocab_size, activation="softmax")(x)'), ("from_logits=True", "from_logits=False")),
-            matches=shows("probabilities"),
-        ),
-    ),
+    },
     alternatives=(
         # Every chosen token hidden, one fixed set of masks for each epoch, and the loss by hand.
         """
@@ -270,4 +242,5 @@ def train_mini_bert(sentences, vocab_size, seed):
     ),
     off_limits=("course.data.Grammar",),
     contracts=(LEARNED,),
+    symptom=symptom,
 )

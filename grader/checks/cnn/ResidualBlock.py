@@ -22,9 +22,9 @@ def cases(rng: np.random.Generator) -> list[Case]:
             weights[f"{name}.kernel"] = apart(rng, kernel, low=0.05, high=0.35)
             weights[f"{name}.bias"] = apart(rng, (filters,), low=0.2, high=0.6)
         return LayerCall(
-            (apart(rng, shape).astype("float32"),),
+            (apart(rng, shape),),
             init={"filters": filters, "stride": stride},
-            weights={name: value.astype("float32") for name, value in weights.items()},
+            weights=weights,
         )
 
     return [
@@ -37,7 +37,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 def oracle(
     run: LayerCall, between: str = "relu", end: str = "relu of the sum", order: str = "right", shortcut: str = "right"
 ) -> Array:
-    x, stride = np.asarray(run.args[0], dtype=float), run.init["stride"]
+    x, stride = run.args[0], run.init["stride"]
 
     def conv(images: Array, name: str, step: int = 1) -> Array:
         return convolve(images, run.weights[f"{name}.kernel"], run.weights[f"{name}.bias"], step)
@@ -66,58 +66,34 @@ RETURN = "return ops.relu(shortcut + change)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The result has negative numbers: ReLU follows the sum, too.",
-            edits=((RETURN, "return shortcut + change"),),
-            switches={"end": "sum"},
+    mistakes={
+        "The result has negative numbers: ReLU follows the sum, too.": Mistake((RETURN, "return shortcut + change"), end="sum"),
+        "ReLU comes before the sum: so the block can only add to what goes round it, never take away.": Mistake(
+            (RETURN, "return shortcut + ops.relu(change)"), end="sum of relu"
         ),
-        Mistake(
-            "ReLU comes before the sum: so the block can only add to what goes round it, never take away.",
-            edits=((RETURN, "return shortcut + ops.relu(change)"),),
-            switches={"end": "sum of relu"},
+        "What goes round the convolutions is missing: add it to their result.": Mistake(
+            (RETURN, "return ops.relu(change)"), end="no shortcut"
         ),
-        Mistake(
-            "What goes round the convolutions is missing: add it to their result.",
-            edits=((RETURN, "return ops.relu(change)"),),
-            switches={"end": "no shortcut"},
+        "What goes round is multiplied by the change: add the two.": Mistake(
+            (RETURN, "return ops.relu(shortcut * change)"), end="product"
         ),
-        Mistake(
-            "What goes round is multiplied by the change: add the two.",
-            edits=((RETURN, "return ops.relu(shortcut * change)"),),
-            switches={"end": "product"},
+        "There is no ReLU between the two convolutions: without it they are no more than one.": Mistake(
+            (CHANGE, "change = self.conv2(self.conv1(x))"), between="nothing"
         ),
-        Mistake(
-            "There is no ReLU between the two convolutions: without it they are no more than one.",
-            edits=((CHANGE, "change = self.conv2(self.conv1(x))"),),
-            switches={"between": "nothing"},
+        "ReLU is applied to the input, too: only the first convolution's result and the sum go through it.": Mistake(
+            (CHANGE, "change = self.conv2(ops.relu(self.conv1(ops.relu(x))))"), order="relu first"
         ),
-        Mistake(
-            "ReLU is applied to the input, too: only the first convolution's result and the sum go through it.",
-            edits=((CHANGE, "change = self.conv2(ops.relu(self.conv1(ops.relu(x))))"),),
-            switches={"order": "relu first"},
+        "What goes round starts after the first convolution: it is the block's input.": Mistake(
+            (SHORTCUT, "shortcut = self.conv1(x)"), shortcut="after conv1"
         ),
-        Mistake(
-            "What goes round starts after the first convolution: it is the block's input.",
-            edits=((SHORTCUT, "shortcut = self.conv1(x)"),),
-            switches={"shortcut": "after conv1"},
+        "The first convolution is used twice, and the second never.": Mistake(
+            (CHANGE, "change = self.conv1(ops.relu(self.conv1(x)))"), matches=shows(SAME, order="conv1 twice")
         ),
-        Mistake(
-            "The first convolution is used twice, and the second never.",
-            edits=((CHANGE, "change = self.conv1(ops.relu(self.conv1(x)))"),),
-            matches=shows(SAME, oracle, order="conv1 twice"),
-        ),
-        Mistake(
-            "The block fails where its output has another shape than its input: what goes round needs the projection there.",
-            edits=((SHORTCUT, "shortcut = x"),),
-            matches=only(MORE, STRIDE),
-        ),
-        Mistake(
-            "The block fails where input and output have the same shape: there is no projection then, the input goes round.",
-            edits=((SHORTCUT, "shortcut = self.projection(x)"),),
-            matches=only(SAME),
-        ),
-    ),
+        "The block fails where its output has another shape than its input: what goes round needs the "
+        "projection there.": Mistake((SHORTCUT, "shortcut = x"), matches=only(MORE, STRIDE)),
+        "The block fails where input and output have the same shape: there is no projection then, the input "
+        "goes round.": Mistake((SHORTCUT, "shortcut = self.projection(x)"), matches=only(SAME)),
+    },
     alternatives=(
         ((RETURN, "return ops.maximum(layers.add([shortcut, change]), 0.0)"),),
         (

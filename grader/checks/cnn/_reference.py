@@ -10,7 +10,6 @@ def convolve(images: Array, kernel: Array, bias: Array, stride: int = 1, padding
 
     With "same" there are `ceil(size / stride)` places, and what is padded stands below and on the right if it is odd.
     """
-    images, kernel, bias = (np.asarray(value, dtype=float) for value in (images, kernel, bias))
     if padding == "same":
         missing = [
             max(0, (-(-size // stride) - 1) * stride + reach - size)
@@ -18,4 +17,4 @@ def convolve(images: Array, kernel: Array, bias: Array, stride: int = 1, padding
         ]
         images = np.pad(images, [(0, 0), *((total // 2, total - total // 2) for total in missing), (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(images, kernel.shape[:2], axis=(1, 2))[:, ::stride, ::stride]
-    return np.asarray(np.einsum("brcihw,hwio->brco", windows, kernel) + bias)
+    return np.einsum("brcihw,hwio->brco", windows, kernel) + bias

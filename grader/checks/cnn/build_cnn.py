@@ -23,8 +23,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
             apart(rng, (2 * filters, classes), low=0.5, high=1.5),
             apart(rng, (classes,), low=0.3, high=1.0),
         )
-        x = (2 * rng.normal(size=(7, size, size, channels))).astype("float32")
-        given = ModelCall(sizes, inputs={"logits": x}, weights=tuple(weight.astype("float32") for weight in weights))
+        x = 2 * rng.normal(size=(7, size, size, channels))
+        given = ModelCall(sizes, inputs={"logits": x}, weights=weights)
         if oracle(given)["logits"].min() < -0.3:  # so that a ReLU shows
             break
     fresh = ModelCall(sizes, inputs={"logits": x})
@@ -36,7 +36,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Any,
+    run: ModelCall,
     activation: str = "relu",
     pooling: str = "largest",
     padding: str = "same",
@@ -44,15 +44,15 @@ def oracle(
     output: str = "linear",
     wider: int = 2,
     biases: bool = True,
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     size, channels, filters, classes = run.args
     second = wider * filters
     features = second * (size // 4) ** 2 if head == "flat" else second
     count = 9 * channels * filters + 9 * filters * second + features * classes + biases * (filters + second + classes)
-    evidence = {PARAMETERS: np.asarray(count), TRAINABLE: np.asarray(count)}
+    evidence = {PARAMETERS: count, TRAINABLE: count}
     if not run.weights:
         return evidence
-    kernel1, bias1, kernel2, bias2, kernel, bias = (np.asarray(weight, dtype=float) for weight in run.weights)
+    kernel1, bias1, kernel2, bias2, kernel, bias = run.weights
     bends: dict[str, Callable[[Array], Array]] = {
         "relu": lambda z: np.maximum(z, 0),
         "tanh": np.tanh,
@@ -63,15 +63,15 @@ def oracle(
         if pooling == "none":
             return images
         windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), axis=(1, 2))[:, ::2, ::2]
-        return np.asarray(windows.max(axis=(-1, -2)) if pooling == "largest" else windows.mean(axis=(-1, -2)))
+        return windows.max(axis=(-1, -2)) if pooling == "largest" else windows.mean(axis=(-1, -2))
 
-    x = np.asarray(run.inputs["logits"], dtype=float)
+    x = run.inputs["logits"]
     for weights, shift in ((kernel1, bias1), (kernel2, bias2)):
         x = pool(bends[activation](convolve(x, weights, shift, padding=padding)))
     z = (x.max(axis=(1, 2)) if head == "max" else x.mean(axis=(1, 2))) @ kernel + bias
     if output == "softmax":
         z = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
-    return evidence | {"logits": np.asarray(np.maximum(z, 0) if output == "relu" else z)}
+    return evidence | {"logits": np.maximum(z, 0) if output == "relu" else z}
 
 
 FIRST = 'x = layers.Conv2D(filters, 3, padding="same", activation="relu")(inputs)'
@@ -87,69 +87,45 @@ def _both(old: str, new: str) -> tuple[tuple[str, str], ...]:
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="softmax")(x)'),),
-            switches={"output": "softmax"},
+    mistakes={
+        "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="softmax")(x)'), output="softmax"
         ),
-        Mistake(
-            "No output is negative: logits need both signs, so the last layer has no ReLU.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="relu")(x)'),),
-            # Whatever a new model's logits are: if they are all 0, its units look equal.
-            matches=shows("logits", oracle, name="logits", atol=1e-4, output="relu"),
+        "No output is negative: logits need both signs, so the last layer has no ReLU.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="relu")(x)'), matches=shows("logits", of="logits", output="relu")
         ),
-        Mistake(
-            "The convolutions have no activation: without one, two of them in a row are no more than one.",
-            edits=_both(', activation="relu"', ""),
-            switches={"activation": "linear"},
+        "The convolutions have no activation: without one, two of them in a row are no more than one.": Mistake(
+            *_both(', activation="relu"', ""), activation="linear"
         ),
-        Mistake(
-            "The convolutions have a tanh: this exercise asks for ReLU.",
-            edits=_both("relu", "tanh"),
-            switches={"activation": "tanh"},
+        "The convolutions have a tanh: this exercise asks for ReLU.": Mistake(*_both("relu", "tanh"), activation="tanh"),
+        'The images shrink at each convolution: `padding="same"` keeps their size.': Mistake(
+            *_both('padding="same", ', ""), padding="valid"
         ),
-        Mistake(
-            'The images shrink at each convolution: `padding="same"` keeps their size.',
-            edits=_both('padding="same", ', ""),
-            switches={"padding": "valid"},
+        "The windows are averaged: this exercise asks for max pooling after the convolutions.": Mistake(
+            *tuple((pool, pool.replace("Max", "Average")) for pool in (POOL1, POOL2)), pooling="mean"
         ),
-        Mistake(
-            "The windows are averaged: this exercise asks for max pooling after the convolutions.",
-            edits=tuple((pool, pool.replace("Max", "Average")) for pool in (POOL1, POOL2)),
-            switches={"pooling": "mean"},
+        "There is no pooling after the convolutions: each halves the image.": Mistake(
+            (POOL1, FIRST), (POOL2, SECOND), pooling="none"
         ),
-        Mistake(
-            "There is no pooling after the convolutions: each halves the image.",
-            edits=((POOL1, FIRST), (POOL2, SECOND)),
-            switches={"pooling": "none"},
+        "The head keeps each channel's largest number: this exercise asks for its average.": Mistake(
+            (AVERAGE, "layers.GlobalMaxPooling2D()(x)"), head="max"
         ),
-        Mistake(
-            "The head keeps each channel's largest number: this exercise asks for its average.",
-            edits=((AVERAGE, "layers.GlobalMaxPooling2D()(x)"),),
-            switches={"head": "max"},
+        "There are too many parameters: the head flattens, so the dense layer has a weight for every pixel.": Mistake(
+            (AVERAGE, "layers.Flatten()(x)"), matches=counts(head="flat")
         ),
-        Mistake(
-            "There are too many parameters: the head flattens, so the dense layer has a weight for every pixel.",
-            edits=((AVERAGE, "layers.Flatten()(x)"),),
-            matches=counts(oracle, head="flat"),
+        "There are too few parameters: the second convolution has twice as many filters as the first.": Mistake(
+            (SECOND, SECOND.replace("2 * ", "")), matches=counts(wider=1)
         ),
-        Mistake(
-            "There are too few parameters: the second convolution has twice as many filters as the first.",
-            edits=((SECOND, SECOND.replace("2 * ", "")),),
-            matches=counts(oracle, wider=1),
+        "There are too few parameters: the layers lack their biases.": Mistake(
+            *_both("3, padding", "3, use_bias=False, padding"),
+            (OUTPUT, "layers.Dense(n_classes, use_bias=False)(x)"),
+            matches=counts(biases=False),
         ),
-        Mistake(
-            "There are too few parameters: the layers lack their biases.",
-            edits=(*_both("3, padding", "3, use_bias=False, padding"), (OUTPUT, "layers.Dense(n_classes, use_bias=False)(x)")),
-            matches=counts(oracle, biases=False),
-        ),
-        Mistake(
-            "The filters of a new model are all equal, and what starts equal learns the same: let Keras draw the weights.",
-            edits=_both("3, padding", '3, kernel_initializer="ones", padding'),
+        "The filters of a new model are all equal, and what starts equal learns the same: let Keras draw the weights.": Mistake(
+            *_both("3, padding", '3, kernel_initializer="ones", padding'),
             matches=lambda judged: only("initial weights")(judged) and "initial weights" in judged.received,
         ),
-    ),
+    },
     alternatives=(
         """
 def build_cnn(image_size, channels, filters, n_classes):

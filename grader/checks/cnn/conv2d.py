@@ -11,8 +11,7 @@ SQUARE = "square kernel, as many filters as channels"
 
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(images: tuple[int, ...], kernel: tuple[int, ...]) -> Call:
-        arrays = apart(rng, images), apart(rng, kernel, high=1.0), apart(rng, kernel[-1:], low=0.5)
-        return Call(tuple(array.astype("float32") for array in arrays))
+        return Call((apart(rng, images), apart(rng, kernel, high=1.0), apart(rng, kernel[-1:], low=0.5)))
 
     return [
         Case("values", run((2, 5, 6, 3), (3, 2, 3, 4)), weight=3),
@@ -21,8 +20,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, kernel: str = "as it is", bias: str = "once", channels: str = "all", size: str = "right") -> Array:
-    images, weights, shift = (np.asarray(value, dtype=float) for value in run.args)
+def oracle(*arrays: Array, kernel: str = "as it is", bias: str = "once", channels: str = "all", size: str = "right") -> Array:
+    images, weights, shift = arrays
     if kernel == "turned around":
         weights = weights[::-1, ::-1]
     elif kernel == "sides swapped":
@@ -36,7 +35,7 @@ def oracle(run: Call, kernel: str = "as it is", bias: str = "once", channels: st
     if channels == "mean":
         output = output / images.shape[-1]
     shift = shift * {"once": 1, "missing": 0, "per weight": np.prod(weights.shape[:2])}[bias]
-    return np.asarray(output[:, :-1, :-1] + shift if size == "one short" else output + shift)
+    return output[:, :-1, :-1] + shift if size == "one short" else output + shift
 
 
 PRODUCT, SEEN = "ops.matmul(seen, kernel[i, j])", "images[:, i : i + height, j : j + width, :]"
@@ -46,48 +45,30 @@ ADD, FIRST = "output = output + ops.matmul(seen, kernel[i, j])", "output = bias"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The bias is missing: each filter adds one number of its own.",
-            edits=((FIRST, "output = 0.0"),),
-            switches={"bias": "missing"},
+    mistakes={
+        "The bias is missing: each filter adds one number of its own.": Mistake((FIRST, "output = 0.0"), bias="missing"),
+        "The bias is added for every weight of the window: each result gets it once.": Mistake(
+            (FIRST, "output = 0.0"), (ADD, f"{ADD} + bias"), bias="per weight"
         ),
-        Mistake(
-            "The bias is added for every weight of the window: each result gets it once.",
-            edits=((FIRST, "output = 0.0"), (ADD, f"{ADD} + bias")),
-            switches={"bias": "per weight"},
+        "The kernel is turned around: that is convolution in mathematics. Here it is laid on the image as it is.": Mistake(
+            (PRODUCT, "ops.matmul(seen, kernel[kernel_height - 1 - i, kernel_width - 1 - j])"), kernel="turned around"
         ),
-        Mistake(
-            "The kernel is turned around: that is convolution in mathematics. Here it is laid on the image as it is.",
-            edits=((PRODUCT, "ops.matmul(seen, kernel[kernel_height - 1 - i, kernel_width - 1 - j])"),),
-            switches={"kernel": "turned around"},
+        "Height and width of the kernel are swapped: its first axis goes down, its second to the right.": Mistake(
+            (PRODUCT, "ops.matmul(seen, kernel[j, i])"), matches=shows(SQUARE, kernel="sides swapped")
         ),
-        Mistake(
-            "Height and width of the kernel are swapped: its first axis goes down, its second to the right.",
-            edits=((PRODUCT, "ops.matmul(seen, kernel[j, i])"),),
-            matches=shows(SQUARE, oracle, kernel="sides swapped"),
+        "Channels and filters are swapped: the kernel's third axis meets the image's channels, and filters come last.": Mistake(
+            (PRODUCT, "ops.matmul(seen, ops.transpose(kernel[i, j]))"), matches=shows(SQUARE, kernel="channels swapped")
         ),
-        Mistake(
-            "Channels and filters are swapped: the kernel's third axis meets the image's channels, and filters come last.",
-            edits=((PRODUCT, "ops.matmul(seen, ops.transpose(kernel[i, j]))"),),
-            matches=shows(SQUARE, oracle, kernel="channels swapped"),
+        "Only the first channel of the image counts: sum over all of them.": Mistake(
+            (SEEN, SEEN.replace(", :]", ", :1]")), (PRODUCT, "ops.matmul(seen, kernel[i, j][:1])"), channels="first"
         ),
-        Mistake(
-            "Only the first channel of the image counts: sum over all of them.",
-            edits=((SEEN, SEEN.replace(", :]", ", :1]")), (PRODUCT, "ops.matmul(seen, kernel[i, j][:1])")),
-            switches={"channels": "first"},
+        "The channels are averaged: sum over them.": Mistake((PRODUCT, f"{PRODUCT} / images.shape[-1]"), channels="mean"),
+        "The last row and the last column of places are missing: a kernel as large as the image still has one place.": Mistake(
+            (f"height = {HEIGHT} + 1", f"height = {HEIGHT}"),
+            (f"width = {WIDTH} + 1", f"width = {WIDTH}"),
+            matches=has_shape("values", size="one short"),
         ),
-        Mistake(
-            "The channels are averaged: sum over them.",
-            edits=((PRODUCT, f"{PRODUCT} / images.shape[-1]"),),
-            switches={"channels": "mean"},
-        ),
-        Mistake(
-            "The last row and the last column of places are missing: a kernel as large as the image still has one place.",
-            edits=((f"height = {HEIGHT} + 1", f"height = {HEIGHT}"), (f"width = {WIDTH} + 1", f"width = {WIDTH}")),
-            matches=has_shape("values", oracle, size="one short"),
-        ),
-    ),
+    },
     alternatives=(
         ((PRODUCT, 'ops.einsum("brci,io->brco", seen, kernel[i, j])'),),
         """

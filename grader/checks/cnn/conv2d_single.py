@@ -23,33 +23,35 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call,
+    image: Array,
+    weights: Array,
+    stride: int = 1,
+    padding: int = 0,
     kernel: str = "as it is",
-    stride: str = "right",
-    padding: str = "all sides",
+    steps: str = "right",
+    border: str = "all sides",
     size: str = "right",
     sum: str = "sum",
 ) -> Array:
-    image, weights = (np.asarray(value, dtype=float) for value in run.args)
-    step, border = run.kwargs.get("stride", 1), run.kwargs.get("padding", 0)
     turned = {
         "as it is": weights,
         "turned around": weights[::-1, ::-1],
         "upside down": weights[::-1],
         "transposed": weights.T,
     }[kernel]
-    around = {"all sides": (border, border), "none": (0, 0), "before": (border, 0)}[padding]
+    around = {"all sides": (padding, padding), "none": (0, 0), "before": (padding, 0)}[border]
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(image, [around, around]), turned.shape)
     sums = np.einsum("rchw,hw->rc", windows, turned)
     if sum == "mean":
         sums = sums / turned.size
-    output = sums[:: 1 if stride == "ignored" else step, :: 1 if stride == "ignored" else step]
+    step = 1 if steps == "ignored" else stride
+    output = sums[::step, ::step]
     rows, columns = output.shape
-    if stride == "size only":
+    if steps == "size only":
         output = sums[:rows, :columns]
     if size == "one short":
         output = output[:-1, :-1]
-    return np.asarray(output[:, :rows] if size == "square" else output)
+    return output[:, :rows] if size == "square" else output
 
 
 PAD = "image = np.pad(image, padding)"
@@ -60,62 +62,40 @@ SHAPE = "height, width = kernel.shape"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The kernel is turned around: that is convolution in mathematics. Here it is laid on the image as it is.",
-            edits=((WINDOW, f"{WINDOW}[::-1, ::-1]"),),
-            switches={"kernel": "turned around"},
+    mistakes={
+        "The kernel is turned around: that is convolution in mathematics. Here it is laid on the image as it is.": Mistake(
+            (WINDOW, f"{WINDOW}[::-1, ::-1]"), kernel="turned around"
         ),
-        Mistake(
-            "The kernel is upside down: its first row belongs to the window's first row.",
-            edits=((WINDOW, f"{WINDOW}[::-1]"),),
-            switches={"kernel": "upside down"},
+        "The kernel is upside down: its first row belongs to the window's first row.": Mistake(
+            (WINDOW, f"{WINDOW}[::-1]"), kernel="upside down"
         ),
-        Mistake(
-            "The kernel is transposed: rows of the kernel belong to rows of the image.",
-            edits=((WINDOW, f"{WINDOW}.T"),),
-            matches=shows(SQUARE, oracle, kernel="transposed"),
+        "The kernel is transposed: rows of the kernel belong to rows of the image.": Mistake(
+            (WINDOW, f"{WINDOW}.T"), matches=shows(SQUARE, kernel="transposed")
         ),
-        Mistake(
-            "The stride is ignored: with a stride of 2 the window moves by two pixels, so there are fewer places.",
-            edits=(
-                (ROWS, ROWS.replace("stride", "1")),
-                (COLUMNS, COLUMNS.replace("stride", "1")),
-                ("row * stride, column * stride", "row, column"),
-            ),
-            matches=has_shape("stride", oracle, stride="ignored"),
+        "The stride is ignored: with a stride of 2 the window moves by two pixels, so there are fewer places.": Mistake(
+            (ROWS, ROWS.replace("stride", "1")),
+            (COLUMNS, COLUMNS.replace("stride", "1")),
+            ("row * stride, column * stride", "row, column"),
+            matches=has_shape("stride", steps="ignored"),
         ),
-        Mistake(
-            "With a stride the result has the right size, but the wrong places: the window's corner moves by the stride.",
-            edits=(("row * stride, column * stride", "row, column"),),
-            switches={"stride": "size only"},
+        "With a stride the result has the right size, but the wrong places: the window's corner moves by the stride.": Mistake(
+            ("row * stride, column * stride", "row, column"), steps="size only"
         ),
-        Mistake(
-            "The padding is ignored: with padding there are zeros around the image, so the result is larger.",
-            edits=((PAD, "image = np.array(image)"),),
-            matches=has_shape("padding", oracle, padding="none"),
+        "The padding is ignored: with padding there are zeros around the image, so the result is larger.": Mistake(
+            (PAD, "image = np.array(image)"), matches=has_shape("padding", border="none")
         ),
-        Mistake(
-            "The padding is on one side only: zeros go above and below, left and right.",
-            edits=((PAD, "image = np.pad(image, (padding, 0))"),),
-            matches=has_shape("padding", oracle, padding="before"),
+        "The padding is on one side only: zeros go above and below, left and right.": Mistake(
+            (PAD, "image = np.pad(image, (padding, 0))"), matches=has_shape("padding", border="before")
         ),
-        Mistake(
-            "The last row and the last column of places are missing: a kernel as large as the image still has one place.",
-            edits=((ROWS, ROWS[:-4]), (COLUMNS, COLUMNS[:-4])),
-            matches=has_shape("values", oracle, size="one short"),
+        "The last row and the last column of places are missing: a kernel as large as the image still has one place.": Mistake(
+            (ROWS, ROWS[:-4]), (COLUMNS, COLUMNS[:-4]), matches=has_shape("values", size="one short")
         ),
-        Mistake(
-            "The result is cut off on the right: an image may be wider than it is high, so rows and columns are counted apart.",
-            edits=((COLUMNS, "rows"),),
-            matches=has_shape("values", oracle, size="square"),
+        "The result is cut off on the right: an image may be wider than it is high, so rows and columns are "
+        "counted apart.": Mistake((COLUMNS, "rows"), matches=has_shape("values", size="square")),
+        "Every number is too small by the same factor: this is the window's average, not its sum.": Mistake(
+            ("np.sum(", "np.mean("), sum="mean"
         ),
-        Mistake(
-            "Every number is too small by the same factor: this is the window's average, not its sum.",
-            edits=(("np.sum(", "np.mean("),),
-            switches={"sum": "mean"},
-        ),
-    ),
+    },
     alternatives=(
         """
 def conv2d_single(image, kernel, stride=1, padding=0):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging import Call, Case, Check, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -25,24 +25,20 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, way: str = "") -> Array:
-    size, kernel_size = run.args
-    stride, padding, dilation = (
-        run.kwargs.get(name, first) for name, first in (("stride", 1), ("padding", 0), ("dilation", 1))
-    )
+def oracle(size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1, way: str = "") -> float:
     sides = 1 if way == "one side" else 2
     reach = {"no dilation": kernel_size, "dilated weights": dilation * kernel_size}.get(way, (kernel_size - 1) * dilation + 1)
     room = size + sides * padding - reach
     if way == "no stride":
-        return np.asarray(room + 1)
+        return room + 1
     if way == "rounded up":
-        return np.asarray(np.ceil(room / stride) + 1)
+        return np.ceil(room / stride) + 1
     if way == "not rounded":
-        return np.asarray(room / stride + 1)
+        return room / stride + 1
     if way == "same":
-        return np.asarray(np.ceil(size / stride))
+        return np.ceil(size / stride)
     places = sum(1 for _ in range(0, room + 1, stride))
-    return np.asarray(places - 1 if way == "gaps" else places)
+    return places - 1 if way == "gaps" else places
 
 
 RETURN = "return (size + 2 * padding - reach) // stride + 1"
@@ -51,48 +47,30 @@ REACH = "reach = dilation * (kernel_size - 1) + 1"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "One place is missing everywhere: a kernel as large as the image still has one place.",
-            edits=((RETURN, RETURN[:-4]),),
-            switches={"way": "gaps"},
+    mistakes={
+        "One place is missing everywhere: a kernel as large as the image still has one place.": Mistake(
+            (RETURN, RETURN[:-4]), way="gaps"
         ),
-        Mistake(
-            "The padding counts once: it is added at both ends.",
-            edits=((RETURN, RETURN.replace("2 * ", "")),),
-            switches={"way": "one side"},
+        "The padding counts once: it is added at both ends.": Mistake((RETURN, RETURN.replace("2 * ", "")), way="one side"),
+        "There is a place too many with a stride: one that does not fit any more is dropped, so round down.": Mistake(
+            (RETURN, "return -(-(size + 2 * padding - reach) // stride) + 1"), way="rounded up"
         ),
-        Mistake(
-            "There is a place too many with a stride: one that does not fit any more is dropped, so round down.",
-            edits=((RETURN, "return -(-(size + 2 * padding - reach) // stride) + 1"),),
-            switches={"way": "rounded up"},
+        "A number of places is whole: round the division down, `//` does.": Mistake(
+            (RETURN, RETURN.replace("//", "/")), way="not rounded"
         ),
-        Mistake(
-            "A number of places is whole: round the division down, `//` does.",
-            edits=((RETURN, RETURN.replace("//", "/")),),
-            switches={"way": "not rounded"},
+        "The stride is ignored: with a stride of 2 there are about half as many places.": Mistake(
+            (RETURN, RETURN.replace(" // stride", "")), way="no stride"
         ),
-        Mistake(
-            "The stride is ignored: with a stride of 2 there are about half as many places.",
-            edits=((RETURN, RETURN.replace(" // stride", "")),),
-            switches={"way": "no stride"},
+        "The dilation is ignored: it spreads the kernel's weights, so that the kernel reaches further.": Mistake(
+            (REACH, "reach = kernel_size"), way="no dilation"
         ),
-        Mistake(
-            "The dilation is ignored: it spreads the kernel's weights, so that the kernel reaches further.",
-            edits=((REACH, "reach = kernel_size"),),
-            switches={"way": "no dilation"},
+        "The dilated kernel is too long: it has one gap less than it has weights.": Mistake(
+            (REACH, "reach = dilation * kernel_size"), way="dilated weights"
         ),
-        Mistake(
-            "The dilated kernel is too long: it has one gap less than it has weights.",
-            edits=((REACH, "reach = dilation * kernel_size"),),
-            switches={"way": "dilated weights"},
+        'This is the size for `padding="same"`, whatever the padding is: here its amount is given.': Mistake(
+            (RETURN, "return -(-size // stride)"), way="same"
         ),
-        Mistake(
-            'This is the size for `padding="same"`, whatever the padding is: here its amount is given.',
-            edits=((RETURN, "return -(-size // stride)"),),
-            switches={"way": "same"},
-        ),
-    ),
+    },
     alternatives=(
         """
 def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):

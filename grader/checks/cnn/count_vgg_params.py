@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging import Call, Case, Check, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -24,10 +24,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call, biases: str = "all", kernels: str = "right", channels: str = "right", head: str = "right", pooling: str = "free"
-) -> Array:
-    blocks, classes = run.args[0], run.args[1] if len(run.args) > 1 else 1000
-    style = run.kwargs.get("head", run.args[2] if len(run.args) > 2 else "dense")
+    blocks: list[list[tuple[int, int]]],
+    classes: int = 1000,
+    head: str = "dense",
+    biases: str = "all",
+    kernels: str = "right",
+    channels: str = "right",
+    inputs: str = "right",
+    pooling: str = "free",
+) -> int:
     flat = [convolution for block in blocks for convolution in block]
     filters = [last for _, last in flat]
     into = [1 if channels == "grey" else 3, *filters]
@@ -36,14 +41,14 @@ def oracle(
         weights = {"right": kernel**2, "3": 9, "one side": kernel}[kernels]
         count += weights * (1 if channels == "forgotten" else read) * out
     side = 224 // 2 ** len(blocks)
-    pixels = {"right": side**2, "one pixel": 1, "one side": side, "not pooled": 224**2, "short": side**2}[head]
+    pixels = {"right": side**2, "one pixel": 1, "one side": side, "not pooled": 224**2, "short": side**2}[inputs]
     chain = [filters[-1], classes]
-    if style == "dense":
-        chain = [pixels * filters[-1], *([4096] if head == "short" else [4096, 4096]), classes]
+    if head == "dense":
+        chain = [pixels * filters[-1], *([4096] if inputs == "short" else [4096, 4096]), classes]
     count += sum(a * b for a, b in itertools.pairwise(chain))
     count += sum(filters) if biases in ("all", "convolutions") else 0
     count += sum(chain[1:]) if biases in ("all", "dense") else 0
-    return np.asarray(count + (sum(4 * block[-1][1] for block in blocks) if pooling == "counted" else 0))
+    return count + (sum(4 * block[-1][1] for block in blocks) if pooling == "counted" else 0)
 
 
 CONV = "total += kernel_size**2 * channels * filters + filters"
@@ -53,63 +58,41 @@ DENSE = "total += features * neurons + neurons"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The input's channels are forgotten: a filter has a kernel for every channel that it reads.",
-            edits=((CONV, "total += kernel_size**2 * filters + filters"),),
-            switches={"channels": "forgotten"},
+    mistakes={
+        "The input's channels are forgotten: a filter has a kernel for every channel that it reads.": Mistake(
+            (CONV, "total += kernel_size**2 * filters + filters"), channels="forgotten"
         ),
-        Mistake(
-            "The biases of the convolutions are missing: each filter has one.",
-            edits=((CONV, "total += kernel_size**2 * channels * filters"),),
-            switches={"biases": "dense"},
+        "The biases of the convolutions are missing: each filter has one.": Mistake(
+            (CONV, "total += kernel_size**2 * channels * filters"), biases="dense"
         ),
-        Mistake(
-            "The biases of the dense layers are missing: each neuron has one.",
-            edits=((DENSE, "total += features * neurons"),),
-            switches={"biases": "convolutions"},
+        "The biases of the dense layers are missing: each neuron has one.": Mistake(
+            (DENSE, "total += features * neurons"), biases="convolutions"
         ),
-        Mistake(
-            "All kernels are taken to be 3 by 3: their sizes are given, and some are others.",
-            edits=((CONV, CONV.replace("kernel_size**2", "9")),),
-            switches={"kernels": "3"},
+        "All kernels are taken to be 3 by 3: their sizes are given, and some are others.": Mistake(
+            (CONV, CONV.replace("kernel_size**2", "9")), kernels="3"
         ),
-        Mistake(
-            "The kernel's size counts once: it has as many rows as columns, so square it.",
-            edits=((CONV, CONV.replace("kernel_size**2", "kernel_size")),),
-            switches={"kernels": "one side"},
+        "The kernel's size counts once: it has as many rows as columns, so square it.": Mistake(
+            (CONV, CONV.replace("kernel_size**2", "kernel_size")), kernels="one side"
         ),
-        Mistake(
-            "The first convolution reads one channel in this count: a colour image has three.",
-            edits=(("224, 3, 0", "224, 1, 0"),),
-            switches={"channels": "grey"},
+        "The first convolution reads one channel in this count: a colour image has three.": Mistake(
+            ("224, 3, 0", "224, 1, 0"), channels="grey"
         ),
-        Mistake(
-            "The dense head reads one number per channel in this count: flattened, it reads every pixel of every channel.",
-            edits=((HEAD, "[channels, 4096, 4096]"),),
-            switches={"head": "one pixel"},
+        "The dense head reads one number per channel in this count: flattened, it reads every pixel of every channel.": Mistake(
+            (HEAD, "[channels, 4096, 4096]"), inputs="one pixel"
         ),
-        Mistake(
-            "The dense head reads one row of pixels in this count: an image has as many rows as columns.",
-            edits=((HEAD, "[size * channels, 4096, 4096]"),),
-            switches={"head": "one side"},
+        "The dense head reads one row of pixels in this count: an image has as many rows as columns.": Mistake(
+            (HEAD, "[size * channels, 4096, 4096]"), inputs="one side"
         ),
-        Mistake(
-            "The dense head reads images of 224 by 224 in this count: each block has halved both sides.",
-            edits=(("size //= 2", "size //= 1"),),
-            switches={"head": "not pooled"},
+        "The dense head reads images of 224 by 224 in this count: each block has halved both sides.": Mistake(
+            ("size //= 2", "size //= 1"), inputs="not pooled"
         ),
-        Mistake(
-            "The dense head lacks a layer of 4096 neurons: there are two.",
-            edits=((HEAD, "[size * size * channels, 4096]"),),
-            switches={"head": "short"},
+        "The dense head lacks a layer of 4096 neurons: there are two.": Mistake(
+            (HEAD, "[size * size * channels, 4096]"), inputs="short"
         ),
-        Mistake(
-            "The poolings have weights in this count: to keep the largest number there is nothing to learn.",
-            edits=(("size //= 2", "size //= 2\n        total += 4 * channels"),),
-            switches={"pooling": "counted"},
+        "The poolings have weights in this count: to keep the largest number there is nothing to learn.": Mistake(
+            ("size //= 2", "size //= 2\n        total += 4 * channels"), pooling="counted"
         ),
-    ),
+    },
     alternatives=(
         """
 def count_vgg_params(blocks, n_classes=1000, head="dense"):

@@ -13,7 +13,7 @@ BATCH, HEIGHT, WIDTH, CHANNELS = 2, 3, 4, 5
 
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(*shape: int) -> Call:
-        return Call((apart(rng, shape).astype("float32"),))
+        return Call((apart(rng, shape),))
 
     return [
         Case(VALUES, run(BATCH, HEIGHT, WIDTH, CHANNELS), weight=2),
@@ -22,12 +22,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, keep: str = "mean", axes: str = "height and width") -> Array:
-    images = np.asarray(run.args[0], dtype=float)
+def oracle(images: Array, keep: str = "mean", axes: str = "height and width") -> Array:
     if axes == "the last two":
-        return np.asarray(images.mean(axis=-1).mean(axis=-1))
+        return images.mean(axis=-1).mean(axis=-1)
     over = images.reshape(len(images), -1, images.shape[-1])
-    return np.asarray({"mean": over.sum(axis=1) / over.shape[1], "sum": over.sum(axis=1), "max": over.max(axis=1)}[keep])
+    return {"mean": over.sum(axis=1) / over.shape[1], "sum": over.sum(axis=1), "max": over.max(axis=1)}[keep]
 
 
 def gives(*shape: int) -> Callable[[Judged], bool]:
@@ -40,38 +39,24 @@ RETURN = "ops.mean(images, axis=(1, 2))"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "These are sums: divide by the number of pixels.",
-            edits=((RETURN, "ops.sum(images, axis=(1, 2))"),),
-            switches={"keep": "sum"},
+    mistakes={
+        "These are sums: divide by the number of pixels.": Mistake((RETURN, "ops.sum(images, axis=(1, 2))"), keep="sum"),
+        "These are the largest numbers: average pooling takes the mean.": Mistake(
+            (RETURN, "ops.max(images, axis=(1, 2))"), keep="max"
         ),
-        Mistake(
-            "These are the largest numbers: average pooling takes the mean.",
-            edits=((RETURN, "ops.max(images, axis=(1, 2))"),),
-            switches={"keep": "max"},
+        "The mean runs over width and channels: the channels stand last, so height and width are axes 1 and 2.": Mistake(
+            (RETURN, "ops.mean(images, axis=(2, 3))"), matches=shows(CUBE, axes="the last two")
         ),
-        Mistake(
-            "The mean runs over width and channels: the channels stand last, so height and width are axes 1 and 2.",
-            edits=((RETURN, "ops.mean(images, axis=(2, 3))"),),
-            matches=shows(CUBE, oracle, axes="the last two"),
+        "The averaged axes are still there with a size of 1: let the mean drop them.": Mistake(
+            (RETURN, "ops.mean(images, axis=(1, 2), keepdims=True)"), matches=gives(BATCH, 1, 1, CHANNELS)
         ),
-        Mistake(
-            "The averaged axes are still there with a size of 1: let the mean drop them.",
-            edits=((RETURN, "ops.mean(images, axis=(1, 2), keepdims=True)"),),
-            matches=gives(BATCH, 1, 1, CHANNELS),
+        "The mean runs over the batch, too: each image keeps averages of its own.": Mistake(
+            (RETURN, "ops.mean(images, axis=(0, 1, 2))"), matches=gives(CHANNELS)
         ),
-        Mistake(
-            "The mean runs over the batch, too: each image keeps averages of its own.",
-            edits=((RETURN, "ops.mean(images, axis=(0, 1, 2))"),),
-            matches=gives(CHANNELS),
+        "Only one axis is averaged: the mean runs over height and width.": Mistake(
+            (RETURN, "ops.mean(images, axis=1)"), matches=gives(BATCH, WIDTH, CHANNELS)
         ),
-        Mistake(
-            "Only one axis is averaged: the mean runs over height and width.",
-            edits=((RETURN, "ops.mean(images, axis=1)"),),
-            matches=gives(BATCH, WIDTH, CHANNELS),
-        ),
-    ),
+    },
     alternatives=(
         ((RETURN, "ops.mean(ops.mean(images, axis=1), axis=1)"),),
         """

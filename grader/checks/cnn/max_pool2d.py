@@ -11,7 +11,7 @@ NEGATIVE = "negative numbers"
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(images: tuple[int, ...], pool_size: int, stride: int, sign: int = 0) -> Call:
         x = apart(rng, images)
-        return Call(((sign * np.abs(x) if sign else x).astype("float32"), pool_size, stride))
+        return Call((sign * np.abs(x) if sign else x, pool_size, stride))
 
     return [
         Case("windows side by side", run((2, 4, 6, 3), 2, 2)),
@@ -21,9 +21,10 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, keep: str = "largest", stride: str = "right", channels: str = "apart") -> Array:
-    images, (pool_size, step) = np.asarray(run.args[0], dtype=float), run.args[1:]
-    step = {"right": step, "pool size": pool_size, "one": 1}[stride]
+def oracle(
+    images: Array, pool_size: int, stride: int, keep: str = "largest", steps: str = "right", channels: str = "apart"
+) -> Array:
+    step = {"right": stride, "pool size": pool_size, "one": 1}[steps]
     windows = np.lib.stride_tricks.sliding_window_view(images, (pool_size, pool_size), axis=(1, 2))[:, ::step, ::step]
     kept: Array = {
         "largest": windows.max(axis=(-1, -2)),
@@ -41,49 +42,33 @@ ROWS = "rows = (images.shape[1] - pool_size) // stride + 1"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "These are the averages of the windows: keep the largest number.",
-            edits=((RETURN, "return ops.mean(ops.stack(entries), axis=0)"),),
-            switches={"keep": "mean"},
+    mistakes={
+        "These are the averages of the windows: keep the largest number.": Mistake(
+            (RETURN, "return ops.mean(ops.stack(entries), axis=0)"), keep="mean"
         ),
-        Mistake(
-            "These are the smallest numbers of the windows: keep the largest.",
-            edits=((RETURN, "return ops.min(ops.stack(entries), axis=0)"),),
-            switches={"keep": "smallest"},
+        "These are the smallest numbers of the windows: keep the largest.": Mistake(
+            (RETURN, "return ops.min(ops.stack(entries), axis=0)"), keep="smallest"
         ),
-        Mistake(
-            "Each window keeps its upper left number, whatever the others are: keep the largest.",
-            edits=((RETURN, "return entries[0]"),),
-            switches={"keep": "first"},
+        "Each window keeps its upper left number, whatever the others are: keep the largest.": Mistake(
+            (RETURN, "return entries[0]"), keep="first"
         ),
-        Mistake(
-            "The windows always lie side by side: they move by `stride`, which may be less than their size.",
-            edits=((ROWS, f"stride = pool_size\n    {ROWS}"),),
-            matches=has_shape("windows that overlap", oracle, stride="pool size"),
+        "The windows always lie side by side: they move by `stride`, which may be less than their size.": Mistake(
+            (ROWS, f"stride = pool_size\n    {ROWS}"), matches=has_shape("windows that overlap", steps="pool size")
         ),
-        Mistake(
-            "The windows move by one pixel, whatever the stride is.",
-            edits=((ROWS, f"stride = 1\n    {ROWS}"),),
-            matches=has_shape("windows side by side", oracle, stride="one"),
+        "The windows move by one pixel, whatever the stride is.": Mistake(
+            (ROWS, f"stride = 1\n    {ROWS}"), matches=has_shape("windows side by side", steps="one")
         ),
-        Mistake(
-            "All channels have the same numbers: each channel is pooled by itself.",
-            edits=(
-                (
-                    RETURN,
-                    "pooled = ops.max(ops.stack(entries), axis=0)\n"
-                    "    return 0 * pooled + ops.max(pooled, axis=-1, keepdims=True)",
-                ),
+        "All channels have the same numbers: each channel is pooled by itself.": Mistake(
+            (
+                RETURN,
+                "pooled = ops.max(ops.stack(entries), axis=0)\n    return 0 * pooled + ops.max(pooled, axis=-1, keepdims=True)",
             ),
-            switches={"channels": "together"},
+            channels="together",
         ),
-        Mistake(
-            "A window of negative numbers gives 0: start from one of its numbers, not from zero.",
-            edits=((RETURN, "return ops.maximum(ops.max(ops.stack(entries), axis=0), 0.0)"),),
-            switches={"keep": "from zero"},
+        "A window of negative numbers gives 0: start from one of its numbers, not from zero.": Mistake(
+            (RETURN, "return ops.maximum(ops.max(ops.stack(entries), axis=0), 0.0)"), keep="from zero"
         ),
-    ),
+    },
     alternatives=(
         """
 def max_pool2d(images, pool_size, stride):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from course import data
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
 from grader.judging.bars import Bar
 from grader.judging.classifiers import activated_outputs, are_logits, untrained
 from grader.judging.contracts import LEARNED
@@ -66,16 +66,8 @@ def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]
     return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
 
 
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
-
-
 def symptom(judged: Judged) -> str:
     return classifiers.symptom(judged, lambda accuracy: "no neighbours" if accuracy > WITHOUT_NEIGHBOURS else "undertrained")
-
-
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
 
 
 RESHAPE, FLATTEN = "layers.Reshape((-1, 1)),", "layers.Flatten(),"
@@ -110,35 +102,26 @@ BASELINES = {
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        *activated_outputs(OUTPUT, symptom),
-        Mistake(
-            "The model has learned, but no more than dense layers can: it does not know which positions are neighbours. Does "
-            "a kernel slide along the signal, whose shape for that is (positions, 1), and not (1, positions)?",
-            edits=CHANNELS,
-            matches=shows("no neighbours"),
+    mistakes={
+        **activated_outputs(OUTPUT),
+        "The model has learned, but no more than dense layers can: it does not know which positions are neighbours. Does "
+        "a kernel slide along the signal, whose shape for that is (positions, 1), and not (1, positions)?": Mistake(
+            *CHANNELS, matches="no neighbours"
         ),
-        untrained(UNTRAINED, symptom),
-        Mistake(
-            "The model has learned something, but too little: train longer, with a larger learning rate or more filters.",
-            edits=ONE_EPOCH,
-            matches=shows("undertrained"),
+        **untrained(*UNTRAINED),
+        "The model has learned something, but too little: train longer, with a larger learning rate or more filters.": Mistake(
+            *ONE_EPOCH, matches="undertrained"
         ),
-        Mistake(
-            "Every sample gets the same logits: filters that start from weights of zero get no gradient, or all the same one.",
-            edits=(
-                (OUTPUT, 'layers.Dense(int(np.max(y)) + 1, kernel_initializer="zeros")'),
-                (HIDDEN, HIDDEN.replace("5,", '5, kernel_initializer="zeros",')),
-            ),
-            matches=shows("constant"),
+        "Every sample gets the same logits: filters that start from weights of zero get no gradient, or all "
+        "the same one.": Mistake(
+            (OUTPUT, 'layers.Dense(int(np.max(y)) + 1, kernel_initializer="zeros")'),
+            (HIDDEN, HIDDEN.replace("5,", '5, kernel_initializer="zeros",')),
+            matches="constant",
         ),
-        Mistake(
-            "With other numbers of positions and classes it goes wrong: take both from `x` and `y`, not from these data.",
-            edits=((OUTPUT, "layers.Dense(10)"),),
-            matches=only(OTHER),
+        "With other numbers of positions and classes it goes wrong: take both from `x` and `y`, not from these data.": Mistake(
+            (OUTPUT, "layers.Dense(10)"), matches=only(OTHER)
         ),
-    ),
+    },
     alternatives=(
         """
 def train_signal_classifier(x, y, seed):
@@ -180,4 +163,5 @@ def train_signal_classifier(x, y, seed):
 """,
     ),
     contracts=(LEARNED,),
+    symptom=symptom,
 )

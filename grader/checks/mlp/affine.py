@@ -14,7 +14,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
             result = x @ kernel + bias
             # Both signs, so that an activation shows.
             if result.min() < -0.3 and result.max() > 0.3:
-                return Call((x.astype("float32"), kernel.astype("float32"), bias.astype("float32")))
+                return Call((x, kernel, bias))
 
     return [
         Case("values", run(4, 3, 2), weight=2),
@@ -23,22 +23,21 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, way: str = "") -> Array:
-    x, kernel, bias = (np.asarray(value, dtype=float) for value in run.args)
+def oracle(x: Array, kernel: Array, bias: Array, way: str = "") -> Array:
     if way == "transposed":
         kernel = kernel.T
     if way == "swapped":
-        return np.asarray(kernel @ x + bias)
+        return kernel @ x + bias
     if way == "by entry":
-        return np.asarray(x * kernel + bias)
+        return x * kernel + bias
     if way == "bias in a column":
-        return np.asarray(x @ kernel + bias[:, None])
+        return x @ kernel + bias[:, None]
     if way == "bias inside":
-        return np.asarray(x @ (kernel + bias))
+        return x @ (kernel + bias)
     product = np.einsum("bi,io->bo", x, kernel)
     if way == "no bias":
-        return np.asarray(product)
-    return np.asarray(np.maximum(product + bias, 0) if way == "relu" else product + bias)
+        return product
+    return np.maximum(product + bias, 0) if way == "relu" else product + bias
 
 
 PRODUCT, SUM = "ops.matmul(x, kernel)", "return product + bias"
@@ -46,43 +45,29 @@ PRODUCT, SUM = "ops.matmul(x, kernel)", "return product + bias"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "Every output is off by the same amount in all rows: the bias is missing.",
-            edits=((SUM, "return product"),),
-            switches={"way": "no bias"},
+    mistakes={
+        "Every output is off by the same amount in all rows: the bias is missing.": Mistake(
+            (SUM, "return product"), way="no bias"
         ),
-        Mistake(
-            "The bias is multiplied by the inputs: add it after the product, not to the kernel.",
-            edits=((PRODUCT, "ops.matmul(x, kernel + bias)"), (SUM, "return product")),
-            switches={"way": "bias inside"},
+        "The bias is multiplied by the inputs: add it after the product, not to the kernel.": Mistake(
+            (PRODUCT, "ops.matmul(x, kernel + bias)"), (SUM, "return product"), way="bias inside"
         ),
-        Mistake(
-            "The kernel is transposed: it is (inputs, outputs), so x · kernel fits as it is.",
-            edits=((PRODUCT, "ops.matmul(x, ops.transpose(kernel))"),),
-            matches=shows("square kernel", oracle, way="transposed"),
+        "The kernel is transposed: it is (inputs, outputs), so x · kernel fits as it is.": Mistake(
+            (PRODUCT, "ops.matmul(x, ops.transpose(kernel))"), matches=shows("square kernel", way="transposed")
         ),
-        Mistake(
-            "The factors stand in the wrong order: samples are rows, so x comes first and the kernel second.",
-            edits=((PRODUCT, "ops.matmul(kernel, x)"),),
-            matches=shows("square kernel", oracle, way="swapped"),
+        "The factors stand in the wrong order: samples are rows, so x comes first and the kernel second.": Mistake(
+            (PRODUCT, "ops.matmul(kernel, x)"), matches=shows("square kernel", way="swapped")
         ),
-        Mistake(
-            "x and kernel are multiplied entry by entry: an affine map needs the matrix product.",
-            edits=((PRODUCT, "x * kernel"),),
-            matches=shows("square kernel", oracle, way="by entry"),
+        "x and kernel are multiplied entry by entry: an affine map needs the matrix product.": Mistake(
+            (PRODUCT, "x * kernel"), matches=shows("square kernel", way="by entry")
         ),
-        Mistake(
-            "The bias goes along the batch: there is one number per output, the same for every row.",
-            edits=((SUM, "return product + ops.expand_dims(bias, -1)"),),
-            matches=shows("square kernel", oracle, way="bias in a column"),
+        "The bias goes along the batch: there is one number per output, the same for every row.": Mistake(
+            (SUM, "return product + ops.expand_dims(bias, -1)"), matches=shows("square kernel", way="bias in a column")
         ),
-        Mistake(
-            "Negative results became 0: an affine map has no activation.",
-            edits=((SUM, "return ops.maximum(product + bias, 0.0)"),),
-            switches={"way": "relu"},
+        "Negative results became 0: an affine map has no activation.": Mistake(
+            (SUM, "return ops.maximum(product + bias, 0.0)"), way="relu"
         ),
-    ),
+    },
     alternatives=(
         (("product = ops.matmul(x, kernel)", 'product = ops.einsum("bi,io->bo", x, kernel)'),),
         "def affine(x, kernel, bias):\n    return x @ kernel + bias\n",

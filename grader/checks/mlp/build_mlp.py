@@ -8,7 +8,7 @@ import numpy as np
 
 from grader.judging import Array, Case, Check, Judged, Mistake, ModelCall
 from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
-from grader.judging.matching import apart, only, shows
+from grader.judging.matching import apart, only, right, shows
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -19,8 +19,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
         apart(rng, (hidden, classes), low=0.5, high=1.5),
         apart(rng, (classes,), low=0.3, high=1.0),
     )
-    x = (3 * rng.normal(size=(9, inputs))).astype("float32")  # hidden units above 6, where a capped ReLU shows
-    given = ModelCall(sizes, inputs={"logits": x}, weights=tuple(weight.astype("float32") for weight in weights))
+    x = 3 * rng.normal(size=(9, inputs))  # hidden units above 6, where a capped ReLU shows
+    given = ModelCall(sizes, inputs={"logits": x}, weights=weights)
     fresh = ModelCall(sizes, inputs={"logits": x})
     shapes = {"logits": (9, classes)}
     return [
@@ -31,8 +31,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Any, activation: str = "relu", output: str = "linear", layers: int = 1, biases: bool = True
-) -> dict[str, Array]:
+    run: ModelCall, activation: str = "relu", output: str = "linear", layers: int = 1, biases: bool = True
+) -> dict[str, Any]:
     activations: dict[str, Callable[[Array], Array]] = {
         "relu": lambda z: np.maximum(z, 0),
         "relu6": lambda z: np.clip(z, 0, 6),
@@ -44,19 +44,17 @@ def oracle(
     inputs, hidden, classes = run.args
     sizes = [inputs, *[hidden] * layers, classes]
     count = sum(fan_in * fan_out + biases * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
-    evidence = {PARAMETERS: np.asarray(count), TRAINABLE: np.asarray(count)}
+    evidence: dict[str, Any] = {PARAMETERS: count, TRAINABLE: count}
     if run.weights:
-        kernel, bias, output_kernel, output_bias = (np.asarray(weight, dtype=float) for weight in run.weights)
-        units = activations[activation](np.asarray(run.inputs["logits"], dtype=float) @ kernel + bias)
-        evidence["logits"] = np.asarray(activations[output](units @ output_kernel + output_bias))
+        kernel, bias, output_kernel, output_bias = run.weights
+        units = activations[activation](run.inputs["logits"] @ kernel + bias)
+        evidence["logits"] = activations[output](units @ output_kernel + output_bias)
     return evidence
 
 
 def frozen(judged: Judged) -> bool:
     """All parameters are there, but not all are trained."""
-    part = COUNT
-    run: Any = next(case.run for case in judged.cases if case.part == part)
-    count, received = oracle(run)[PARAMETERS], judged.received.get(part, {})
+    count, received = right(judged, COUNT, PARAMETERS), judged.received.get(COUNT, {})
     return bool(received.get(PARAMETERS) == count and received.get(TRAINABLE, count) < count)
 
 
@@ -66,69 +64,48 @@ OUTPUT = "layers.Dense(n_classes)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The model is linear: without an activation, two dense layers are no more than one.",
-            edits=((HIDDEN, "layers.Dense(n_hidden)"),),
-            switches={"activation": "linear"},
+    mistakes={
+        "The model is linear: without an activation, two dense layers are no more than one.": Mistake(
+            (HIDDEN, "layers.Dense(n_hidden)"), activation="linear"
         ),
-        Mistake(
-            "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="softmax")'),),
-            switches={"output": "softmax"},
+        "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="softmax")'), output="softmax"
         ),
-        Mistake(
-            "No output is negative: logits need both signs, so the last layer has no ReLU.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="relu")'),),
-            # Whatever a new model's logits are: if they are all 0, its units look equal.
-            matches=shows("logits", oracle, name="logits", atol=1e-4, output="relu"),
+        "No output is negative: logits need both signs, so the last layer has no ReLU.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="relu")'), matches=shows("logits", of="logits", output="relu")
         ),
-        Mistake(
-            "The outputs lie between 0 and 1: that is a sigmoid; the last layer has no activation.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="sigmoid")'),),
-            switches={"output": "sigmoid"},
+        "The outputs lie between 0 and 1: that is a sigmoid; the last layer has no activation.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="sigmoid")'), output="sigmoid"
         ),
-        Mistake(
-            "The hidden layer has a tanh: this exercise asks for ReLU.",
-            edits=((HIDDEN, 'layers.Dense(n_hidden, activation="tanh")'),),
-            switches={"activation": "tanh"},
+        "The hidden layer has a tanh: this exercise asks for ReLU.": Mistake(
+            (HIDDEN, 'layers.Dense(n_hidden, activation="tanh")'), activation="tanh"
         ),
-        Mistake(
-            "The hidden layer has a sigmoid: this exercise asks for ReLU.",
-            edits=((HIDDEN, 'layers.Dense(n_hidden, activation="sigmoid")'),),
-            switches={"activation": "sigmoid"},
+        "The hidden layer has a sigmoid: this exercise asks for ReLU.": Mistake(
+            (HIDDEN, 'layers.Dense(n_hidden, activation="sigmoid")'), activation="sigmoid"
         ),
-        Mistake(
-            "There are too many parameters: the model has a second hidden layer.",
-            edits=((f"{HIDDEN}(inputs)", f'{HIDDEN}(layers.Dense(n_hidden, activation="relu")(inputs))'),),
-            matches=counts(oracle, layers=2),
+        "There are too many parameters: the model has a second hidden layer.": Mistake(
+            (f"{HIDDEN}(inputs)", f'{HIDDEN}(layers.Dense(n_hidden, activation="relu")(inputs))'), matches=counts(layers=2)
         ),
-        Mistake(
-            "There are too few parameters: the hidden layer is missing, or the output does not come from it.",
-            edits=((f"{OUTPUT}(hidden)", f"{OUTPUT}(inputs)"),),
-            matches=counts(oracle, layers=0),
+        "There are too few parameters: the hidden layer is missing, or the output does not come from it.": Mistake(
+            (f"{OUTPUT}(hidden)", f"{OUTPUT}(inputs)"), matches=counts(layers=0)
         ),
-        Mistake(
-            "There are too few parameters: the dense layers lack their biases.",
-            edits=((HIDDEN, HIDDEN[:-1] + ", use_bias=False)"), (OUTPUT, OUTPUT[:-1] + ", use_bias=False)")),
-            matches=counts(oracle, biases=False),
+        "There are too few parameters: the dense layers lack their biases.": Mistake(
+            (HIDDEN, HIDDEN[:-1] + ", use_bias=False)"),
+            (OUTPUT, OUTPUT[:-1] + ", use_bias=False)"),
+            matches=counts(biases=False),
         ),
-        Mistake(
-            "Large numbers are cut off in the hidden layer: ReLU has no upper limit.",
-            edits=((HIDDEN, HIDDEN.replace("relu", "relu6")),),
-            switches={"activation": "relu6"},
+        "Large numbers are cut off in the hidden layer: ReLU has no upper limit.": Mistake(
+            (HIDDEN, HIDDEN.replace("relu", "relu6")), activation="relu6"
         ),
-        Mistake(
-            "Some weights are frozen: `trainable=False` keeps them as they are drawn, so these never learn.",
-            edits=((HIDDEN, HIDDEN[:-1] + ", trainable=False)"),),
-            matches=frozen,
+        "Some weights are frozen: `trainable=False` keeps them as they are drawn, so these never learn.": Mistake(
+            (HIDDEN, HIDDEN[:-1] + ", trainable=False)"), matches=frozen
         ),
-        Mistake(
-            "The units of a new model are all equal, and units that start equal learn the same: let Keras draw the weights.",
-            edits=((HIDDEN, HIDDEN[:-1] + ', kernel_initializer="ones")'),),
+        "The units of a new model are all equal, and units that start equal learn the same: let Keras draw "
+        "the weights.": Mistake(
+            (HIDDEN, HIDDEN[:-1] + ', kernel_initializer="ones")'),
             matches=lambda judged: only("initial weights")(judged) and "initial weights" in judged.received,
         ),
-    ),
+    },
     alternatives=(
         """
 def build_mlp(n_inputs, n_hidden, n_classes):

@@ -23,24 +23,20 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, way: str = "") -> Array:
-    sizes = np.asarray(run.args[0])
+def oracle(numbers: list[int], calls: int = 1, way: str = "") -> Array:
+    sizes = np.array(numbers)
     weights, biases = sizes[:-1] @ sizes[1:], sizes[1:].sum()
-    return np.asarray(
-        {
-            "": weights + biases,
-            "no biases": weights,
-            "input biases": weights + sizes.sum(),
-            "one bias a layer": weights + len(sizes) - 1,
-            "biases of the inputs": weights + sizes[:-1].sum(),
-            "no output bias": weights + sizes[1:-1].sum(),
-            "neurons": sizes.sum(),
-            "product": np.prod(sizes),
-            "found by value": sum(
-                size * after + after for size in sizes[:-1] for after in [sizes[np.argmax(sizes == size) + 1]]
-            ),
-        }[way]
-    )
+    return {
+        "": weights + biases,
+        "no biases": weights,
+        "input biases": weights + sizes.sum(),
+        "one bias a layer": weights + len(sizes) - 1,
+        "biases of the inputs": weights + sizes[:-1].sum(),
+        "no output bias": weights + sizes[1:-1].sum(),
+        "neurons": sizes.sum(),
+        "product": np.prod(sizes),
+        "found by value": sum(size * after + after for size in sizes[:-1] for after in [sizes[np.argmax(sizes == size) + 1]]),
+    }[way]
 
 
 SUM = "sizes[k] * sizes[k + 1] + sizes[k + 1] for k"
@@ -48,53 +44,35 @@ SUM = "sizes[k] * sizes[k + 1] + sizes[k + 1] for k"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The biases are missing: each layer has one per output.",
-            edits=((SUM, "sizes[k] * sizes[k + 1] for k"),),
-            switches={"way": "no biases"},
+    mistakes={
+        "The biases are missing: each layer has one per output.": Mistake(
+            (SUM, "sizes[k] * sizes[k + 1] for k"), way="no biases"
         ),
-        Mistake(
-            "The inputs got biases too: only the layers that compute something have them.",
-            edits=(("return sum(", "return sizes[0] + sum("),),
-            switches={"way": "input biases"},
+        "The inputs got biases too: only the layers that compute something have them.": Mistake(
+            ("return sum(", "return sizes[0] + sum("), way="input biases"
         ),
-        Mistake(
-            "Each layer has a single bias in this count: it has one per output.",
-            edits=((SUM, "sizes[k] * sizes[k + 1] + 1 for k"),),
-            switches={"way": "one bias a layer"},
+        "Each layer has a single bias in this count: it has one per output.": Mistake(
+            (SUM, "sizes[k] * sizes[k + 1] + 1 for k"), way="one bias a layer"
         ),
-        Mistake(
-            "Each layer has one bias per input in this count: biases belong to the outputs.",
-            edits=((SUM, "sizes[k] * sizes[k + 1] + sizes[k] for k"),),
-            switches={"way": "biases of the inputs"},
+        "Each layer has one bias per input in this count: biases belong to the outputs.": Mistake(
+            (SUM, "sizes[k] * sizes[k + 1] + sizes[k] for k"), way="biases of the inputs"
         ),
-        Mistake(
-            "The last layer lacks its biases: an output layer is a dense layer like the others.",
-            edits=(("for k in range(len(sizes) - 1))", "for k in range(len(sizes) - 1)) - sizes[-1]"),),
-            switches={"way": "no output bias"},
+        "The last layer lacks its biases: an output layer is a dense layer like the others.": Mistake(
+            ("for k in range(len(sizes) - 1))", "for k in range(len(sizes) - 1)) - sizes[-1]"), way="no output bias"
         ),
-        Mistake(
-            "These are the neurons, not their parameters: count the connections and the biases.",
-            edits=(("return sum(", "return sum(sizes) + 0 * sum("),),
-            switches={"way": "neurons"},
+        "These are the neurons, not their parameters: count the connections and the biases.": Mistake(
+            ("return sum(", "return sum(sizes) + 0 * sum("), way="neurons"
         ),
-        Mistake(
-            "All sizes are multiplied together: only neighbouring layers are connected, and their counts add up.",
-            edits=(("return sum(", "return int(np.prod(sizes)) + 0 * sum("),),
-            switches={"way": "product"},
+        "All sizes are multiplied together: only neighbouring layers are connected, and their counts add up.": Mistake(
+            ("return sum(", "return int(np.prod(sizes)) + 0 * sum("), way="product"
         ),
-        Mistake(
-            "A network in which a size occurs twice goes wrong: look up layers by their position, not by their size.",
-            edits=((f"{SUM} in range(len(sizes) - 1)", "(k + 1) * sizes[sizes.index(k) + 1] for k in sizes[:-1]"),),
-            switches={"way": "found by value"},
+        "A network in which a size occurs twice goes wrong: look up layers by their position, not by their size.": Mistake(
+            (f"{SUM} in range(len(sizes) - 1)", "(k + 1) * sizes[sizes.index(k) + 1] for k in sizes[:-1]"), way="found by value"
         ),
-        Mistake(
-            "The number is right, but the list of sizes was changed: leave it as it is, or work on a copy.",
-            edits=(("return sum(", "sizes, given = list(sizes), sizes\n    given.clear()\n    return sum("),),
-            matches=only(KEPT),
+        "The number is right, but the list of sizes was changed: leave it as it is, or work on a copy.": Mistake(
+            ("return sum(", "sizes, given = list(sizes), sizes\n    given.clear()\n    return sum("), matches=only(KEPT)
         ),
-    ),
+    },
     alternatives=(
         """
 def count_params(sizes):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
-from grader.judging.matching import got, not_finite, only
+from grader.judging.matching import got, not_finite, only, right
 
 ONE = "batch of one row"
 
@@ -21,36 +21,34 @@ def cases(rng: np.random.Generator) -> list[Case]:
     large, large_labels = np.vstack([large, wide]), np.append(large_labels, rng.integers(3))
     one, label = rng.uniform(-1.5, 1.5, size=(1, 4)), rng.integers(3, size=1)  # without the last class
     return [
-        Case("values", Call((logits.astype("float32"), labels.astype("int32"))), weight=3),
-        Case("large logits", Call((large.astype("float32"), large_labels.astype("int32")))),
-        Case(ONE, Call((one.astype("float32"), label.astype("int32")))),
+        Case("values", Call((logits, labels.astype("int32"))), weight=3),
+        Case("large logits", Call((large, large_labels.astype("int32")))),
+        Case(ONE, Call((one, label.astype("int32")))),
     ]
 
 
-def oracle(run: Call, way: str = "") -> Array:
-    logits, labels = np.asarray(run.args[0], dtype=float), np.asarray(run.args[1])
+def oracle(logits: Array, labels: Array, way: str = "") -> Array:
     if way == "double softmax":
         exponentials = np.exp(logits - logits.max(axis=1)[:, None])
         logits = exponentials / exponentials.sum(axis=1)[:, None]
     losses = np.array([np.logaddexp.reduce(row) - row[label] for row, label in zip(logits, labels, strict=True)])
     if way == "sum":
-        return np.asarray(losses.sum())
+        return losses.sum()
     if way == "sign":
-        return np.asarray(-losses.mean())
+        return -losses.mean()
     if way == "all entries":
-        return np.asarray(losses.sum() / logits.size)
+        return losses.sum() / logits.size
     if way == "no log":
-        return np.asarray(-np.exp(-losses).mean())
+        return -np.exp(-losses).mean()
     if way == "raw":
-        return np.asarray(-logits[np.arange(len(labels)), labels].mean())
-    return np.asarray(losses.mean())
+        return -logits[np.arange(len(labels)), labels].mean()
+    return losses.mean()
 
 
 def is_clipped(judged: Judged) -> bool:
     """Right, but for a loss of 1000 nats something much smaller."""
-    received = got(judged, "large logits")
-    right = oracle(next(case for case in judged.cases if case.part == "large logits").run)
-    return judged.failed == {"large logits"} and received.size == 1 and 0 < float(received) < float(right) / 2
+    received, wanted = got(judged, "large logits"), right(judged, "large logits")
+    return judged.failed == {"large logits"} and received.size == 1 and 0 < float(received) < float(wanted) / 2
 
 
 SAFE = "log_probabilities = shifted - log_sums"
@@ -59,60 +57,41 @@ RETURN = "return -ops.mean(of_labels)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The loss grows with the batch: take the mean over the rows, not the sum.",
-            edits=((RETURN, "return -ops.sum(of_labels)"),),
-            switches={"way": "sum"},
+    mistakes={
+        "The loss grows with the batch: take the mean over the rows, not the sum.": Mistake(
+            (RETURN, "return -ops.sum(of_labels)"), way="sum"
         ),
-        Mistake(
-            "The loss is negative: a log of a probability is at most 0, so it needs a minus sign.",
-            edits=((RETURN, "return ops.mean(of_labels)"),),
-            switches={"way": "sign"},
+        "The loss is negative: a log of a probability is at most 0, so it needs a minus sign.": Mistake(
+            (RETURN, "return ops.mean(of_labels)"), way="sign"
         ),
-        Mistake(
-            "The loss is too small by a factor of the number of classes: divide by the rows alone, not by all entries.",
-            edits=((RETURN, "return -ops.mean(ops.one_hot(labels, logits.shape[-1]) * log_probabilities)"),),
-            switches={"way": "all entries"},
+        "The loss is too small by a factor of the number of classes: divide by the rows alone, not by all entries.": Mistake(
+            (RETURN, "return -ops.mean(ops.one_hot(labels, logits.shape[-1]) * log_probabilities)"), way="all entries"
         ),
-        Mistake(
-            "Softmax was applied twice: the arguments are logits, and one softmax is part of the loss.",
-            edits=(("shifted = logits - ops.max(logits, axis=-1, keepdims=True)", "shifted = ops.softmax(logits)"),),
-            switches={"way": "double softmax"},
+        "Softmax was applied twice: the arguments are logits, and one softmax is part of the loss.": Mistake(
+            ("shifted = logits - ops.max(logits, axis=-1, keepdims=True)", "shifted = ops.softmax(logits)"),
+            way="double softmax",
         ),
-        Mistake(
-            "Large logits give NaN or infinity: exp overflowed, or a probability was rounded to 0 before its log. Simplify "
-            "log(softmax), and subtract each row's largest score first.",
-            edits=((SAFE, "log_probabilities = ops.log(ops.exp(shifted) / ops.exp(log_sums))"),),
+        "Large logits give NaN or infinity: exp overflowed, or a probability was rounded to 0 before its log. Simplify "
+        "log(softmax), and subtract each row's largest score first.": Mistake(
+            (SAFE, "log_probabilities = ops.log(ops.exp(shifted) / ops.exp(log_sums))"),
             matches=lambda judged: judged.failed == {"large logits"} and not_finite(judged, "large logits"),
         ),
-        Mistake(
-            "Large losses are cut off: a small number inside the log hides the problem. Simplify log(softmax) instead.",
-            edits=((SAFE, "log_probabilities = ops.log(ops.maximum(ops.exp(shifted) / ops.exp(log_sums), 1e-7))"),),
-            matches=is_clipped,
+        "Large losses are cut off: a small number inside the log hides the problem. Simplify log(softmax) instead.": Mistake(
+            (SAFE, "log_probabilities = ops.log(ops.maximum(ops.exp(shifted) / ops.exp(log_sums), 1e-7))"), matches=is_clipped
         ),
-        Mistake(
-            "The log is missing: the loss is minus the log of the probability, not minus the probability.",
-            edits=((RETURN, "return -ops.mean(ops.exp(of_labels))"),),
-            switches={"way": "no log"},
+        "The log is missing: the loss is minus the log of the probability, not minus the probability.": Mistake(
+            (RETURN, "return -ops.mean(ops.exp(of_labels))"), way="no log"
         ),
-        Mistake(
-            "The scores of the labels were averaged as they are: turn them into log-probabilities first.",
-            edits=((SAFE, "log_probabilities = logits"),),
-            switches={"way": "raw"},
+        "The scores of the labels were averaged as they are: turn them into log-probabilities first.": Mistake(
+            (SAFE, "log_probabilities = logits"), way="raw"
         ),
-        Mistake(
-            "Only a batch of one row goes wrong: `squeeze` removes its batch axis as well, or the classes were counted from "
-            "the labels.",
-            edits=(("ops.expand_dims(labels, -1)", "ops.expand_dims(ops.squeeze(labels), -1)"),),
-            matches=only(ONE),
-        ),
-        Mistake(
-            "There is one loss per row: average them into a single number.",
-            edits=((RETURN, "return -of_labels[:, 0]"),),
+        "Only a batch of one row goes wrong: `squeeze` removes its batch axis as well, or the classes were counted from "
+        "the labels.": Mistake(("ops.expand_dims(labels, -1)", "ops.expand_dims(ops.squeeze(labels), -1)"), matches=only(ONE)),
+        "There is one loss per row: average them into a single number.": Mistake(
+            (RETURN, "return -of_labels[:, 0]"),
             matches=lambda judged: "shape (), received (5,)" in judged.errors.get("values", ""),
         ),
-    ),
+    },
     alternatives=(
         """
 def cross_entropy(logits, labels):

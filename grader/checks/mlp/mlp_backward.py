@@ -36,17 +36,16 @@ def slope(way: str, units: Array) -> Array:
     if way == "no slope":
         return np.ones_like(units)
     if way == "not squared":
-        return np.asarray(1 - units)
+        return 1 - units
     if way == "sigmoid":
-        return np.asarray(units * (1 - units))
+        return units * (1 - units)
     if way == "slope of the units":
-        return np.asarray(1 - np.tanh(units) ** 2)
-    return np.asarray(1 / np.cosh(np.arctanh(units)) ** 2)
+        return 1 - np.tanh(units) ** 2
+    return 1 - units**2
 
 
-def oracle(run: Call, way: str = "") -> dict[str, Array]:
+def oracle(params: dict[str, Array], x: Array, labels: Array, calls: int = 1, way: str = "") -> dict[str, Array]:
     """One row at a time, by the chain rule written out."""
-    params, x, labels = run.args
     grads: dict[str, Any] = {name: np.zeros_like(value) for name, value in params.items()}
     for row, label in zip(x, labels, strict=True):
         units = np.tanh(params["hidden_kernel"].T @ row + params["hidden_bias"])
@@ -69,59 +68,43 @@ ERRORS = "(probabilities - targets)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "All gradients grow with the batch: the loss is a mean, so divide by the number of rows.",
-            edits=((f"{ERRORS} / len(x)", ERRORS),),
-            switches={"way": "sum"},
+    mistakes={
+        "All gradients grow with the batch: the loss is a mean, so divide by the number of rows.": Mistake(
+            (f"{ERRORS} / len(x)", ERRORS), way="sum"
         ),
-        Mistake(
-            "The gradients of the biases are too small by a factor of the batch: sum over the rows, the mean is already taken.",
-            edits=(("z_grad.sum(axis=0)", "z_grad.mean(axis=0)"), ("logits_grad.sum(axis=0)", "logits_grad.mean(axis=0)")),
-            switches={"way": "mean of biases"},
+        "The gradients of the biases are too small by a factor of the batch: sum over the rows, the mean is "
+        "already taken.": Mistake(
+            ("z_grad.sum(axis=0)", "z_grad.mean(axis=0)"),
+            ("logits_grad.sum(axis=0)", "logits_grad.mean(axis=0)"),
+            way="mean of biases",
         ),
-        Mistake(
-            "The hidden layer's gradients ignore its activation: multiply by the derivative of tanh.",
-            edits=((SLOPE, "z_grad = hidden_grad"),),
-            switches={"way": "no slope"},
+        "The hidden layer's gradients ignore its activation: multiply by the derivative of tanh.": Mistake(
+            (SLOPE, "z_grad = hidden_grad"), way="no slope"
         ),
-        Mistake(
-            "The derivative of tanh is not right: its square is missing.",
-            edits=((SLOPE, "z_grad = hidden_grad * (1 - hidden)"),),
-            switches={"way": "not squared"},
+        "The derivative of tanh is not right: its square is missing.": Mistake(
+            (SLOPE, "z_grad = hidden_grad * (1 - hidden)"), way="not squared"
         ),
-        Mistake(
-            "The hidden layer's gradients use the derivative of the sigmoid: this network has tanh.",
-            edits=((SLOPE, "z_grad = hidden_grad * hidden * (1 - hidden)"),),
-            switches={"way": "sigmoid"},
+        "The hidden layer's gradients use the derivative of the sigmoid: this network has tanh.": Mistake(
+            (SLOPE, "z_grad = hidden_grad * hidden * (1 - hidden)"), way="sigmoid"
         ),
-        Mistake(
-            "tanh was applied twice in its derivative: the hidden units already are tanh of something.",
-            edits=((SLOPE, "z_grad = hidden_grad * (1 - np.tanh(hidden) ** 2)"),),
-            switches={"way": "slope of the units"},
+        "tanh was applied twice in its derivative: the hidden units already are tanh of something.": Mistake(
+            (SLOPE, "z_grad = hidden_grad * (1 - np.tanh(hidden) ** 2)"), way="slope of the units"
         ),
-        Mistake(
-            "All gradients have the wrong sign: the error is predicted minus true.",
-            edits=((ERRORS, "(targets - probabilities)"),),
-            switches={"way": "sign"},
+        "All gradients have the wrong sign: the error is predicted minus true.": Mistake(
+            (ERRORS, "(targets - probabilities)"), way="sign"
         ),
-        Mistake(
-            "The gradients do not depend on the labels: subtract the true class from the probabilities.",
-            edits=((ERRORS, "probabilities"),),
-            switches={"way": "no targets"},
+        "The gradients do not depend on the labels: subtract the true class from the probabilities.": Mistake(
+            (ERRORS, "probabilities"), way="no targets"
         ),
-        Mistake(
-            "Only a batch in which the last class does not occur goes wrong: the parameters tell how many classes there are, "
-            "not the labels.",
-            edits=(("np.eye(logits.shape[1])[labels]", "np.eye(labels.max() + 1)[labels]"),),
-            matches=only(ABSENT),
+        "Only a batch in which the last class does not occur goes wrong: the parameters tell how many classes there are, "
+        "not the labels.": Mistake(
+            ("np.eye(logits.shape[1])[labels]", "np.eye(labels.max() + 1)[labels]"), matches=only(ABSENT)
         ),
-        Mistake(
-            "The gradients are right, but `params`, `x` or `labels` were changed on the way: leave the arguments as they are.",
-            edits=(("    return {\n", '    params["output_bias"] -= logits_grad.sum(axis=0)\n    return {\n'),),
-            matches=only(KEPT),
+        "The gradients are right, but `params`, `x` or `labels` were changed on the way: leave the arguments "
+        "as they are.": Mistake(
+            ("    return {\n", '    params["output_bias"] -= logits_grad.sum(axis=0)\n    return {\n'), matches=only(KEPT)
         ),
-    ),
+    },
     alternatives=(
         """
 def mlp_backward(params, x, labels):

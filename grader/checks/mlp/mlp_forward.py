@@ -18,7 +18,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
             "output_bias": apart(rng, (outputs,), low=0.4, high=1.2),
         }
         x = rng.normal(size=(batch, inputs))
-        return Call(({name: value.astype("float32") for name, value in params.items()}, x.astype("float32")))
+        return Call((params, x))
 
     return [
         Case("2-3-1 network", run(6, 2, 3, 1), weight=2),
@@ -27,19 +27,21 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, hidden: str = "tanh", output: str = "linear", drop: str = "", bias_after: bool = False) -> Array:
+def oracle(
+    params: dict[str, Array], x: Array, hidden: str = "tanh", output: str = "linear", drop: str = "", bias_after: bool = False
+) -> Array:
     activations: dict[str, Callable[[Array], Array]] = {
         "tanh": np.tanh,
         "linear": lambda z: z,
         "relu": lambda z: np.maximum(z, 0),
         "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     }
-    params = {name: np.asarray(value, dtype=float) * (name != drop) for name, value in run.args[0].items()}
-    z = np.einsum("bi,ih->bh", np.asarray(run.args[1], dtype=float), params["hidden_kernel"])
+    params = {name: value * (name != drop) for name, value in params.items()}
+    z = np.einsum("bi,ih->bh", x, params["hidden_kernel"])
     late = params["hidden_bias"] if bias_after else 0.0
     units = activations[hidden](z + params["hidden_bias"] - late) + late
     result = np.einsum("bh,ho->bo", units, params["output_kernel"]) + params["output_bias"]
-    return np.asarray(activations[output](result))
+    return activations[output](result)
 
 
 HIDDEN = 'ops.tanh(ops.matmul(x, params["hidden_kernel"]) + params["hidden_bias"])'
@@ -48,43 +50,29 @@ OUTPUT = 'return ops.matmul(hidden, params["output_kernel"]) + params["output_bi
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The network is linear: the hidden layer lacks its tanh.",
-            edits=((HIDDEN, HIDDEN.removeprefix("ops.tanh")),),
-            switches={"hidden": "linear"},
+    mistakes={
+        "The network is linear: the hidden layer lacks its tanh.": Mistake(
+            (HIDDEN, HIDDEN.removeprefix("ops.tanh")), hidden="linear"
         ),
-        Mistake(
-            "All outputs are between -1 and 1: the output layer is linear, only the hidden layer has the tanh.",
-            edits=((OUTPUT, f"return ops.tanh({OUTPUT.removeprefix('return ')})"),),
-            switches={"output": "tanh"},
+        "All outputs are between -1 and 1: the output layer is linear, only the hidden layer has the tanh.": Mistake(
+            (OUTPUT, f"return ops.tanh({OUTPUT.removeprefix('return ')})"), output="tanh"
         ),
-        Mistake(
-            "The hidden layer has a sigmoid: this network uses tanh.",
-            edits=((HIDDEN, HIDDEN.replace("ops.tanh", "ops.sigmoid")),),
-            switches={"hidden": "sigmoid"},
+        "The hidden layer has a sigmoid: this network uses tanh.": Mistake(
+            (HIDDEN, HIDDEN.replace("ops.tanh", "ops.sigmoid")), hidden="sigmoid"
         ),
-        Mistake(
-            "The hidden layer has a ReLU: this network uses tanh.",
-            edits=((HIDDEN, HIDDEN.replace("ops.tanh", "ops.relu")),),
-            switches={"hidden": "relu"},
+        "The hidden layer has a ReLU: this network uses tanh.": Mistake(
+            (HIDDEN, HIDDEN.replace("ops.tanh", "ops.relu")), hidden="relu"
         ),
-        Mistake(
-            "The hidden bias is missing.",
-            edits=((HIDDEN, 'ops.tanh(ops.matmul(x, params["hidden_kernel"]))'),),
-            switches={"drop": "hidden_bias"},
+        "The hidden bias is missing.": Mistake(
+            (HIDDEN, 'ops.tanh(ops.matmul(x, params["hidden_kernel"]))'), drop="hidden_bias"
         ),
-        Mistake(
-            "The output bias is missing.",
-            edits=((OUTPUT, 'return ops.matmul(hidden, params["output_kernel"])'),),
-            switches={"drop": "output_bias"},
+        "The output bias is missing.": Mistake(
+            (OUTPUT, 'return ops.matmul(hidden, params["output_kernel"])'), drop="output_bias"
         ),
-        Mistake(
-            "The hidden bias is added after the tanh: it belongs inside, to the weighted sum.",
-            edits=((HIDDEN, 'ops.tanh(ops.matmul(x, params["hidden_kernel"])) + params["hidden_bias"]'),),
-            switches={"bias_after": True},
+        "The hidden bias is added after the tanh: it belongs inside, to the weighted sum.": Mistake(
+            (HIDDEN, 'ops.tanh(ops.matmul(x, params["hidden_kernel"])) + params["hidden_bias"]'), bias_after=True
         ),
-    ),
+    },
     alternatives=(
         """
 def mlp_forward(params, x):

@@ -6,6 +6,7 @@ from grader.judging import Array, Call, Case, Check, Judged, Mistake
 from grader.judging.matching import apart, only, shows
 
 KEPT = "inputs left as they are"
+Tree = dict[str, Array]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -47,21 +48,22 @@ def one(value: Array, gradient: Array, velocity: Array, rate: float, momentum: f
     return value + new, new
 
 
-def oracle(run: Call, way: str = "") -> dict[str, Array]:
-    params, grads, velocity, rate, momentum = run.args
+def oracle(
+    params: Tree, grads: Tree, velocity: Tree, rate: float, momentum: float, calls: int = 1, way: str = ""
+) -> dict[str, Array]:
     evidence = {}
     for name in params:
         value, speed = params[name], velocity[name]
-        for _ in range(run.calls if way in ("in place", "velocity in place") else 1):
+        for _ in range(calls if way in ("in place", "velocity in place") else 1):
             start = params[name] if way == "velocity in place" else value
             value, speed = one(start, grads[name], speed, rate, momentum, way)
-        evidence[f"params.{name}"], evidence[f"velocity.{name}"] = np.asarray(value), np.asarray(speed)
+        evidence[f"params.{name}"], evidence[f"velocity.{name}"] = value, speed
     return evidence
 
 
 def updated(judged: Judged) -> bool:
     """Whether the second step started from velocities, and perhaps parameters, that the first one had left behind."""
-    return any(shows(KEPT, oracle, "params.embedding", way=way)(judged) for way in ("in place", "velocity in place"))
+    return any(shows(KEPT, of="params.embedding", way=way)(judged) for way in ("in place", "velocity in place"))
 
 
 VELOCITY = "momentum * velocity[name] - learning_rate * grads[name]"
@@ -73,76 +75,57 @@ RETURN = "return new_params, new_velocity"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The learning rate is applied to the velocity: here it belongs to the gradient, before it enters the velocity.",
-            edits=(
-                (VELOCITY, "momentum * velocity[name] + grads[name]"),
-                (PARAMS, "params[name] - learning_rate * new_velocity[name]"),
-            ),
-            switches={"way": "torch"},
+    mistakes={
+        "The learning rate is applied to the velocity: here it belongs to the gradient, before it enters the "
+        "velocity.": Mistake(
+            (VELOCITY, "momentum * velocity[name] + grads[name]"),
+            (PARAMS, "params[name] - learning_rate * new_velocity[name]"),
+            way="torch",
         ),
-        Mistake(
-            "The velocity points uphill and is subtracted: in Keras's convention it points downhill and is added.",
-            edits=(
-                (VELOCITY, "momentum * velocity[name] + learning_rate * grads[name]"),
-                (PARAMS, "params[name] - new_velocity[name]"),
-            ),
-            switches={"way": "minus"},
+        "The velocity points uphill and is subtracted: in Keras's convention it points downhill and is added.": Mistake(
+            (VELOCITY, "momentum * velocity[name] + learning_rate * grads[name]"),
+            (PARAMS, "params[name] - new_velocity[name]"),
+            way="minus",
         ),
-        Mistake(
-            "The velocity is a running average with (1 - momentum): Keras adds the whole step, learning rate times gradient.",
-            edits=(
-                (VELOCITY, "momentum * velocity[name] + (1 - momentum) * grads[name]"),
-                (PARAMS, "params[name] - learning_rate * new_velocity[name]"),
-            ),
-            switches={"way": "average"},
+        "The velocity is a running average with (1 - momentum): Keras adds the whole step, learning rate "
+        "times gradient.": Mistake(
+            (VELOCITY, "momentum * velocity[name] + (1 - momentum) * grads[name]"),
+            (PARAMS, "params[name] - learning_rate * new_velocity[name]"),
+            way="average",
         ),
-        Mistake(
-            "The step goes uphill: the gradient enters the velocity with a minus.",
-            edits=((VELOCITY, "momentum * velocity[name] + learning_rate * grads[name]"),),
-            switches={"way": "uphill"},
+        "The step goes uphill: the gradient enters the velocity with a minus.": Mistake(
+            (VELOCITY, "momentum * velocity[name] + learning_rate * grads[name]"), way="uphill"
         ),
-        Mistake(
-            "The old velocity was forgotten: a share of it, the momentum, is kept.",
-            edits=((VELOCITY, "-learning_rate * grads[name]"),),
-            matches=shows("velocity", oracle, "velocity.hidden_kernel", way="no momentum"),
+        "The old velocity was forgotten: a share of it, the momentum, is kept.": Mistake(
+            (VELOCITY, "-learning_rate * grads[name]"),
+            matches=shows("velocity", of="velocity.hidden_kernel", way="no momentum"),
         ),
-        Mistake(
-            "The velocity is right, but the parameters moved by the old one: update the velocity first.",
-            edits=((PARAMS, "params[name] + velocity[name]"),),
-            switches={"way": "old velocity"},
+        "The velocity is right, but the parameters moved by the old one: update the velocity first.": Mistake(
+            (PARAMS, "params[name] + velocity[name]"), way="old velocity"
         ),
-        Mistake(
-            "The velocity is right, but the parameters look ahead: that is Nesterov's variant; here they move by the velocity.",
-            edits=((PARAMS, "params[name] + momentum * new_velocity[name] - learning_rate * grads[name]"),),
-            switches={"way": "nesterov"},
+        "The velocity is right, but the parameters look ahead: that is Nesterov's variant; here they move by "
+        "the velocity.": Mistake(
+            (PARAMS, "params[name] + momentum * new_velocity[name] - learning_rate * grads[name]"), way="nesterov"
         ),
-        Mistake(
-            "The velocity is right, but the gradient moved the parameters twice: it is already part of the velocity.",
-            edits=((PARAMS, "params[name] + new_velocity[name] - learning_rate * grads[name]"),),
-            switches={"way": "gradient twice"},
+        "The velocity is right, but the gradient moved the parameters twice: it is already part of the velocity.": Mistake(
+            (PARAMS, "params[name] + new_velocity[name] - learning_rate * grads[name]"), way="gradient twice"
         ),
-        Mistake(
-            "The values are right, but `params` and `velocity` were changed as well: fill new dicts, leave the arrays alone.",
-            edits=(
-                (FIRST, f"for name in params:\n        velocity[name] = {VELOCITY}"),
-                (SECOND, "    params[name] = params[name] + velocity[name]"),
-                (RETURN, "return params, velocity"),
-            ),
-            switches={"way": "in place"},
+        "The values are right, but `params` and `velocity` were changed as well: fill new dicts, leave the "
+        "arrays alone.": Mistake(
+            (FIRST, f"for name in params:\n        velocity[name] = {VELOCITY}"),
+            (SECOND, "    params[name] = params[name] + velocity[name]"),
+            (RETURN, "return params, velocity"),
+            way="in place",
         ),
-        Mistake(
-            "The values are right, but the arrays that were handed in were changed as well: leave all three dicts alone.",
-            edits=((RETURN, f"for name in velocity:\n        velocity[name] *= 0\n    {RETURN}"),),
+        "The values are right, but the arrays that were handed in were changed as well: leave all three dicts alone.": Mistake(
+            (RETURN, f"for name in velocity:\n        velocity[name] *= 0\n    {RETURN}"),
             matches=lambda judged: only(KEPT)(judged) and not updated(judged),
         ),
-        Mistake(
-            "The values are right, but `velocity` was changed as well: fill a new dict and leave its arrays alone.",
-            edits=((FIRST, f"new_velocity = velocity\n    for name in params:\n        velocity[name] = {VELOCITY}"),),
-            switches={"way": "velocity in place"},
+        "The values are right, but `velocity` was changed as well: fill a new dict and leave its arrays alone.": Mistake(
+            (FIRST, f"new_velocity = velocity\n    for name in params:\n        velocity[name] = {VELOCITY}"),
+            way="velocity in place",
         ),
-    ),
+    },
     alternatives=(
         """
 def momentum_step(params, grads, velocity, learning_rate, momentum):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
-from grader.judging.matching import apart, got
+from grader.judging.matching import apart, got, right
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -12,34 +12,33 @@ def cases(rng: np.random.Generator) -> list[Case]:
         z[np.argmax(z)] += 20.0
         z[np.argmin(z)] -= 20.0
         z[np.argmin(np.abs(z))] = 0.0
-        return Call((z.reshape(shape).astype("float32"),))
+        return Call((z.reshape(shape),))
 
     return [Case("values", run(3, 4), weight=2), Case("other shapes", run(2, 3, 5)), Case("vector", run(7))]
 
 
-def oracle(run: Call, way: str = "") -> Array:
-    z = np.asarray(run.args[0], dtype=float)
+def oracle(z: Array, way: str = "") -> Array:
     if way == "abs":
-        return np.asarray(np.abs(z))
+        return np.abs(z)
     if way == "negatives":
         return np.where(z < 0, z, 0.0)
     if way == "softplus":
-        return np.asarray(np.logaddexp(0.0, z))
+        return np.logaddexp(0.0, z)
     return np.where(z > 0, z, 0.0)
 
 
 def steps(judged: Judged) -> bool:
     """1 or True where a number is positive; on TensorFlow, a number times a comparison is a truth value too."""
     received = judged.received.get("values", {}).get("result")
-    right = oracle(judged.cases[0].run)
-    if received is None or received.shape != right.shape:
+    wanted = right(judged, "values")
+    if received is None or received.shape != wanted.shape:
         return False
-    return received.dtype.kind == "b" or bool((received == (right > 0)).all())
+    return received.dtype.kind == "b" or bool((received == (wanted > 0)).all())
 
 
 def leaks(judged: Judged) -> bool:
     """Negative numbers came back multiplied by one small positive number."""
-    received, z = got(judged, "values"), np.asarray(judged.cases[0].run.args[0], dtype=float)
+    received, z = got(judged, "values"), judged.cases[0].run.args[0]
     if received.shape != z.shape:
         return False
     slopes = received[z < 0] / z[z < 0]
@@ -49,13 +48,11 @@ def leaks(judged: Judged) -> bool:
 
 def clips(judged: Judged) -> bool:
     """Right up to some level, and that level above it."""
-    received, right = got(judged, "values"), oracle(judged.cases[0].run)
-    if received.shape != right.shape or not np.isfinite(received).all():
+    received, wanted = got(judged, "values"), right(judged, "values")
+    if received.shape != wanted.shape or not np.isfinite(received).all() or steps(judged):
         return False
     level = received.max()
-    return bool(0 < level < right.max() - 1e-3 and np.allclose(received, np.minimum(right, level), atol=1e-5)) and not steps(
-        judged
-    )
+    return bool(0 < level < wanted.max() - 1e-3 and np.allclose(received, np.minimum(wanted, level), atol=1e-5))
 
 
 def reduces(judged: Judged) -> bool:
@@ -71,48 +68,29 @@ RETURN = "return ops.maximum(z, 0.0)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "Negative numbers came back positive: they become 0, this is no absolute value.",
-            edits=((RETURN, "return ops.abs(z)"),),
-            switches={"way": "abs"},
+    mistakes={
+        "Negative numbers came back positive: they become 0, this is no absolute value.": Mistake(
+            (RETURN, "return ops.abs(z)"), way="abs"
         ),
-        Mistake(
-            "Positive numbers became 1 or True: ReLU keeps their size. Cast a comparison to float before you multiply by it.",
-            edits=((RETURN, 'return ops.cast(z > 0, "float32")'),),
-            matches=steps,
+        "Positive numbers became 1 or True: ReLU keeps their size. Cast a comparison to float before you "
+        "multiply by it.": Mistake((RETURN, 'return ops.cast(z > 0, "float32")'), matches=steps),
+        "The negative numbers were kept and the positive ones lost: it is the other way round.": Mistake(
+            (RETURN, "return ops.minimum(z, 0.0)"), way="negatives"
         ),
-        Mistake(
-            "The negative numbers were kept and the positive ones lost: it is the other way round.",
-            edits=((RETURN, "return ops.minimum(z, 0.0)"),),
-            switches={"way": "negatives"},
+        "Negative numbers leak through with a small slope: that is leaky ReLU; here they become exactly 0.": Mistake(
+            (RETURN, "return ops.maximum(z, 0.1 * z)"), matches=leaks
         ),
-        Mistake(
-            "Negative numbers leak through with a small slope: that is leaky ReLU; here they become exactly 0.",
-            edits=((RETURN, "return ops.maximum(z, 0.1 * z)"),),
-            matches=leaks,
+        "Large numbers are cut off: ReLU has no upper limit.": Mistake((RETURN, "return ops.clip(z, 0.0, 6.0)"), matches=clips),
+        "The result is smooth around 0: that is softplus; ReLU has a corner.": Mistake(
+            (RETURN, "return ops.softplus(z)"), way="softplus"
         ),
-        Mistake(
-            "Large numbers are cut off: ReLU has no upper limit.",
-            edits=((RETURN, "return ops.clip(z, 0.0, 6.0)"),),
-            matches=clips,
+        "The shape changed: compare each number with 0 by itself, rather than take the largest of several.": Mistake(
+            (RETURN, "return ops.max(z, axis=-1)"), matches=reduces
         ),
-        Mistake(
-            "The result is smooth around 0: that is softplus; ReLU has a corner.",
-            edits=((RETURN, "return ops.softplus(z)"),),
-            switches={"way": "softplus"},
+        "A vector goes wrong: z may have any number of axes, so treat each number by itself, whatever the shape.": Mistake(
+            (RETURN, "return ops.maximum(z, ops.zeros((z.shape[0], z.shape[1])))"), matches=needs_a_table
         ),
-        Mistake(
-            "The shape changed: compare each number with 0 by itself, rather than take the largest of several.",
-            edits=((RETURN, "return ops.max(z, axis=-1)"),),
-            matches=reduces,
-        ),
-        Mistake(
-            "A vector goes wrong: z may have any number of axes, so treat each number by itself, whatever the shape.",
-            edits=((RETURN, "return ops.maximum(z, ops.zeros((z.shape[0], z.shape[1])))"),),
-            matches=needs_a_table,
-        ),
-    ),
+    },
     alternatives=(
         ((RETURN, "return ops.where(z > 0, z, ops.zeros_like(z))"),),
         ((RETURN, "return (z + ops.abs(z)) / 2"),),

@@ -24,18 +24,21 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call, sign: int = -1, rate: bool = True, keep: bool = True, biases: bool = True, steps: int = 1
+    params: dict[str, Array],
+    grads: dict[str, Array],
+    learning_rate: float,
+    calls: int = 1,
+    sign: int = -1,
+    rate: bool = True,
+    keep: bool = True,
+    biases: bool = True,
+    steps: int = 1,
 ) -> dict[str, Array]:
-    params, grads, learning_rate = run.args
-    learning_rate = learning_rate if rate else 1.0
-    steps = run.calls if steps > 1 else 1
-    return {
-        name: np.asarray(keep * value + sign * steps * learning_rate * grads[name] * (biases or "bias" not in name))
-        for name, value in params.items()
-    }
+    step = sign * (calls if steps > 1 else 1) * (learning_rate if rate else 1.0)
+    return {name: keep * value + step * grads[name] * (biases or "bias" not in name) for name, value in params.items()}
 
 
-updated = shows(KEPT, oracle, "output_kernel", steps=2)
+updated = shows(KEPT, of="output_kernel", steps=2)
 """Whether the second step started where the first one ended."""
 
 
@@ -45,48 +48,34 @@ UPDATED = "value - learning_rate * grads[name]"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The step goes uphill: the gradient points to larger losses, so subtract it.",
-            edits=((UPDATED, "value + learning_rate * grads[name]"),),
-            switches={"sign": 1},
+    mistakes={
+        "The step goes uphill: the gradient points to larger losses, so subtract it.": Mistake(
+            (UPDATED, "value + learning_rate * grads[name]"), sign=1
         ),
-        Mistake(
-            "The learning rate makes no difference: multiply the gradient by it.",
-            edits=((UPDATED, "value - grads[name]"),),
-            switches={"rate": False},
+        "The learning rate makes no difference: multiply the gradient by it.": Mistake(
+            (UPDATED, "value - grads[name]"), rate=False
         ),
-        Mistake(
-            "What came back is the step alone: add it to the parameters.",
-            edits=((UPDATED, "-learning_rate * grads[name]"),),
-            matches=shows("values", oracle, "hidden_kernel", keep=False),
+        "What came back is the step alone: add it to the parameters.": Mistake(
+            (UPDATED, "-learning_rate * grads[name]"), matches=shows("values", of="hidden_kernel", keep=False)
         ),
-        Mistake(
-            "The values are right, but `params` was changed as well: fill a new dict and leave the arrays as they are.",
-            edits=((RETURN, "for name in params:\n        params[name] -= learning_rate * grads[name]\n    return params"),),
-            switches={"steps": 2},
+        "The values are right, but `params` was changed as well: fill a new dict and leave the arrays as they are.": Mistake(
+            (RETURN, "for name in params:\n        params[name] -= learning_rate * grads[name]\n    return params"), steps=2
         ),
-        Mistake(
-            "Some parameters did not move: the biases have gradients too.",
-            edits=((UPDATED, 'value - learning_rate * grads[name] * ("bias" not in name)'),),
-            switches={"biases": False},
+        "Some parameters did not move: the biases have gradients too.": Mistake(
+            (UPDATED, 'value - learning_rate * grads[name] * ("bias" not in name)'), biases=False
         ),
-        Mistake(
-            "The parameters came back as they were: take one step.",
-            edits=((UPDATED, "value"),),
-            matches=shows("values", oracle, "hidden_kernel", sign=0),
+        "The parameters came back as they were: take one step.": Mistake(
+            (UPDATED, "value"), matches=shows("values", of="hidden_kernel", sign=0)
         ),
-        Mistake(
-            "The values are right, but the arrays that were handed in were changed as well: leave `params` and `grads` alone.",
-            edits=(
-                (
-                    RETURN,
-                    RETURN.replace("return ", "new = ") + "\n    for name in grads:\n        grads[name] *= 0\n    return new",
-                ),
+        "The values are right, but the arrays that were handed in were changed as well: leave `params` and "
+        "`grads` alone.": Mistake(
+            (
+                RETURN,
+                RETURN.replace("return ", "new = ") + "\n    for name in grads:\n        grads[name] *= 0\n    return new",
             ),
             matches=lambda judged: only(KEPT)(judged) and not updated(judged),
         ),
-    ),
+    },
     alternatives=(
         """
 def sgd_step(params, grads, learning_rate):

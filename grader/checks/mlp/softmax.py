@@ -3,7 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
-from grader.judging.matching import got, only
+from grader.judging.matching import got, only, right
 
 ONE = "batch of one row"
 WIDE = -1
@@ -15,18 +15,17 @@ def cases(rng: np.random.Generator) -> list[Case]:
     # The last row spans so much that no shift but its largest score helps: neither its mean, its smallest nor its first one.
     large[WIDE] += np.append(-1000.0, rng.permutation([1000.0, 1000.0, -1000.0, -1000.0]))
     return [
-        Case("values", Call((logits.astype("float32"),)), weight=2),
-        Case("large logits", Call((large.astype("float32"),))),
-        Case(ONE, Call(((rng.normal(size=(1, 4)) * 1.5).astype("float32"),))),
+        Case("values", Call((logits,)), weight=2),
+        Case("large logits", Call((large,))),
+        Case(ONE, Call((rng.normal(size=(1, 4)) * 1.5,))),
     ]
 
 
-def oracle(run: Call, way: str = "") -> Array:
-    logits = np.asarray(run.args[0], dtype=float)
+def oracle(logits: Array, way: str = "") -> Array:
     if way == "no exp":
-        return np.asarray(logits / logits.sum(axis=-1, keepdims=True))
+        return logits / logits.sum(axis=-1, keepdims=True)
     logs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-    return np.asarray(logs if way == "log" else np.exp(logs))
+    return logs if way == "log" else np.exp(logs)
 
 
 def nan_in(judged: Judged) -> str:
@@ -53,10 +52,10 @@ def table_sums_to_one(judged: Judged) -> bool:
 
 def not_divided(judged: Judged) -> bool:
     """Each row is a multiple of what it should be, with or without the shift."""
-    received, right = got(judged, "values"), oracle(judged.cases[0].run)
-    if received.shape != right.shape or "values" not in judged.failed:
+    received, wanted = got(judged, "values"), right(judged, "values")
+    if received.shape != wanted.shape or "values" not in judged.failed:
         return False
-    ratios = received / right
+    ratios = received / wanted
     same = np.abs(ratios / ratios[:, :1] - 1) < 1e-3
     return bool(same.all() and (received > 0).all()) and not table_sums_to_one(judged)
 
@@ -67,56 +66,38 @@ SHIFT = "shifted = logits - ops.max(logits, axis=-1, keepdims=True)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The columns sum to 1 instead of the rows: softmax runs over the classes, the last axis, not over the batch.",
-            edits=(
-                ("ops.max(logits, axis=-1, keepdims=True)", "ops.max(logits, axis=0, keepdims=True)"),
-                ("ops.sum(exponentials, axis=-1, keepdims=True)", "ops.sum(exponentials, axis=0, keepdims=True)"),
-            ),
+    mistakes={
+        "The columns sum to 1 instead of the rows: softmax runs over the classes, the last axis, not over the batch.": Mistake(
+            ("ops.max(logits, axis=-1, keepdims=True)", "ops.max(logits, axis=0, keepdims=True)"),
+            ("ops.sum(exponentials, axis=-1, keepdims=True)", "ops.sum(exponentials, axis=0, keepdims=True)"),
             matches=columns_sum_to_one,
         ),
-        Mistake(
-            "Logits of 1000 give NaN: exp overflows, so subtract each row's maximum first; it changes nothing else.",
-            edits=((SHIFT, "shifted = logits"),),
-            matches=lambda judged: nan_in(judged) == "high",
+        "Logits of 1000 give NaN: exp overflows, so subtract each row's maximum first; it changes nothing else.": Mistake(
+            (SHIFT, "shifted = logits"), matches=lambda judged: nan_in(judged) == "high"
         ),
-        Mistake(
-            "A row far below the largest score of the table gives NaN, 0 divided by 0: subtract the maximum of each row.",
-            edits=((SHIFT, "shifted = logits - ops.max(logits)"),),
-            matches=lambda judged: nan_in(judged) == "low",
+        "A row far below the largest score of the table gives NaN, 0 divided by 0: subtract the maximum of each row.": Mistake(
+            (SHIFT, "shifted = logits - ops.max(logits)"), matches=lambda judged: nan_in(judged) == "low"
         ),
-        Mistake(
-            "A row that holds 1000 and -1000 gives NaN: what is subtracted must be the row's largest score, nothing smaller.",
-            edits=((SHIFT, "shifted = logits - ops.mean(logits, axis=-1, keepdims=True)"),),
+        "A row that holds 1000 and -1000 gives NaN: what is subtracted must be the row's largest score, "
+        "nothing smaller.": Mistake(
+            (SHIFT, "shifted = logits - ops.mean(logits, axis=-1, keepdims=True)"),
             matches=lambda judged: nan_in(judged) == "wide",
         ),
-        Mistake(
-            "Only a batch of one row goes wrong: `squeeze` removes its batch axis as well. Name the axis, or keep dimensions.",
-            edits=((RETURN, RETURN.replace("return ", "return ops.squeeze(") + ")"),),
-            matches=only(ONE),
+        "Only a batch of one row goes wrong: `squeeze` removes its batch axis as well. Name the axis, or "
+        "keep dimensions.": Mistake((RETURN, RETURN.replace("return ", "return ops.squeeze(") + ")"), matches=only(ONE)),
+        "The whole table sums to 1 instead of each row: give the sum an axis.": Mistake(
+            (RETURN, "return exponentials / ops.sum(exponentials)"), matches=table_sums_to_one
         ),
-        Mistake(
-            "The whole table sums to 1 instead of each row: give the sum an axis.",
-            edits=((RETURN, "return exponentials / ops.sum(exponentials)"),),
-            matches=table_sums_to_one,
+        "The rows do not sum to 1: divide the exponentials by their sum over the row.": Mistake(
+            (RETURN, "return exponentials"), matches=not_divided
         ),
-        Mistake(
-            "The rows do not sum to 1: divide the exponentials by their sum over the row.",
-            edits=((RETURN, "return exponentials"),),
-            matches=not_divided,
+        "All results are negative: these are the logs of the probabilities.": Mistake(
+            (RETURN, "return shifted - ops.log(ops.sum(exponentials, axis=-1, keepdims=True))"), way="log"
         ),
-        Mistake(
-            "All results are negative: these are the logs of the probabilities.",
-            edits=((RETURN, "return shifted - ops.log(ops.sum(exponentials, axis=-1, keepdims=True))"),),
-            switches={"way": "log"},
+        "The rows sum to 1, but the scores were divided as they are: take their exponentials first.": Mistake(
+            (SHIFT, "shifted = logits"), ("ops.exp(shifted)", "shifted"), way="no exp"
         ),
-        Mistake(
-            "The rows sum to 1, but the scores were divided as they are: take their exponentials first.",
-            edits=((SHIFT, "shifted = logits"), ("ops.exp(shifted)", "shifted")),
-            switches={"way": "no exp"},
-        ),
-    ),
+    },
     alternatives=(
         ((RETURN, "return ops.exp(shifted - ops.logsumexp(shifted, axis=-1, keepdims=True))"),),
         "def softmax(logits):\n    return ops.exp(logits - ops.logsumexp(logits, axis=-1, keepdims=True))\n",

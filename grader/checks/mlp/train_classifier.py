@@ -15,7 +15,7 @@ import numpy as np
 
 from course import data
 from course.data.signals import LENGTH
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
 from grader.judging.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits, untrained
 from grader.judging.contracts import LEARNED
@@ -70,10 +70,6 @@ def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]
     return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
 
 
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
-
-
 # --- what accuracy cannot show ---
 
 
@@ -103,10 +99,6 @@ def symptom(judged: Judged) -> str:
     return "undertrained" if "accuracy" in judged.failed else ""
 
 
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
-
-
 HIDDEN = 'layers.Dense(256, activation="relu")'
 OUTPUT = "layers.Dense(classes)"
 FIT = "    model.fit(x, y, batch_size=128, epochs=20, verbose=0)\n"
@@ -127,32 +119,19 @@ BASELINES = {
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        *activated_outputs(OUTPUT, symptom),
-        Mistake(
-            "The whole network is one affine map: f(a + b) = f(a) + f(b) - f(0) holds for it. Dense layers without an "
-            "activation between them are no more than one.",
-            edits=LINEAR,
-            matches=shows("linear"),
+    mistakes={
+        **activated_outputs(OUTPUT),
+        "The whole network is one affine map: f(a + b) = f(a) + f(b) - f(0) holds for it. Dense layers without an "
+        "activation between them are no more than one.": Mistake(*LINEAR, matches="linear"),
+        "Every sample gets the same logits: units that start from weights of zero get no gradient, or all "
+        "the same one.": Mistake(*ZERO, matches="constant"),
+        **untrained(*UNTRAINED),
+        "The model has learned something, but too little: train longer, with a larger learning rate or more "
+        "hidden units.": Mistake(("epochs=20", "epochs=1"), ("Adam(0.01)", "Adam(0.001)"), matches="undertrained"),
+        "With other numbers of features and classes it goes wrong: take both from `x` and `y`, not from these data.": Mistake(
+            (OUTPUT, "layers.Dense(10)"), matches=only(OTHER)
         ),
-        Mistake(
-            "Every sample gets the same logits: units that start from weights of zero get no gradient, or all the same one.",
-            edits=ZERO,
-            matches=shows("constant"),
-        ),
-        untrained(UNTRAINED, symptom),
-        Mistake(
-            "The model has learned something, but too little: train longer, with a larger learning rate or more hidden units.",
-            edits=(("epochs=20", "epochs=1"), ("Adam(0.01)", "Adam(0.001)")),
-            matches=shows("undertrained"),
-        ),
-        Mistake(
-            "With other numbers of features and classes it goes wrong: take both from `x` and `y`, not from these data.",
-            edits=((OUTPUT, "layers.Dense(10)"),),
-            matches=only(OTHER),
-        ),
-    ),
+    },
     alternatives=(
         """
 def train_classifier(x, y, seed):
@@ -196,4 +175,5 @@ def train_classifier(x, y, seed):
         ),
     ),
     contracts=(LEARNED,),
+    symptom=symptom,
 )

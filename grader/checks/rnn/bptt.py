@@ -21,7 +21,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call,
+    *arrays: Array,
     steps: str = "all",
     slope: str = "right",
     loss: str = "last",
@@ -29,7 +29,7 @@ def oracle(
     outer: str = "right",
     state: str = "before",
 ) -> Array:
-    xs, kernel, recurrent_kernel, bias = run.args
+    xs, kernel, recurrent_kernel, bias = arrays
     states = [np.zeros(len(bias))]
     for x in xs:
         states.append(np.tanh(x @ kernel + states[-1] @ recurrent_kernel + bias))
@@ -44,7 +44,7 @@ def oracle(
             break
         weights = {"right": recurrent_kernel, "transposed": recurrent_kernel.T, "missing": np.eye(len(bias))}[recurrent]
         back = weights @ delta + (1 if loss == "every state" else 0)
-    return np.asarray(total.T if outer == "transposed" else total)
+    return total.T if outer == "transposed" else total
 
 
 SLOPE, GRAD, BACK = (
@@ -56,49 +56,32 @@ SLOPE, GRAD, BACK = (
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "Only the last step's use of the weights counts: every step used them, so walk back to the first one and add up.",
-            edits=((GRAD, "grad += np.outer(before, sum_grad) if after is states[-1] else 0.0"),),
-            switches={"steps": "last"},
+    mistakes={
+        "Only the last step's use of the weights counts: every step used them, so walk back to the first one "
+        "and add up.": Mistake((GRAD, "grad += np.outer(before, sum_grad) if after is states[-1] else 0.0"), steps="last"),
+        "The slope of tanh is missing: on the way back, each step multiplies by 1 - state².": Mistake(
+            (SLOPE, "sum_grad = state_grad"), slope="missing"
         ),
-        Mistake(
-            "The slope of tanh is missing: on the way back, each step multiplies by 1 - state².",
-            edits=((SLOPE, "sum_grad = state_grad"),),
-            switches={"slope": "missing"},
+        "The slope of tanh is 1 - state², with the state squared.": Mistake(
+            (SLOPE, "sum_grad = state_grad * (1 - after)"), slope="not squared"
         ),
-        Mistake(
-            "The slope of tanh is 1 - state², with the state squared.",
-            edits=((SLOPE, "sum_grad = state_grad * (1 - after)"),),
-            switches={"slope": "not squared"},
+        "The recurrent kernel is the wrong way round on the way back: forward it is `state @ recurrent_kernel`, back its "
+        "rows are summed: `recurrent_kernel @ gradient`.": Mistake(
+            (BACK, "recurrent_kernel.T @ sum_grad"), recurrent="transposed"
         ),
-        Mistake(
-            "The recurrent kernel is the wrong way round on the way back: forward it is `state @ recurrent_kernel`, back its "
-            "rows are summed: `recurrent_kernel @ gradient`.",
-            edits=((BACK, "recurrent_kernel.T @ sum_grad"),),
-            switches={"recurrent": "transposed"},
+        "The gradient goes from step to step without the recurrent kernel: what leads forward leads back.": Mistake(
+            (BACK, "sum_grad"), recurrent="missing"
         ),
-        Mistake(
-            "The gradient goes from step to step without the recurrent kernel: what leads forward leads back.",
-            edits=((BACK, "sum_grad"),),
-            switches={"recurrent": "missing"},
+        "The result is transposed: entry (i, j) belongs to what leads from old unit i to new unit j.": Mistake(
+            (GRAD, "grad += np.outer(sum_grad, before)"), outer="transposed"
         ),
-        Mistake(
-            "The result is transposed: entry (i, j) belongs to what leads from old unit i to new unit j.",
-            edits=((GRAD, "grad += np.outer(sum_grad, before)"),),
-            switches={"outer": "transposed"},
+        "Each step's gradient is taken with its new state: the weights were multiplied by the state before it.": Mistake(
+            (GRAD, "grad += np.outer(after, sum_grad)"), state="after"
         ),
-        Mistake(
-            "Each step's gradient is taken with its new state: the weights were multiplied by the state before it.",
-            edits=((GRAD, "grad += np.outer(after, sum_grad)"),),
-            switches={"state": "after"},
+        "This is the gradient of the sum of all states: the loss looks at the last state only.": Mistake(
+            (BACK, f"{BACK} + 1"), loss="every state"
         ),
-        Mistake(
-            "This is the gradient of the sum of all states: the loss looks at the last state only.",
-            edits=((BACK, f"{BACK} + 1"),),
-            switches={"loss": "every state"},
-        ),
-    ),
+    },
     alternatives=(
         """
 def bptt(xs, kernel, recurrent_kernel, bias):

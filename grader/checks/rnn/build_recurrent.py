@@ -14,21 +14,21 @@ FEATURES, UNITS, OUTPUTS, STEPS = 3, 5, 4, 6
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(pattern: str) -> ModelCall:
         shapes = (FEATURES, UNITS), (UNITS, UNITS), (UNITS,), (UNITS, OUTPUTS), (OUTPUTS,)  # a weight is known by its shape
-        weights = tuple(apart(rng, shape, high=0.8).astype("float32") for shape in shapes)
+        weights = tuple(apart(rng, shape, high=0.8) for shape in shapes)
         x = {
             "one input": apart(rng, (2, FEATURES)),
             "short": apart(rng, (2, 3, FEATURES)),
             "long": apart(rng, (2, 7, FEATURES)),
         }
         wanted = ("one input",) if pattern == FROM_ONE else ("short", "long")
-        inputs = {name: x[name].astype("float32") for name in wanted}
+        inputs = {name: x[name] for name in wanted}
         return ModelCall((pattern, FEATURES, UNITS, OUTPUTS, STEPS), inputs=inputs, weights=weights)
 
     return [Case(pattern, run(pattern)) for pattern in (ONE, MANY, FROM_ONE)]
 
 
 def oracle(run: ModelCall, bend: str = "none", answer: str = "last state", reads: str = "every step") -> dict[str, Array]:
-    kernel, recurrent_kernel, bias, output_kernel, output_bias = (np.asarray(weight, dtype=float) for weight in run.weights)
+    kernel, recurrent_kernel, bias, output_kernel, output_bias = run.weights
     results = {}
     for name, x in run.inputs.items():
         xs = x if x.ndim == 3 else np.repeat(x[:, None], STEPS, axis=1)
@@ -40,7 +40,7 @@ def oracle(run: ModelCall, bend: str = "none", answer: str = "last state", reads
         z = states @ output_kernel + output_bias
         if bend == "softmax":
             z = np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
-        results[name] = np.asarray(np.tanh(z) if bend == "tanh" else z)
+        results[name] = np.tanh(z) if bend == "tanh" else z
     return results
 
 
@@ -51,55 +51,40 @@ REPEAT = "xs = layers.RepeatVector(steps)(inputs)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The outputs are probabilities: the dense layer has no activation.",
-            edits=((OUTPUT, 'layers.Dense(outputs, activation="softmax")'),),
-            switches={"bend": "softmax"},
+    mistakes={
+        "The outputs are probabilities: the dense layer has no activation.": Mistake(
+            (OUTPUT, 'layers.Dense(outputs, activation="softmax")'), bend="softmax"
         ),
-        Mistake(
-            "The outputs go through tanh: only the state does, outputs can be any number.",
-            edits=((OUTPUT, 'layers.Dense(outputs, activation="tanh")'),),
-            switches={"bend": "tanh"},
+        "The outputs go through tanh: only the state does, outputs can be any number.": Mistake(
+            (OUTPUT, 'layers.Dense(outputs, activation="tanh")'), bend="tanh"
         ),
-        Mistake(
-            'The network answers after every step in each pattern: "many to one" answers once, after the last step.',
-            edits=((RECURRENT, "layers.SimpleRNN(units, return_sequences=True)"),),
+        'The network answers after every step in each pattern: "many to one" answers once, after the last step.': Mistake(
+            (RECURRENT, "layers.SimpleRNN(units, return_sequences=True)"),
             matches=lambda judged: only(ONE)(judged) and ONE in judged.errors,
         ),
-        Mistake(
-            "The network answers once in each pattern: `return_sequences=True` keeps the state of every step.",
-            edits=((RECURRENT, "layers.SimpleRNN(units)"),),
-            matches=only(MANY, FROM_ONE),
+        "The network answers once in each pattern: `return_sequences=True` keeps the state of every step.": Mistake(
+            (RECURRENT, "layers.SimpleRNN(units)"), matches=only(MANY, FROM_ONE)
         ),
-        Mistake(
-            'In "many to one" the states are averaged: the answer is taken from the last one.',
-            edits=(
-                (
-                    f"states = {RECURRENT}(xs)",
-                    "states = layers.SimpleRNN(units, return_sequences=True)(xs)\n"
-                    '    if pattern == "many to one":\n'
-                    "        states = layers.GlobalAveragePooling1D()(states)",
-                ),
+        'In "many to one" the states are averaged: the answer is taken from the last one.': Mistake(
+            (
+                f"states = {RECURRENT}(xs)",
+                "states = layers.SimpleRNN(units, return_sequences=True)(xs)\n"
+                '    if pattern == "many to one":\n'
+                "        states = layers.GlobalAveragePooling1D()(states)",
             ),
-            switches={"answer": "mean"},
+            answer="mean",
         ),
-        Mistake(
-            'In "one to many" only the first step reads the input: each step should read it again.',
-            edits=(
-                (
-                    REPEAT,
-                    "xs = layers.Reshape((1, features))(inputs)\n        xs = layers.ZeroPadding1D((0, steps - 1))(xs)",
-                ),
+        'In "one to many" only the first step reads the input: each step should read it again.': Mistake(
+            (
+                REPEAT,
+                "xs = layers.Reshape((1, features))(inputs)\n        xs = layers.ZeroPadding1D((0, steps - 1))(xs)",
             ),
-            matches=shows(FROM_ONE, oracle, name="one input", reads="first step"),
+            matches=shows(FROM_ONE, of="one input", reads="first step"),
         ),
-        Mistake(
-            "The number of steps is fixed: sequences may have any length, and `None` stands for it in the input's shape.",
-            edits=(("layers.Input((None, features))", "layers.Input((steps, features))"),),
-            matches=only(ONE, MANY),
+        "The number of steps is fixed: sequences may have any length, and `None` stands for it in the input's shape.": Mistake(
+            ("layers.Input((None, features))", "layers.Input((steps, features))"), matches=only(ONE, MANY)
         ),
-    ),
+    },
     alternatives=(
         """
 def build_recurrent(pattern, features, units, outputs, steps):

@@ -1,8 +1,10 @@
 """A classifier of padded sequences: its logits with given weights, with and without padding, and its size."""
 
+from typing import Any
+
 import numpy as np
 
-from grader.judging import Array, Case, Check, Mistake, ModelCall
+from grader.judging import Case, Check, Mistake, ModelCall
 from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts
 from grader.judging.matching import apart
 
@@ -13,8 +15,8 @@ FEATURES, UNITS, CLASSES = 3, 5, 4
 
 def cases(rng: np.random.Generator) -> list[Case]:
     shapes = (FEATURES, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,), (UNITS, CLASSES), (CLASSES,)  # known by their shapes
-    weights = tuple(apart(rng, shape, low=0.3, high=0.9).astype("float32") for shape in shapes)
-    x = apart(rng, (3, 6, FEATURES)).astype("float32")
+    weights = tuple(apart(rng, shape, low=0.3, high=0.9) for shape in shapes)
+    x = apart(rng, (3, 6, FEATURES))
     x[0, 2, 1] = 0  # one feature that is zero makes no padding
     padded = np.pad(x, ((0, 0), (0, 4), (0, 0)))
     mixed = padded.copy()
@@ -33,14 +35,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 def oracle(
     run: ModelCall, mask: str = "all zero", answer: str = "last state", output: str = "linear", blocks: int = 4
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     features, units, classes = run.args
     biases = 2 if blocks == 3 else 1
-    count = np.asarray(blocks * ((features + units) * units + biases * units) + (units + 1) * classes)
-    evidence = {PARAMETERS: count, TRAINABLE: count}
+    count = blocks * ((features + units) * units + biases * units) + (units + 1) * classes
+    evidence: dict[str, Any] = {PARAMETERS: count, TRAINABLE: count}
     if not run.weights:
         return evidence
-    kernel, recurrent_kernel, bias, output_kernel, output_bias = (np.asarray(weight, dtype=float) for weight in run.weights)
+    kernel, recurrent_kernel, bias, output_kernel, output_bias = run.weights
     for name, x in run.inputs.items():
         is_step = {"all zero": (x != 0).any(axis=-1), "any zero": (x != 0).all(axis=-1), "none": np.ones(x.shape[:2], bool)}[
             mask
@@ -48,7 +50,7 @@ def oracle(
         hidden, cell = np.zeros((len(x), units)), np.zeros((len(x), units))
         every = []
         for t in range(x.shape[1]):
-            sums = x[:, t].astype(float) @ kernel + hidden @ recurrent_kernel + bias
+            sums = x[:, t] @ kernel + hidden @ recurrent_kernel + bias
             gate, forget, candidate, shown = np.split(sums, 4, axis=-1)
             new_cell = sigmoid(forget) * cell + sigmoid(gate) * np.tanh(candidate)
             new_hidden = sigmoid(shown) * np.tanh(new_cell)
@@ -60,7 +62,7 @@ def oracle(
         z = state @ output_kernel + output_bias
         if output == "softmax":
             z = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
-        evidence[name] = np.asarray(np.maximum(z, 0) if output == "relu" else z)
+        evidence[name] = np.maximum(z, 0) if output == "relu" else z
     return evidence
 
 
@@ -69,38 +71,27 @@ MASK, RECURRENT, OUTPUT = "layers.Masking(),", "layers.LSTM(units),", "layers.De
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The padding is read like the rest of the sequence, and the state goes on changing: tell the LSTM to skip it.",
-            edits=((MASK, ""),),
-            switches={"mask": "none"},
+    mistakes={
+        "The padding is read like the rest of the sequence, and the state goes on changing: tell the LSTM to skip it.": Mistake(
+            (MASK, ""), mask="none"
         ),
-        Mistake(
-            "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="softmax"),'),),
-            switches={"output": "softmax"},
+        "The outputs are probabilities: leave the softmax to the loss, or it will be applied twice.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="softmax"),'), output="softmax"
         ),
-        Mistake(
-            "No output is negative: logits need both signs, so the last layer has no ReLU.",
-            edits=((OUTPUT, 'layers.Dense(n_classes, activation="relu"),'),),
-            switches={"output": "relu"},
+        "No output is negative: logits need both signs, so the last layer has no ReLU.": Mistake(
+            (OUTPUT, 'layers.Dense(n_classes, activation="relu"),'), output="relu"
         ),
-        Mistake(
-            "The hidden states of all steps are averaged: the logits are taken from the last one.",
-            edits=((RECURRENT, "layers.LSTM(units, return_sequences=True),\n            layers.GlobalAveragePooling1D(),"),),
-            switches={"answer": "mean"},
+        "The hidden states of all steps are averaged: the logits are taken from the last one.": Mistake(
+            (RECURRENT, "layers.LSTM(units, return_sequences=True),\n            layers.GlobalAveragePooling1D(),"),
+            answer="mean",
         ),
-        Mistake(
-            "There are too few parameters for an LSTM: is this a GRU?",
-            edits=((RECURRENT, "layers.GRU(units),"),),
-            matches=counts(oracle, blocks=3),
+        "There are too few parameters for an LSTM: is this a GRU?": Mistake(
+            (RECURRENT, "layers.GRU(units),"), matches=counts(blocks=3)
         ),
-        Mistake(
-            "There are too few parameters for an LSTM: a simple recurrent layer has a quarter of them.",
-            edits=((RECURRENT, "layers.SimpleRNN(units),"),),
-            matches=counts(oracle, blocks=1),
+        "There are too few parameters for an LSTM: a simple recurrent layer has a quarter of them.": Mistake(
+            (RECURRENT, "layers.SimpleRNN(units),"), matches=counts(blocks=1)
         ),
-    ),
+    },
     alternatives=(
         """
 def build_sequence_classifier(features, units, n_classes):

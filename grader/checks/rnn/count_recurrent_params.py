@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging import Call, Case, Check, Mistake
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -18,16 +18,18 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call,
+    cell: str,
+    inputs: int,
+    units: int,
+    framework: str = "keras",
     biases: str = "right",
     lstm: int = 4,
     gru: int = 3,
     gates: bool = True,
     recurrent: str = "right",
     reads: str = "all",
-) -> Array:
-    cell, inputs, units = run.args
-    torch = run.kwargs.get("framework") == "torch"
+) -> int:
+    torch = framework == "torch"
     blocks = {"rnn": 1, "lstm": lstm, "gru": gru}[cell] if gates else 1
     number = {
         "right": 2 if torch or cell == "gru" else 1,
@@ -37,7 +39,7 @@ def oracle(
         "GRU": 2 if cell == "gru" else 1,
     }[biases]
     size = {"right": units * units, "missing": 0, "diagonal": units}[recurrent]
-    return np.asarray(blocks * (inputs * units + size + number * units))
+    return blocks * (inputs * units + size + number * units)
 
 
 COUNT = "return blocks * ((inputs + units) * units + biases * units)"
@@ -47,48 +49,30 @@ BLOCKS = '{"rnn": 1, "gru": 3, "lstm": 4}[cell]'
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "PyTorch is counted like Keras: it has two biases everywhere, one for the input's sum and one for the state's.",
-            edits=((BIASES, 'biases = 2 if cell == "gru" else 1'),),
-            switches={"biases": "GRU"},
+    mistakes={
+        "PyTorch is counted like Keras: it has two biases everywhere, one for the input's sum and one for "
+        "the state's.": Mistake((BIASES, 'biases = 2 if cell == "gru" else 1'), biases="GRU"),
+        "The GRU of Keras lacks its second bias: the state's sum has one of its own, because the reset gate "
+        "multiplies it.": Mistake((BIASES, 'biases = 2 if framework == "torch" else 1'), biases="two in PyTorch"),
+        "There is one bias per block in this count, whatever the cell and the framework: see the docstring.": Mistake(
+            (BIASES, "biases = 1"), biases="one"
         ),
-        Mistake(
-            "The GRU of Keras lacks its second bias: the state's sum has one of its own, because the reset gate multiplies it.",
-            edits=((BIASES, 'biases = 2 if framework == "torch" else 1'),),
-            switches={"biases": "two in PyTorch"},
+        "The biases are missing: each gate, and the candidate, has one or two per unit.": Mistake(
+            (COUNT, "return blocks * (inputs + units) * units"), biases="missing"
         ),
-        Mistake(
-            "There is one bias per block in this count, whatever the cell and the framework: see the docstring.",
-            edits=((BIASES, "biases = 1"),),
-            switches={"biases": "one"},
+        "The recurrent kernels are missing: each unit reads the whole old state, units × units weights per block.": Mistake(
+            (COUNT, "return blocks * (inputs * units + biases * units)"), recurrent="missing"
         ),
-        Mistake(
-            "The biases are missing: each gate, and the candidate, has one or two per unit.",
-            edits=((COUNT, "return blocks * (inputs + units) * units"),),
-            switches={"biases": "missing"},
+        "A unit reads only its own old state in this count: it reads all of them, units × units weights per block.": Mistake(
+            (COUNT, "return blocks * (inputs * units + units + biases * units)"), recurrent="diagonal"
         ),
-        Mistake(
-            "The recurrent kernels are missing: each unit reads the whole old state, units × units weights per block.",
-            edits=((COUNT, "return blocks * (inputs * units + biases * units)"),),
-            switches={"recurrent": "missing"},
+        "The candidates are missing: they have weights like a gate, so an LSTM has four blocks and a GRU three.": Mistake(
+            (BLOCKS, '{"rnn": 1, "gru": 2, "lstm": 3}[cell]'), lstm=3, gru=2
         ),
-        Mistake(
-            "A unit reads only its own old state in this count: it reads all of them, units × units weights per block.",
-            edits=((COUNT, "return blocks * (inputs * units + units + biases * units)"),),
-            switches={"recurrent": "diagonal"},
+        "All cells count the same here: each gate, and the candidate, has weights of its own.": Mistake(
+            (BLOCKS, "1"), gates=False
         ),
-        Mistake(
-            "The candidates are missing: they have weights like a gate, so an LSTM has four blocks and a GRU three.",
-            edits=((BLOCKS, '{"rnn": 1, "gru": 2, "lstm": 3}[cell]'),),
-            switches={"lstm": 3, "gru": 2},
-        ),
-        Mistake(
-            "All cells count the same here: each gate, and the candidate, has weights of its own.",
-            edits=((BLOCKS, "1"),),
-            switches={"gates": False},
-        ),
-    ),
+    },
     alternatives=(
         """
 def count_recurrent_params(cell, inputs, units, framework="keras"):

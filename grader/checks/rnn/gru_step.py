@@ -18,7 +18,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
             apart(rng, (units, 3 * units), low=0.3, high=size),
             apart(rng, (2, 3 * units), low=0.3, high=0.9),
         )
-        return Call(tuple(array.astype("float32") for array in arrays))
+        return Call(arrays)
 
     return [
         Case("values", run(4, 2, 3), weight=3),
@@ -27,8 +27,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, order: str = "urc", keeps: str = "update", reset: str = "after", biases: str = "both") -> Array:
-    x, state, kernel, recurrent_kernel, shifts = (np.asarray(value, dtype=float) for value in run.args)
+def oracle(*arrays: Array, order: str = "urc", keeps: str = "update", reset: str = "after", biases: str = "both") -> Array:
+    x, state, kernel, recurrent_kernel, shifts = arrays
     if biases != "both":
         shifts = shifts * {"input": np.array([[1.0], [0.0]]), "none": np.zeros((2, 1))}[biases]
     seen = dict(zip(order, np.split(x @ kernel + shifts[0], 3, axis=-1), strict=True))
@@ -44,9 +44,7 @@ def oracle(run: Call, order: str = "urc", keeps: str = "update", reset: str = "a
             "missing": seen["c"] + kept["c"],
         }[reset]
     candidate = np.tanh(inner)
-    return np.asarray(
-        update * state + (1 - update) * candidate if keeps == "update" else (1 - update) * state + update * candidate
-    )
+    return update * state + (1 - update) * candidate if keeps == "update" else (1 - update) * state + update * candidate
 
 
 CANDIDATE = "candidate = ops.tanh(x_candidate + ops.sigmoid(x_reset + s_reset) * s_candidate)"
@@ -57,50 +55,35 @@ NAMES = ("x_update, x_reset, x_candidate", "s_update, s_reset, s_candidate")
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The update gate works the wrong way round: here it says how much of the old state stays.",
-            edits=((RETURN, "return (1 - update) * state + update * candidate"),),
-            switches={"keeps": "the rest"},
+    mistakes={
+        "The update gate works the wrong way round: here it says how much of the old state stays.": Mistake(
+            (RETURN, "return (1 - update) * state + update * candidate"), keeps="the rest"
         ),
-        Mistake(
-            "Update and reset gate are swapped: Keras has the update gate first, PyTorch the reset gate.",
-            edits=((NAMES[0], "x_reset, x_update, x_candidate"), (NAMES[1], "s_reset, s_update, s_candidate")),
-            switches={"order": "ruc"},
+        "Update and reset gate are swapped: Keras has the update gate first, PyTorch the reset gate.": Mistake(
+            (NAMES[0], "x_reset, x_update, x_candidate"), (NAMES[1], "s_reset, s_update, s_candidate"), order="ruc"
         ),
-        Mistake(
-            "The reset gate multiplies the state before the product: in this variant it multiplies the state's sum.",
-            edits=(
-                (
-                    CANDIDATE,
-                    "units = state.shape[-1]\n"
-                    "    s_candidate = ops.matmul(ops.sigmoid(x_reset + s_reset) * state, recurrent_kernel[:, 2 * units :])\n"
-                    "    candidate = ops.tanh(x_candidate + s_candidate + bias[1, 2 * units :])",
-                ),
+        "The reset gate multiplies the state before the product: in this variant it multiplies the state's sum.": Mistake(
+            (
+                CANDIDATE,
+                "units = state.shape[-1]\n"
+                "    s_candidate = ops.matmul(ops.sigmoid(x_reset + s_reset) * state, recurrent_kernel[:, 2 * units :])\n"
+                "    candidate = ops.tanh(x_candidate + s_candidate + bias[1, 2 * units :])",
             ),
-            switches={"reset": "before"},
+            reset="before",
         ),
-        Mistake(
-            "The reset gate multiplies the input's sum, too: it can only shut out the old state.",
-            edits=((CANDIDATE, "candidate = ops.tanh(ops.sigmoid(x_reset + s_reset) * (x_candidate + s_candidate))"),),
-            switches={"reset": "whole"},
+        "The reset gate multiplies the input's sum, too: it can only shut out the old state.": Mistake(
+            (CANDIDATE, "candidate = ops.tanh(ops.sigmoid(x_reset + s_reset) * (x_candidate + s_candidate))"), reset="whole"
         ),
-        Mistake(
-            "The reset gate is missing: it multiplies the state's sum in the candidate.",
-            edits=((CANDIDATE, "candidate = ops.tanh(x_candidate + s_candidate)"),),
-            switches={"reset": "missing"},
+        "The reset gate is missing: it multiplies the state's sum in the candidate.": Mistake(
+            (CANDIDATE, "candidate = ops.tanh(x_candidate + s_candidate)"), reset="missing"
         ),
-        Mistake(
-            "The second row of biases is missing: it belongs to the state's sum.",
-            edits=((STATE, "ops.matmul(state, recurrent_kernel)"),),
-            switches={"biases": "input"},
+        "The second row of biases is missing: it belongs to the state's sum.": Mistake(
+            (STATE, "ops.matmul(state, recurrent_kernel)"), biases="input"
         ),
-        Mistake(
-            "The biases are missing in both sums.",
-            edits=((INPUT, "ops.matmul(x, kernel)"), (STATE, "ops.matmul(state, recurrent_kernel)")),
-            switches={"biases": "none"},
+        "The biases are missing in both sums.": Mistake(
+            (INPUT, "ops.matmul(x, kernel)"), (STATE, "ops.matmul(state, recurrent_kernel)"), biases="none"
         ),
-    ),
+    },
     alternatives=(
         """
 def gru_step(x, state, kernel, recurrent_kernel, bias):

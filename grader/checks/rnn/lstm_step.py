@@ -19,7 +19,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
             apart(rng, (units, 4 * units), high=0.9),
             apart(rng, (4 * units,), low=0.3, high=0.9),
         )
-        return Call(tuple(array.astype("float32") for array in arrays), returns=("hidden", "cell"))
+        return Call(arrays, returns=("hidden", "cell"))
 
     values = run(4, 2, 3)
     return [
@@ -31,7 +31,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call,
+    *arrays: Array,
     order: str = "ifco",
     candidate: str = "tanh",
     shown: str = "tanh",
@@ -39,7 +39,7 @@ def oracle(
     returned: str = "hidden first",
     old: str = "forget gate",
 ) -> tuple[Array, Array]:
-    x, hidden, cell, kernel, recurrent_kernel, shift = (np.asarray(value, dtype=float) for value in run.args)
+    x, hidden, cell, kernel, recurrent_kernel, shift = arrays
     sums = x @ kernel + hidden @ recurrent_kernel + (shift if bias == "added" else 0)
     blocks = dict(zip(order, np.split(sums, 4, axis=-1), strict=True))
     new = np.tanh(blocks["c"]) if candidate == "tanh" else sigmoid(blocks["c"])
@@ -62,49 +62,28 @@ def split(names: str) -> tuple[tuple[str, str], ...]:
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "Input gate and forget gate are swapped: the first block belongs to the input gate.",
-            edits=split("forget_sum, input_sum, candidate_sum, output_sum"),
-            switches={"order": "fico"},
+    mistakes={
+        "Input gate and forget gate are swapped: the first block belongs to the input gate.": Mistake(
+            *split("forget_sum, input_sum, candidate_sum, output_sum"), order="fico"
         ),
-        Mistake(
-            "The last two blocks are swapped: the candidate comes third and the output gate last, with Keras and with PyTorch. "
-            "The order i, f, o, g is that of many slides.",
-            edits=split("input_sum, forget_sum, output_sum, candidate_sum"),
-            switches={"order": "ifoc"},
+        "The last two blocks are swapped: the candidate comes third and the output gate last, with Keras and with PyTorch. "
+        "The order i, f, o, g is that of many slides.": Mistake(
+            *split("input_sum, forget_sum, output_sum, candidate_sum"), order="ifoc"
         ),
-        Mistake(
-            "The candidate goes through a sigmoid: it is no gate. With tanh it can take something away from the cell, too.",
-            edits=(("ops.tanh(candidate_sum)", "ops.sigmoid(candidate_sum)"),),
-            switches={"candidate": "sigmoid"},
+        "The candidate goes through a sigmoid: it is no gate. With tanh it can take something away from the "
+        "cell, too.": Mistake(("ops.tanh(candidate_sum)", "ops.sigmoid(candidate_sum)"), candidate="sigmoid"),
+        "The hidden state shows the cell as it is: it is squeezed by tanh before the output gate.": Mistake(
+            (RETURN, "return ops.sigmoid(output_sum) * new_cell, new_cell"), shown="as it is"
         ),
-        Mistake(
-            "The hidden state shows the cell as it is: it is squeezed by tanh before the output gate.",
-            edits=((RETURN, "return ops.sigmoid(output_sum) * new_cell, new_cell"),),
-            switches={"shown": "as it is"},
+        "Nothing is ever forgotten: the old cell is multiplied by the forget gate.": Mistake((CELL, "cell"), old="all of it"),
+        "The old cell is multiplied by what the input gate leaves: an LSTM has a forget gate of its own.": Mistake(
+            (CELL, "(1 - ops.sigmoid(input_sum)) * cell"), old="the rest"
         ),
-        Mistake(
-            "Nothing is ever forgotten: the old cell is multiplied by the forget gate.",
-            edits=((CELL, "cell"),),
-            switches={"old": "all of it"},
+        "The biases are missing in the sums.": Mistake((" + bias ", " "), bias="missing"),
+        "Hidden state and cell are returned the wrong way round: the hidden state comes first.": Mistake(
+            (RETURN, "return new_cell, ops.sigmoid(output_sum) * ops.tanh(new_cell)"), returned="cell first"
         ),
-        Mistake(
-            "The old cell is multiplied by what the input gate leaves: an LSTM has a forget gate of its own.",
-            edits=((CELL, "(1 - ops.sigmoid(input_sum)) * cell"),),
-            switches={"old": "the rest"},
-        ),
-        Mistake(
-            "The biases are missing in the sums.",
-            edits=((" + bias ", " "),),
-            switches={"bias": "missing"},
-        ),
-        Mistake(
-            "Hidden state and cell are returned the wrong way round: the hidden state comes first.",
-            edits=((RETURN, "return new_cell, ops.sigmoid(output_sum) * ops.tanh(new_cell)"),),
-            switches={"returned": "cell first"},
-        ),
-    ),
+    },
     alternatives=(
         """
 def lstm_step(x, hidden, cell, kernel, recurrent_kernel, bias):

@@ -1,11 +1,9 @@
 """A simple recurrent network over time: sizes that all differ, as many outputs as units, a single step."""
 
-from typing import Any
-
 import numpy as np
 
-from grader.judging import Array, Call, Case, Check, Mistake
-from grader.judging.matching import apart, shows
+from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.matching import apart, got, right, shows
 from grader.judging.off_limits import RECURRENT
 
 from ._reference import simple_states
@@ -16,8 +14,7 @@ SAME, ONE = "as many outputs as units", "one step"
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(batch: int, steps: int, inputs: int, units: int, outputs: int) -> Call:
         shapes = (batch, steps, inputs), (inputs, units), (units, units), (units,), (units, outputs), (outputs,)
-        arrays = (apart(rng, shape, high=0.9) for shape in shapes)
-        return Call(tuple(array.astype("float32") for array in arrays), returns=("outputs", "states"))
+        return Call(tuple(apart(rng, shape, high=0.9) for shape in shapes), returns=("outputs", "states"))
 
     long = run(3, 6, 2, 4, 5)
     return [
@@ -29,14 +26,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call,
+    *arrays: Array,
     memory: str = "kept",
     order: str = "forward",
     recurrent: str = "its own",
     head: str = "new state",
     bias: str = "all",
 ) -> dict[str, Array]:
-    xs, kernel, recurrent_kernel, shift, output_kernel, output_shift = (np.asarray(value, dtype=float) for value in run.args)
+    xs, kernel, recurrent_kernel, shift, output_kernel, output_shift = arrays
     if order == "backward":
         xs = xs[:, ::-1]
     if memory == "lost":
@@ -50,11 +47,12 @@ def oracle(
         outputs = np.tanh(outputs)
     elif head == "softmax":
         outputs = np.exp(outputs - np.logaddexp.reduce(outputs, axis=-1, keepdims=True))
-    return {"outputs": np.asarray(outputs), "states": states}
+    return {"outputs": outputs, "states": states}
 
 
-def by_name(name: str) -> Any:
-    return lambda run, **switches: oracle(run, **switches)[name]
+def states_twice(judged: Judged) -> bool:
+    """Where there are as many outputs as units, the states stand in the place of the outputs, too."""
+    return SAME in judged.failed and np.allclose(got(judged, SAME, "outputs"), right(judged, SAME, "states"), atol=1e-5)
 
 
 STEP = "state = ops.tanh(ops.matmul(xs[:, step], kernel) + ops.matmul(state, recurrent_kernel) + bias)"
@@ -63,64 +61,45 @@ RETURN = "return ops.matmul(states, output_kernel) + output_bias, states"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The output's matrix leads from state to state, too: these are two matrices, and only by chance do both fit.",
-            edits=((STEP, STEP.replace("recurrent_kernel", "output_kernel")),),
-            matches=shows(SAME, oracle, name="states", recurrent="the output's"),
+    mistakes={
+        "The output's matrix leads from state to state, too: these are two matrices, and only by chance do both fit.": Mistake(
+            (STEP, STEP.replace("recurrent_kernel", "output_kernel")),
+            matches=shows(SAME, of="states", recurrent="the output's"),
         ),
-        Mistake(
-            "Each step starts from a state of zeros: hand the new state on to the next step.",
-            edits=((STEP, STEP.replace("state, rec", "ops.zeros_like(state), rec")),),
-            switches={"memory": "lost"},
+        "Each step starts from a state of zeros: hand the new state on to the next step.": Mistake(
+            (STEP, STEP.replace("state, rec", "ops.zeros_like(state), rec")), memory="lost"
         ),
-        Mistake(
-            "The steps are taken from the last to the first: time runs forward along axis 1.",
-            edits=((STEP, STEP.replace("xs[:, step]", "xs[:, -1 - step]")),),
-            switches={"order": "backward"},
+        "The steps are taken from the last to the first: time runs forward along axis 1.": Mistake(
+            (STEP, STEP.replace("xs[:, step]", "xs[:, -1 - step]")), order="backward"
         ),
-        Mistake(
-            "The recurrent kernel is transposed: its rows belong to the old state, its columns to the new one.",
-            edits=((STEP, STEP.replace("recurrent_kernel", "ops.transpose(recurrent_kernel)")),),
-            switches={"recurrent": "transposed"},
+        "The recurrent kernel is transposed: its rows belong to the old state, its columns to the new one.": Mistake(
+            (STEP, STEP.replace("recurrent_kernel", "ops.transpose(recurrent_kernel)")), recurrent="transposed"
         ),
-        Mistake(
-            "Each output is taken from the state before its step: it should know the input of its own step.",
-            edits=(
-                (
-                    RETURN,
-                    "before = ops.concatenate([ops.zeros_like(states[:, :1]), states[:, :-1]], axis=1)\n"
-                    "    return ops.matmul(before, output_kernel) + output_bias, states",
-                ),
+        "Each output is taken from the state before its step: it should know the input of its own step.": Mistake(
+            (
+                RETURN,
+                "before = ops.concatenate([ops.zeros_like(states[:, :1]), states[:, :-1]], axis=1)\n"
+                "    return ops.matmul(before, output_kernel) + output_bias, states",
             ),
-            switches={"head": "old state"},
+            head="old state",
         ),
-        Mistake(
-            "The outputs go through tanh: only the state does, outputs can be any number.",
-            edits=((RETURN, "return ops.tanh(ops.matmul(states, output_kernel) + output_bias), states"),),
-            switches={"head": "tanh"},
+        "The outputs go through tanh: only the state does, outputs can be any number.": Mistake(
+            (RETURN, "return ops.tanh(ops.matmul(states, output_kernel) + output_bias), states"), head="tanh"
         ),
-        Mistake(
-            "The outputs go through a softmax: it is for classes, and is left to the loss. Outputs can be any number.",
-            edits=((RETURN, "return ops.softmax(ops.matmul(states, output_kernel) + output_bias), states"),),
-            switches={"head": "softmax"},
+        "The outputs go through a softmax: it is for classes, and is left to the loss. Outputs can be any number.": Mistake(
+            (RETURN, "return ops.softmax(ops.matmul(states, output_kernel) + output_bias), states"), head="softmax"
         ),
-        Mistake(
-            "The state's bias is missing in the sum that goes through tanh.",
-            edits=((STEP, STEP.replace(" + bias)", ")")),),
-            switches={"bias": "outputs"},
+        "The state's bias is missing in the sum that goes through tanh.": Mistake(
+            (STEP, STEP.replace(" + bias)", ")")), bias="outputs"
         ),
-        Mistake(
-            "The output's bias is missing: each output adds one number of its own.",
-            edits=((RETURN, RETURN.replace(" + output_bias", "")),),
-            switches={"bias": "states"},
+        "The output's bias is missing: each output adds one number of its own.": Mistake(
+            (RETURN, RETURN.replace(" + output_bias", "")), bias="states"
         ),
-        Mistake(
-            "States and outputs are swapped: the outputs come first.",
-            edits=((RETURN, "return states, ops.matmul(states, output_kernel) + output_bias"),),
-            matches=lambda judged: shows(SAME, by_name("states"), name="outputs")(judged),
+        "States and outputs are swapped: the outputs come first.": Mistake(
+            (RETURN, "return states, ops.matmul(states, output_kernel) + output_bias"),
+            matches=states_twice,
         ),
-    ),
+    },
     alternatives=(
         """
 def rnn_forward(xs, kernel, recurrent_kernel, bias, output_kernel, output_bias):

@@ -14,8 +14,7 @@ SQUARE = "as many inputs as units"
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(batch: int, inputs: int, units: int) -> Call:
         shapes = (batch, inputs), (batch, units), (inputs, units), (units, units)
-        arrays = [*(apart(rng, shape, high=0.9) for shape in shapes), apart(rng, (units,), high=0.6)]
-        return Call(tuple(array.astype("float32") for array in arrays))
+        return Call((*(apart(rng, shape, high=0.9) for shape in shapes), apart(rng, (units,), high=0.6)))
 
     return [
         Case("values", run(4, 3, 5), weight=3),
@@ -24,8 +23,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def oracle(run: Call, recurrent: str = "its own", bend: str = "tanh of the sum", bias: str = "added") -> Array:
-    x, state, kernel, recurrent_kernel, shift = (np.asarray(value, dtype=float) for value in run.args)
+def oracle(*arrays: Array, recurrent: str = "its own", bend: str = "tanh of the sum", bias: str = "added") -> Array:
+    x, state, kernel, recurrent_kernel, shift = arrays
     weights = {
         "its own": recurrent_kernel,
         "transposed": recurrent_kernel.T,
@@ -52,48 +51,33 @@ KEPT = "ops.matmul(state, recurrent_kernel)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The recurrent kernel is transposed: its rows belong to the old state, its columns to the new one.",
-            edits=((KEPT, "ops.matmul(state, ops.transpose(recurrent_kernel))"),),
-            switches={"recurrent": "transposed"},
+    mistakes={
+        "The recurrent kernel is transposed: its rows belong to the old state, its columns to the new one.": Mistake(
+            (KEPT, "ops.matmul(state, ops.transpose(recurrent_kernel))"), recurrent="transposed"
         ),
-        Mistake(
-            "Input and state share one matrix: the state has a kernel of its own, the recurrent kernel.",
-            edits=((KEPT, "ops.matmul(state, kernel)"),),
-            matches=shows(SQUARE, oracle, recurrent="the input's"),
+        "Input and state share one matrix: the state has a kernel of its own, the recurrent kernel.": Mistake(
+            (KEPT, "ops.matmul(state, kernel)"), matches=shows(SQUARE, recurrent="the input's")
         ),
-        Mistake(
-            "The old state is forgotten: without it there is nothing recurrent about the cell.",
-            edits=((f" + {KEPT}", ""),),
-            switches={"recurrent": "none"},
+        "The old state is forgotten: without it there is nothing recurrent about the cell.": Mistake(
+            (f" + {KEPT}", ""), recurrent="none"
         ),
-        Mistake(
-            "There is no tanh: the new state is tanh of the whole sum.",
-            edits=((RETURN, "return ops.matmul(x, kernel) + ops.matmul(state, recurrent_kernel) + bias"),),
-            switches={"bend": "none"},
+        "There is no tanh: the new state is tanh of the whole sum.": Mistake(
+            (RETURN, "return ops.matmul(x, kernel) + ops.matmul(state, recurrent_kernel) + bias"), bend="none"
         ),
-        Mistake(
-            "The sum goes through a sigmoid: this cell has a tanh, whose values have both signs.",
-            edits=(("ops.tanh", "ops.sigmoid"),),
-            switches={"bend": "sigmoid"},
+        "The sum goes through a sigmoid: this cell has a tanh, whose values have both signs.": Mistake(
+            ("ops.tanh", "ops.sigmoid"), bend="sigmoid"
         ),
-        Mistake(
-            "Only what comes in goes through tanh: the old state's part belongs inside, or the state can grow without end.",
-            edits=((RETURN, "return ops.tanh(ops.matmul(x, kernel) + bias) + ops.matmul(state, recurrent_kernel)"),),
-            switches={"bend": "tanh of the input"},
+        "Only what comes in goes through tanh: the old state's part belongs inside, or the state can grow "
+        "without end.": Mistake(
+            (RETURN, "return ops.tanh(ops.matmul(x, kernel) + bias) + ops.matmul(state, recurrent_kernel)"),
+            bend="tanh of the input",
         ),
-        Mistake(
-            "The bias comes after tanh: it is part of the sum that goes through it.",
-            edits=((RETURN, "return ops.tanh(ops.matmul(x, kernel) + ops.matmul(state, recurrent_kernel)) + bias"),),
-            switches={"bend": "tanh before the bias"},
+        "The bias comes after tanh: it is part of the sum that goes through it.": Mistake(
+            (RETURN, "return ops.tanh(ops.matmul(x, kernel) + ops.matmul(state, recurrent_kernel)) + bias"),
+            bend="tanh before the bias",
         ),
-        Mistake(
-            "The bias is missing: each unit adds one number of its own.",
-            edits=((" + bias)", ")"),),
-            switches={"bias": "missing"},
-        ),
-    ),
+        "The bias is missing: each unit adds one number of its own.": Mistake((" + bias)", ")"), bias="missing"),
+    },
     alternatives=(
         """
 def rnn_step(x, state, kernel, recurrent_kernel, bias):

@@ -27,9 +27,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def oracle(
-    run: Call, slope: str = "right", product: str = "all", order: str = "right", norm: str = "Frobenius", first: str = "s_1"
+    *arrays: Array,
+    slope: str = "right",
+    product: str = "all",
+    order: str = "right",
+    norm: str = "Frobenius",
+    first: str = "s_1",
 ) -> Array:
-    xs, kernel, recurrent_kernel, bias = run.args
+    xs, kernel, recurrent_kernel, bias = arrays
     units = len(bias)
     state, whole, norms = np.zeros(units), np.eye(units), []
     for x in xs:
@@ -56,48 +61,31 @@ NORM = "norms.append(np.sqrt(np.sum(jacobian**2)))"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "The slope of tanh is missing: each step multiplies by 1 - state², too.",
-            edits=((STEP, "jacobian = jacobian @ recurrent_kernel"),),
-            switches={"slope": "missing"},
+    mistakes={
+        "The slope of tanh is missing: each step multiplies by 1 - state², too.": Mistake(
+            (STEP, "jacobian = jacobian @ recurrent_kernel"), slope="missing"
         ),
-        Mistake(
-            "The slope of tanh is 1 - state², with the state squared.",
-            edits=((STEP, "jacobian = (jacobian @ recurrent_kernel) * (1 - state)"),),
-            switches={"slope": "not squared"},
+        "The slope of tanh is 1 - state², with the state squared.": Mistake(
+            (STEP, "jacobian = (jacobian @ recurrent_kernel) * (1 - state)"), slope="not squared"
         ),
-        Mistake(
-            "Each number tells how much a state depends on the one just before it: from s_0 on it is a product of all steps.",
-            edits=((STEP, "jacobian = recurrent_kernel * (1 - state**2)"),),
-            switches={"product": "last"},
+        "Each number tells how much a state depends on the one just before it: from s_0 on it is a product "
+        "of all steps.": Mistake((STEP, "jacobian = recurrent_kernel * (1 - state**2)"), product="last"),
+        "The slopes belong to the units of the new state: they scale the columns of the matrix, not its rows.": Mistake(
+            (STEP, "jacobian = (jacobian @ recurrent_kernel) * (1 - state[:, None] ** 2)"), order="rows"
         ),
-        Mistake(
-            "The slopes belong to the units of the new state: they scale the columns of the matrix, not its rows.",
-            edits=((STEP, "jacobian = (jacobian @ recurrent_kernel) * (1 - state[:, None] ** 2)"),),
-            switches={"order": "rows"},
+        "The root is missing: the norm is the root of the sum of squares.": Mistake(
+            (NORM, "norms.append(np.sum(jacobian**2))"), norm="squared"
         ),
-        Mistake(
-            "The root is missing: the norm is the root of the sum of squares.",
-            edits=((NORM, "norms.append(np.sum(jacobian**2))"),),
-            switches={"norm": "squared"},
+        "This is the largest singular value of each matrix: the Frobenius norm is the root of the sum of all squares.": Mistake(
+            (NORM, "norms.append(np.linalg.norm(jacobian, 2))"), norm="spectral"
         ),
-        Mistake(
-            "This is the largest singular value of each matrix: the Frobenius norm is the root of the sum of all squares.",
-            edits=((NORM, "norms.append(np.linalg.norm(jacobian, 2))"),),
-            switches={"norm": "spectral"},
+        "The squares are averaged: the Frobenius norm is the root of their sum.": Mistake(
+            (NORM, NORM.replace("np.sum", "np.mean")), norm="mean"
         ),
-        Mistake(
-            "The squares are averaged: the Frobenius norm is the root of their sum.",
-            edits=((NORM, NORM.replace("np.sum", "np.mean")),),
-            switches={"norm": "mean"},
+        "The list starts with s_0 itself, and ends one step early: its first number belongs to s_1.": Mistake(
+            (f"        {STEP}", f"        {NORM}\n        {STEP}"), (f"        {NORM}\n    return", "    return"), first="s_0"
         ),
-        Mistake(
-            "The list starts with s_0 itself, and ends one step early: its first number belongs to s_1.",
-            edits=((f"        {STEP}", f"        {NORM}\n        {STEP}"), (f"        {NORM}\n    return", "    return")),
-            switches={"first": "s_0"},
-        ),
-    ),
+    },
     alternatives=(
         """
 def state_sensitivities(xs, kernel, recurrent_kernel, bias):

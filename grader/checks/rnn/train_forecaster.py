@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from course import data
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
 from grader.judging.contracts import LEARNED, PAST
 
@@ -55,10 +55,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("no better than possible", run, weight=1, accept=honest, shapes=shape, property=True),
         Case("longer series", run, weight=1, accept=keeps_on, shapes=long_shape, property=True),
     ]
-
-
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
 
 
 def forecasts(judged: Judged) -> tuple[Array, Array] | None:
@@ -113,30 +109,20 @@ BASELINES = {
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        Mistake(
-            "Too good to be true: these forecasts are better than any that know the past only. Does a layer read the series "
-            "backwards, too, or look at the whole of it? Then it has seen the next value.",
-            edits=((LAYER, "layers.Bidirectional(layers.GRU(16, return_sequences=True))"),),
-            matches=clairvoyant,
+    mistakes={
+        "Too good to be true: these forecasts are better than any that know the past only. Does a layer read the series "
+        "backwards, too, or look at the whole of it? Then it has seen the next value.": Mistake(
+            (LAYER, "layers.Bidirectional(layers.GRU(16, return_sequences=True))"), matches=clairvoyant
         ),
-        Mistake(
-            "The forecast is the value of now: what should come out after a step is the value of the next one.",
-            edits=SAME,
-            matches=naive,
+        "The forecast is the value of now: what should come out after a step is the value of the next one.": Mistake(
+            *SAME, matches=naive
         ),
-        Mistake(
-            "No forecast is ever negative, and half of the values are: the last layer of a forecast has no activation.",
-            edits=((OUTPUT, 'layers.Dense(1, activation="sigmoid")'),),
-            matches=squeezed,
+        "No forecast is ever negative, and half of the values are: the last layer of a forecast has no activation.": Mistake(
+            (OUTPUT, 'layers.Dense(1, activation="sigmoid")'), matches=squeezed
         ),
-        Mistake(
-            "The forecast depends on the value of now alone: whether a cycle goes up or down, only the values before it tell.",
-            edits=MEMORYLESS,
-            matches=forgetful,
-        ),
-    ),
+        "The forecast depends on the value of now alone: whether a cycle goes up or down, only the values "
+        "before it tell.": Mistake(*MEMORYLESS, matches=forgetful),
+    },
     alternatives=(
         """
 def train_forecaster(series, seed):

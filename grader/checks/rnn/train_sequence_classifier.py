@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from course import data
-from grader.judging import Array, Arrays, Call, Case, Check, Edits, Judged, Mistake, ModelCall
+from grader.judging import Array, Arrays, Case, Check, Edits, Mistake, ModelCall
 from grader.judging.bars import Bar
 from grader.judging.classifiers import activated_outputs, are_logits, symptom, untrained
 from grader.judging.contracts import LEARNED
@@ -64,14 +64,6 @@ def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]
     return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
 
 
-def oracle(run: Call) -> Array:
-    raise NotImplementedError("every case is judged by what the trained model does.")
-
-
-def shows(name: str) -> Callable[[Judged], bool]:
-    return lambda judged: symptom(judged) == name
-
-
 LAYER, OUTPUT = "layers.GRU(56)", "layers.Dense(int(np.max(y)) + 1)"
 FIT = "    model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0)\n"
 EPOCHS = "epochs, batch_size = 10, 50"
@@ -89,23 +81,16 @@ BASELINES = {
 
 CHECK = Check(
     cases,
-    oracle,
-    mistakes=(
-        *activated_outputs(OUTPUT, symptom),
-        Mistake(
-            "The model has learned something, but no more than a simple recurrent layer can, which soon forgets: use a layer "
-            "with gates, and train it long enough, with a learning rate that is large at first.",
-            edits=SIMPLE,
-            matches=shows("undertrained"),
+    mistakes={
+        **activated_outputs(OUTPUT),
+        "The model has learned something, but no more than a simple recurrent layer can, which soon forgets: use a layer "
+        "with gates, and train it long enough, with a learning rate that is large at first.": Mistake(
+            *SIMPLE, matches="undertrained"
         ),
-        untrained(UNTRAINED, symptom),
-        Mistake(
-            "With other numbers of steps, features and classes it goes wrong: take features and classes from `x` and `y`, and "
-            "leave the number of steps open with `None`.",
-            edits=((OUTPUT, "layers.Dense(10)"),),
-            matches=only(OTHER),
-        ),
-    ),
+        **untrained(*UNTRAINED),
+        "With other numbers of steps, features and classes it goes wrong: take features and classes from `x` and `y`, and "
+        "leave the number of steps open with `None`.": Mistake((OUTPUT, "layers.Dense(10)"), matches=only(OTHER)),
+    },
     alternatives=(
         """
 def train_sequence_classifier(x, y, seed):
@@ -139,4 +124,5 @@ def train_sequence_classifier(x, y, seed):
 """,
     ),
     contracts=(LEARNED,),
+    symptom=symptom,
 )
