@@ -174,7 +174,7 @@ def judged(answer, **contract):
         run = ModelCall((X, y), numpy=True, inputs={"x": X})
         return [Case("fit", run, accept=bar, shapes={"x": (50, 1)})]
 
-    check = Check(cases, lambda run: None, (), (), contracts=(dataclasses.replace(LEARNED, **contract),))
+    check = Check(cases, mistakes={}, alternatives=(), contracts=(dataclasses.replace(LEARNED, **contract),))
     return rehearse(check, answer, np.random.default_rng(0))
 
 
@@ -207,7 +207,7 @@ def test_a_contract_that_is_required_voids_all_and_another_one_costs_its_weight(
 
 
 def test_a_contract_on_training_needs_a_bar():
-    check = Check(lambda rng: [Case("values", Call((X,)))], lambda run: X, (), (), contracts=(LEARNED,))
+    check = Check(lambda rng: [Case("values", Call((X,)))], lambda x: x, mistakes={}, alternatives=(), contracts=(LEARNED,))
     with pytest.raises(ValueError, match="needs a part with a Bar"):
         check.draw(np.random.default_rng(0))
 

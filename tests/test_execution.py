@@ -72,7 +72,7 @@ def run(answers, cell_seconds=60):
 def result(found):
     from grader.judging import Case, Check
 
-    check = Check(lambda rng: [], lambda run: np.asarray(0.0), (), ())
+    check = Check(lambda rng: [], lambda n: 0.0, mistakes={}, alternatives=())
     return float(read(check, [Case("values", Call((3,)))], found.payload).received["values"]["result"])
 
 

@@ -16,8 +16,8 @@ from grader.judging.vocabulary import Call, Case, Check, Mistake
 from harness import UNITS
 
 
-def oracle(run, factor=2.0):
-    return factor * np.asarray(run.args[0], dtype=float)
+def oracle(x, factor=2.0):
+    return factor * x
 
 
 def draw(rng):
@@ -27,9 +27,9 @@ def draw(rng):
     ]
 
 
-TRIPLED = Mistake("It is three times as large.", (("2", "3"),), {"factor": 3.0})
-CHECK = Check(draw, oracle, (TRIPLED,), ())
-CASES = CHECK.cases(np.random.default_rng(0))
+TRIPLED = "It is three times as large."
+CHECK = Check(draw, oracle, mistakes={TRIPLED: Mistake(("2", "3"), factor=3.0)}, alternatives=())
+CASES = CHECK.draw(np.random.default_rng(0))
 RIGHT_ARRAYS = [2 * case.run.args[0] for case in CASES]
 
 
@@ -72,9 +72,9 @@ def test_fortran_order_lists_and_other_precisions_are_read():
 
 def test_a_known_mistake_is_named_only_if_every_part_shows_it():
     tripled = [npy(1.5 * array) for array in RIGHT_ARRAYS]
-    assert verdict(evidence(*tripled)).sentence == TRIPLED.sentence
-    assert verdict(evidence(tripled[0], npy(RIGHT_ARRAYS[1]))).sentence != TRIPLED.sentence
-    assert verdict(evidence(tripled[0], npy(np.zeros((4, 5))))).sentence != TRIPLED.sentence
+    assert verdict(evidence(*tripled)).sentence == TRIPLED
+    assert verdict(evidence(tripled[0], npy(RIGHT_ARRAYS[1]))).sentence != TRIPLED
+    assert verdict(evidence(tripled[0], npy(np.zeros((4, 5))))).sentence != TRIPLED
 
 
 def test_properties_pay_only_beside_a_value():

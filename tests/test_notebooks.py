@@ -71,7 +71,7 @@ class Scale:
 
 
 CHECK = """from grader.judging import Call, Case, Check
-CHECK = Check(lambda rng: [Case("value", Call((3,)))], lambda run: 6, mistakes=(), alternatives=(), off_limits=("x.double",))
+CHECK = Check(lambda rng: [Case("value", Call((3,)))], lambda n: 2 * n, mistakes={}, alternatives=(), off_limits=("x.double",))
 """
 
 
@@ -219,7 +219,7 @@ def test_a_release_that_tells_is_refused(tiny, cell, message):
         ("double.py", CHECK.replace("Call((3,))", "Call(3)"), r"TypeError: args of a call are a tuple"),
         (
             "double.py",
-            CHECK.replace("lambda run: 6", "lambda run: 1 / 0"),
+            CHECK.replace("2 * n", "1 / 0"),
             r"double\.py:2: ZeroDivisionError: division by zero",
         ),
         ("double.py", "\nCHECK = (", r"checks/tiny/double\.py:2: SyntaxError: '\(' was never closed"),

@@ -217,7 +217,7 @@ def test_no_answer_that_we_know_is_for_a_person(unit):
     edited = f"{unit.text.setup}\nimport math"
     for name, reference in references.items():
         check = unit.check(name)
-        edits = [*check.alternatives, *(mistake.edits for mistake in check.mistakes)]
+        edits = [*check.alternatives, *(mistake.edits for mistake in check.mistakes.values())]
         for source in [reference, *(vary(reference, edit) for edit in edits)]:
             search = Search([unit.text.setup, edited, *({**references, name: source}).values()], {0})
             assert (search.find(name, check.off_limits), search.doubts(name, check.off_limits)) == ("", "")
@@ -267,7 +267,7 @@ def test_where_nothing_trains_a_person_is_asked_and_the_points_stay(source, aske
     run = Call((), numpy=True)
     bar = Bar(0.5, lambda arrays: float(arrays["result"]), 1)
     cases = [Case("accuracy", run, accept=bar, shapes={"result": ()})]
-    check = Check(lambda rng: cases, lambda run: None, (), ())
+    check = Check(lambda rng: cases, lambda *args: None, mistakes={}, alternatives=())
     answered, checked = (new_code_cell(text) for text in (f"def train():\n    {source}\n    return 1.0", "probe(train)"))
     checked.metadata["nbgrader"] = {"grade_id": check_id("train")}
     published = json.loads(json.dumps(probe.collect(lambda: 1.0, [run])))

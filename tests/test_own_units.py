@@ -356,7 +356,7 @@ def test_reports_and_explanations_are_of_own_units_too(course, tmp_path):
 # --- after the release ---
 
 TWICE = """from grader.judging import Call, Case, Check
-CHECK = Check(lambda rng: [Case("value", Call((3,)))], lambda run: 6, mistakes=(), alternatives=())
+CHECK = Check(lambda rng: [Case("value", Call((3,)))], lambda n: 2 * n, mistakes={}, alternatives=())
 """
 
 
@@ -512,7 +512,7 @@ def cases(rng):
     return [Case("gain", Call((x,)), accept=Bar(0.5, lambda arrays: float(arrays["result"]), 4000), shapes={"result": ()})]
 
 
-CHECK = Check(cases, lambda run: 0, mistakes=(), alternatives=())
+CHECK = Check(cases, lambda *args: 0, mistakes={}, alternatives=())
 BASELINES = {"zero": "def train(x):\\n    return 0.0"}
 """
 
@@ -564,7 +564,7 @@ def test_units_with_modules_of_the_same_name_are_measured_with_their_own(trained
     [
         ("checks/tiny/train.py", "size=(4, 3)", "size=(5, 3)", True),
         ("checks/tiny/train.py", "Bar(0.5,", "Bar(0.6,", False),
-        ("checks/tiny/train.py", "mistakes=()", "mistakes=[]", False),
+        ("checks/tiny/train.py", "mistakes={}", "mistakes=dict()", False),
         ("checks/tiny/_shared.py", "SCALE = 2", "SCALE = 3", True),
         ("checks/tiny/_shared.py", "OTHER = 1", "OTHER = 2", False),
         ("checks/tiny/rescale.py", "uniform(1, 2", "uniform(1, 3", False),

@@ -9,10 +9,12 @@ import numpy as np
 
 from grader.judging.bars import Bar
 from grader.judging.matching import named
-from grader.judging.vocabulary import Array, Arrays, Judged, Mistake
+from grader.judging.vocabulary import Array, Arrays, Case, Judged, Mistake, ModelCall
 
 CHANCE = 0.2
 """Above what guessing one of ten classes ever reaches on 4,000 samples."""
+EASY = 0.7
+"""An accuracy that is far above guessing, and far below what is reached on an easy problem."""
 
 
 COUNT = "number of parameters"
@@ -50,6 +52,35 @@ def are_logits(arrays: Arrays) -> bool:
     """Whether the outputs can be any number: finite, and not all of one kind as after softmax, sigmoid or ReLU."""
     z = arrays["fresh"]
     return bool(np.isfinite(z).all()) and bool((z < 0).any()) and not sums_to_one(z)
+
+
+def _accuracy(labels: Array) -> Callable[[Arrays], float]:
+    """The share of the fresh samples that a model calls what they are."""
+    return lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
+
+
+def trained(least: float, run: ModelCall, labels: Array, logits: float) -> list[Case]:
+    """What is judged of a trained classifier: its accuracy, and whether it gives logits.
+
+    Args:
+        least: The bar of the accuracy.
+        run: Trains it, and calls it on `fresh` samples.
+        labels: Of these, `(n,)`; each class occurs.
+        logits: Weight of that part; the accuracy weighs 4.
+    """
+    shapes = {"fresh": (len(labels), int(labels.max()) + 1)}
+    return [
+        Case("accuracy", run, 4, accept=Bar(least, _accuracy(labels), len(labels)), shapes=shapes),
+        Case("logits", run, logits, accept=are_logits, shapes=shapes, property=True),
+    ]
+
+
+def learns(part: str, args: tuple[Any, ...], fresh: Array, labels: Array, weight: float = 1) -> Case:
+    """A part that trains once more, on an easy problem of other sizes: who takes the sizes from the data gets most of it."""
+    accuracy = _accuracy(labels)
+    run = ModelCall(args, numpy=True, inputs={"fresh": fresh})
+    shapes = {"fresh": (len(labels), int(labels.max()) + 1)}
+    return Case(part, run, weight, accept=lambda arrays: accuracy(arrays) > EASY, shapes=shapes, property=True)
 
 
 def no_logits(z: Array) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from course import probe
 from course.probe import Call
+from grader.errors import CheckError
 from grader.judging import Array, Arrays, Check, Edits, Judged
 from grader.judging.bars import bars_of
 from grader.judging.judge import RIGHT, Verdict, judge, matches, runs_of
@@ -86,22 +87,26 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
     def judged(source: str, seed: int) -> tuple[Verdict, Judged]:
         return rehearse(check, answer_of(unit, exercise, source), np.random.default_rng(seed))
 
-    def right(name: str, variant: Edits | str = ()) -> Law:
-        source = vary(reference, variant)
+    def answered(name: str, variant: Edits | str, see: Callable[[str, int], Seen], of: tuple[str, ...] = JUDGING) -> Law:
+        try:
+            source = vary(reference, variant)
+        except CheckError as error:
+            unfit = Seen(False, str(error))
+            return Law(name, lambda draws: unfit, of=of)
+        return Law(name, lambda draws: see(source, draws), source, of, trained)
 
-        def see(draws: int) -> Seen:
+    def right(name: str, variant: Edits | str = ()) -> Law:
+        def see(source: str, draws: int) -> Seen:
             for seed in _seeds(draws, trained):
                 verdict, _ = judged(source, seed)
                 if (verdict.points, verdict.sentence) != (100.0, RIGHT):
                     return Seen(False, f"{verdict.points:g} %: {verdict.sentence}")
             return Seen(True, "100 %")
 
-        return Law(name, see, source, trains=trained)
+        return answered(name, variant, see)
 
     def wrong(name: str, sentence: str, edits: Edits) -> Law:
-        source = vary(reference, edits)
-
-        def see(draws: int) -> Seen:
+        def see(source: str, draws: int) -> Seen:
             most = 0.0
             for seed in _seeds(draws, trained):
                 verdict, shown = judged(source, seed)
@@ -111,7 +116,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
                     return Seen(False, f"{verdict.points:g} %, read as {named or verdict.sentence}")
             return Seen(True, f"{most:g} %")
 
-        return Law(name, see, source, NAMING, trained)
+        return answered(name, edits, see, NAMING)
 
     yield right(REFERENCE)
     for k, variant in enumerate(check.alternatives, start=1):

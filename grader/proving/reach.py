@@ -2,8 +2,8 @@
 
 Followed are definitions of `course`, of a unit's checks, of what lies beside its notebook, and data files that they name.
 Comments, docstrings and what is never reached do not count, nor who may call the course's generators. Of the grader, which is
-what measures, where it draws inputs counts. When verdicts are meant, all that a check has of `judging` counts, and how high its
-bars lie, but not what it says to a student, nor how a mistake is made.
+what measures, where it draws inputs and takes an accuracy counts. When verdicts are meant, all that a check has of `judging`
+counts, and how high its bars lie, but not what it says to a student, nor how a mistake is made.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from grader.judging import Check
 
 ROOT = Path(grader.__file__).parent.parent
 """Where `course` and `grader` are."""
-MATCHING = "grader.judging.matching"
-"""The grader's module that draws inputs for checks."""
+MEASURING = ("grader.judging.matching", "grader.judging.classifiers")
+"""The grader's modules that draw inputs for checks, and measure."""
 JUDGING = "grader.judging"
 """The room whose words checks are written in."""
 
@@ -135,7 +135,7 @@ def _folder(source: Source, level: int, module: str) -> Path | None:
     """The folder in which a module of ours is looked for; None for one that is not ours."""
     if level:
         return source.folder.joinpath(*[".."] * (level - 1)) if source.folder else None
-    ours = module.partition(".")[0] == "course" or module == MATCHING or (source.judging and module.startswith(JUDGING))
+    ours = module.partition(".")[0] == "course" or module in MEASURING or (source.judging and module.startswith(JUDGING))
     return ROOT if ours else source.beside
 
 
@@ -190,7 +190,7 @@ class _Bare(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         called = node.func.id if isinstance(node.func, ast.Name) else ""
-        if called == "Bar" and not self._judging:
+        if called in ("Bar", "trained") and not self._judging:
             node.args = node.args[1:]
         if called == "Mistake" and self._judging:
             node.args = []

@@ -12,9 +12,8 @@ import numpy as np
 from course.data import Grammar
 from course.data.text import WORDS
 from course.probe import Encoder
-from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
-from grader.judging.bars import Bar
-from grader.judging.classifiers import activated_outputs, are_logits, untrained
+from grader.judging import Array, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.judging.classifiers import activated_outputs, learns, trained, untrained
 from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
@@ -49,20 +48,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
         return grammar.of_kinds(kinds, rng), topics[kinds // (len(grammar.kinds) // TOPICS)]
 
     (few, told), (others, asked) = by_topic(), by_topic()
-    other = ModelCall((Encoder(order), few, told, 0), numpy=True, inputs={"fresh": others})
-
-    def accuracy(arrays: Arrays) -> float:
-        return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
-
-    def fine(arrays: Arrays) -> bool:
-        return float((np.argmax(arrays["fresh"], axis=1) == asked).mean()) > 0.7
-
-    shape = {"fresh": (JUDGED, 2)}
-    return [
-        Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
-        Case("logits", run, weight=1, accept=are_logits, shapes=shape, property=True),
-        Case(OTHER, other, weight=1, accept=fine, shapes={"fresh": (FEW, TOPICS)}, property=True),
-    ]
+    other = learns(OTHER, (Encoder(order), few, told, 0), others, asked)
+    return [*trained(LEAST_ACCURACY, run, labels, logits=1), other]
 
 
 def symptom(judged: Judged) -> str:

@@ -9,14 +9,11 @@ the measurements that the bar is taken from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from course import data
-from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
-from grader.judging.bars import Bar
-from grader.judging.classifiers import activated_outputs, are_logits, untrained
+from grader.judging import Array, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
+from grader.judging.classifiers import activated_outputs, learns, trained, untrained
 from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
@@ -39,19 +36,10 @@ def cases(rng: np.random.Generator) -> list[Case]:
     fresh, labels = draw(JUDGED)
     run = ModelCall((x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
 
-    def accuracy(arrays: Arrays) -> float:
-        return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
-
-    other, fine = small(rng)
-    shape = {"fresh": (JUDGED, 10)}
-    return [
-        Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
-        Case("logits", run, weight=2, accept=are_logits, shapes=shape, property=True),
-        Case(OTHER, other, weight=1, accept=fine, shapes={"fresh": (STEPS, STEP_CLASSES)}, property=True),
-    ]
+    return [*trained(LEAST_ACCURACY, run, labels, logits=2), small(rng)]
 
 
-def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]]:
+def small(rng: np.random.Generator) -> Case:
     """Three classes of 24 positions that any network learns in a moment: where in the signal the large numbers are."""
     places = rng.permutation(STEP_CLASSES)
 
@@ -62,8 +50,7 @@ def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]
         return x.astype("float32"), labels
 
     (x, y), (fresh, labels) = draw(), draw()
-    run = ModelCall((x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
-    return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
+    return learns(OTHER, (x, y, int(rng.integers(2**31))), fresh, labels)
 
 
 def symptom(judged: Judged) -> str:

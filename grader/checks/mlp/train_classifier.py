@@ -9,15 +9,12 @@ result is called too good to be true. `calibration.md` has the measurements that
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from course import data
 from course.data.signals import LENGTH
 from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.judging.bars import Bar
-from grader.judging.classifiers import CHANCE, activated_outputs, answers, are_logits, no_logits, untrained
+from grader.judging.classifiers import CHANCE, activated_outputs, answers, learns, no_logits, trained, untrained
 from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
@@ -44,21 +41,16 @@ def cases(rng: np.random.Generator) -> list[Case]:
         inputs={"fresh": fresh, "a": a, "b": b, "a + b": a + b, "0": np.zeros_like(a)},
     )
 
-    def accuracy(arrays: Arrays) -> float:
-        return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
-
-    other, fine = small(rng)
-    shape = {"fresh": (JUDGED, 10)}
+    other = small(rng)
     probes = dict.fromkeys(("a", "b", "a + b", "0"), (PROBES, 10))
     return [
-        Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
-        Case("logits", run, weight=2, accept=are_logits, shapes=shape, property=True),
+        *trained(LEAST_ACCURACY, run, labels, logits=2),
         Case("non-linearity", run, weight=1, accept=bends, shapes=probes, property=True),
-        Case(OTHER, other, weight=1, accept=fine, shapes={"fresh": (BLOBS, 3)}, property=True),
+        other,
     ]
 
 
-def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]]:
+def small(rng: np.random.Generator) -> Case:
     """Three classes of 12 features, in clouds that do not touch: any network whose sizes fit learns them in a moment."""
     centres = rng.normal(size=(3, 12))
     centres -= centres.mean(axis=0)
@@ -66,8 +58,7 @@ def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]
     # A spread of 1 in each feature, nearly all of it between the clouds.
     centres /= np.sqrt(np.mean(centres**2, axis=0))
     x, fresh = ((centres[k] + 0.1 * rng.normal(size=(BLOBS, 12))).astype("float32") for k in (y, labels))
-    run = ModelCall((x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
-    return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
+    return learns(OTHER, (x, y, int(rng.integers(2**31))), fresh, labels)
 
 
 # --- what accuracy cannot show ---

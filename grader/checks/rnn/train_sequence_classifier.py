@@ -9,14 +9,11 @@ Nobody knows the highest accuracy that is possible, so no result is called too g
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from course import data
-from grader.judging import Array, Arrays, Case, Check, Edits, Mistake, ModelCall
-from grader.judging.bars import Bar
-from grader.judging.classifiers import activated_outputs, are_logits, symptom, untrained
+from grader.judging import Array, Case, Check, Edits, Mistake, ModelCall
+from grader.judging.classifiers import activated_outputs, learns, symptom, trained, untrained
 from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
@@ -37,19 +34,10 @@ def cases(rng: np.random.Generator) -> list[Case]:
     fresh, labels = draw(JUDGED)
     run = ModelCall((x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
 
-    def accuracy(arrays: Arrays) -> float:
-        return float((np.argmax(arrays["fresh"], axis=1) == labels).mean())
-
-    other, fine = small(rng)
-    shape = {"fresh": (JUDGED, 10)}
-    return [
-        Case("accuracy", run, weight=4, accept=Bar(LEAST_ACCURACY, accuracy, JUDGED), shapes=shape),
-        Case("logits", run, weight=1, accept=are_logits, shapes=shape, property=True),
-        Case(OTHER, other, weight=2, accept=fine, shapes={"fresh": (FEW, CLASSES)}, property=True),
-    ]
+    return [*trained(LEAST_ACCURACY, run, labels, logits=1), small(rng)]
 
 
-def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]]:
+def small(rng: np.random.Generator) -> Case:
     """Three classes that any recurrent layer learns in a moment, for other features; judged on sequences that are longer."""
     places = rng.permutation(CLASSES)
 
@@ -60,8 +48,7 @@ def small(rng: np.random.Generator) -> tuple[ModelCall, Callable[[Arrays], bool]
         return x.astype("float32"), labels
 
     (x, y), (fresh, labels) = draw(SHORT), draw(LONG)
-    run = ModelCall((x, y, int(rng.integers(2**31))), numpy=True, inputs={"fresh": fresh})
-    return run, lambda arrays: float((np.argmax(arrays["fresh"], axis=1) == labels).mean()) > 0.7
+    return learns(OTHER, (x, y, int(rng.integers(2**31))), fresh, labels, weight=2)
 
 
 LAYER, OUTPUT = "layers.GRU(56)", "layers.Dense(int(np.max(y)) + 1)"

@@ -11,21 +11,20 @@ def cases(rng: np.random.Generator) -> list[Case]:
     def run(samples: int, features: int) -> Call:
         scales = 3.0 ** rng.permutation(features) * rng.choice([-1, 1], size=features)
         table = rng.uniform(1, 2, size=(samples, features)) * scales
-        return Call((table.astype("float32"),))
+        return Call((table,))
 
     return [Case("values", run(5, 3), weight=2), Case("a wide table", run(4, 7))]
 
 
-def oracle(run: Call, way: str = "") -> Array:
+def oracle(x: Array, way: str = "") -> Array:
     """What should come out, written independently of the solution; `way` makes a known mistake."""
-    x = np.asarray(run.args[0], dtype=float)
     axis = {"rows": 1, "whole table": None}.get(way, 0)
     low, high = x.min(axis, keepdims=True), x.max(axis, keepdims=True)
     if way == "not moved":
-        return np.asarray(x / (high - low))
+        return x / (high - low)
     if way == "standardised":
-        return np.asarray((x - x.mean(0)) / x.std(0))
-    return np.asarray((x - low) / (high - low))
+        return (x - x.mean(0)) / x.std(0)
+    return (x - low) / (high - low)
 
 
 LIMITS = "low, high = ops.min(x, axis=0), ops.max(x, axis=0)"
@@ -34,28 +33,20 @@ RETURN = "return (x - low) / (high - low)"
 CHECK = Check(
     cases,
     oracle,
-    mistakes=(
-        Mistake(
-            "One minimum and one maximum were taken for the whole table: each column has its own.",
-            edits=((LIMITS, "low, high = ops.min(x), ops.max(x)"),),
-            switches={"way": "whole table"},
+    mistakes={
+        "One minimum and one maximum were taken for the whole table: each column has its own.": Mistake(
+            (LIMITS, "low, high = ops.min(x), ops.max(x)"), way="whole table"
         ),
-        Mistake(
-            "The rows were scaled, not the columns: a sample mixes metres and euros, a column does not.",
-            edits=((LIMITS, "low, high = ops.min(x, axis=1, keepdims=True), ops.max(x, axis=1, keepdims=True)"),),
-            switches={"way": "rows"},
+        "The rows were scaled, not the columns: a sample mixes metres and euros, a column does not.": Mistake(
+            (LIMITS, "low, high = ops.min(x, axis=1, keepdims=True), ops.max(x, axis=1, keepdims=True)"), way="rows"
         ),
-        Mistake(
-            "The range has length 1, but does not begin at 0: subtract the minimum before you divide.",
-            edits=((RETURN, "return x / (high - low)"),),
-            switches={"way": "not moved"},
+        "The range has length 1, but does not begin at 0: subtract the minimum before you divide.": Mistake(
+            (RETURN, "return x / (high - low)"), way="not moved"
         ),
-        Mistake(
-            "Each column has mean 0 and standard deviation 1: that is standardising, which has no fixed range.",
-            edits=((RETURN, "return (x - ops.mean(x, axis=0)) / ops.std(x, axis=0)"),),
-            switches={"way": "standardised"},
+        "Each column has mean 0 and standard deviation 1: that is standardising, which has no fixed range.": Mistake(
+            (RETURN, "return (x - ops.mean(x, axis=0)) / ops.std(x, axis=0)"), way="standardised"
         ),
-    ),
+    },
     alternatives=(
         ((RETURN, "return ops.subtract(x, low) * ops.reciprocal(ops.subtract(high, low))"),),
         """
