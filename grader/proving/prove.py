@@ -118,8 +118,7 @@ def _pool(backend: str, workers: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(
         workers,
         multiprocessing.get_context("spawn"),
-        initializer=signal.signal,  # Ctrl-C goes to them, too, and ends them at once
-        initargs=(signal.SIGINT, signal.SIG_DFL),
+        initializer=_begin,
     )
     try:
         yield pool
@@ -127,6 +126,14 @@ def _pool(backend: str, workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
         os.environ.clear()
         os.environ.update(before)
+
+
+def _begin() -> None:
+    """Begin a process of the pool."""
+    import keras  # noqa: F401
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to it, too, and ends it at once
+    gc.freeze()  # what has been imported stays: to look through it after each law would take longer than most laws
 
 
 def _see(course: Path, task: Task, backend: str, draws: int) -> Row:
