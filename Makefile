@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test prove check build calibrate bench clean sandbox
+.PHONY: demo test prove check build calibrate bench gpu clean sandbox
 
 demo: .venv/course sandbox  ## Build, release, and grade a class of known students.
 	rm -rf $(DEMO)
@@ -40,6 +40,10 @@ calibrate: .venv/dev  ## Train many times and write the table that the accuracy 
 bench: .venv/dev sandbox  ## Time grading and models against the plain way, and attack both.
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .[bench]
 	for benchmark in startup grading classroom models hostile; do python tests/benchmarks/$$benchmark.py || exit 1; done
+
+gpu: .venv/dev sandbox  ## On a machine with a GPU: checks, training and a sandboxed class on it, and what it gains.
+	test ! -e /dev/nvidia0 || .venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .[gpu]
+	.venv/bin/python tests/benchmarks/gpu.py
 
 sandbox:  ## Install bubblewrap where that is possible; elsewhere grading says what to do.
 	@command -v bwrap >/dev/null \

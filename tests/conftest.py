@@ -37,3 +37,13 @@ def pytest_configure(config):
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
         }
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A course directory with the small unit of `grader init --unit`, released: what tests of the platform copy and grade."""
+    from grader.handout.init import begin
+
+    folder = tmp_path_factory.mktemp("tiny") / "course"
+    begin(folder, new=["tiny"])
+    return folder

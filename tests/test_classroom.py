@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,13 +29,12 @@ from course.probe import Call
 from dask_cluster import cluster
 from grader.classroom import autograde as classroom
 from grader.classroom import room as room_module
-from grader.classroom.coursedir import make_secret
 from grader.classroom.plugin import configure
 from grader.classroom.plugin import grade as grade_module
 from grader.classroom.records import kept_outcome, read_record
 from grader.classroom.room import Classroom
 from grader.errors import CourseError, SandboxError
-from grader.handout.build import build, write
+from grader.handout.init import SMALL
 from grader.reports import terminal
 from grader.reports.rows import judged_outcome, read_rows
 from grader.reports.tables import pseudonym, read_tables
@@ -44,10 +44,9 @@ from grader.running.jobs import Job, Outcome
 from grader.running.kept import Kept
 from grader.running.kernels import forked
 from grader.running.workers import LOST_TWICE, Cluster, Processes, outcomes
-from harness import COURSE, UNITS, reference
 from sandboxes import needs_sandbox
 
-RELU = reference("mlp", "relu")
+RESCALE = SMALL.text.exercises["rescale"].reference
 
 
 # --- the order of things, without a kernel ---
@@ -306,30 +305,27 @@ def executed(said):
 
 
 def submit(course, student, answers):
-    notebook = nbformat.read(course / "assignments" / "mlp" / "mlp.ipynb", as_version=4)
+    notebook = nbformat.read(course / "assignments" / "tiny" / "tiny.ipynb", as_version=4)
     for cell in notebook.cells:
         cell.source = answers.get(cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source)
-    path = course / "submitted" / student / "mlp" / "mlp.ipynb"
+    path = course / "submitted" / student / "tiny" / "tiny.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
 
 
 CLASS = {
-    "ada": {"relu": RELU},
-    "ben": {"relu": RELU.replace("ops.maximum", "ops.minimum")},
-    "cai": {"relu": RELU + "\n# by Cai"},
+    "ada": {"rescale": RESCALE},
+    "ben": {"rescale": RESCALE.replace("ops.max(", "ops.min(")},
+    "cai": {"rescale": RESCALE + "\n# by Cai"},
     "dot": {},
 }
 
 
 @pytest.fixture
-def course(tmp_path):
-    files = build(tmp_path, [UNITS["mlp"]])
-    write({path: text for path, text in files.items() if path.is_relative_to(tmp_path / "build")})
-    config = (COURSE / "nbgrader_config.py").read_text() + '\nget_config().Grade.backend = "torch"  # is imported soonest\n'
-    (tmp_path / "nbgrader_config.py").write_text(config)
-    make_secret(tmp_path)
-    subprocess.run(["nbgrader", "generate_assignment", "mlp"], cwd=tmp_path, env=environment(), check=True, capture_output=True)
+def course(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "nbgrader_config.py").open("a") as config:
+        config.write('\nget_config().Grade.backend = "torch"  # is imported soonest\n')
     for student, answers in CLASS.items():
         submit(tmp_path, student, answers)
     return tmp_path
@@ -337,55 +333,55 @@ def course(tmp_path):
 
 def points(course):
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-        return {submission.student.id: submission.score for submission in gradebook.assignment_submissions("mlp")}
+        return {submission.student.id: submission.score for submission in gradebook.assignment_submissions("tiny")}
 
 
-FULL = float(UNITS["mlp"].text.exercises["relu"].points)
+FULL = float(SMALL.text.exercises["rescale"].points)
 EARNED = {"ada": FULL, "ben": 0, "cai": FULL, "dot": 0}
 
 
 @needs_sandbox
 @pytest.mark.slow
 def test_only_what_changed_is_executed_again(course):
-    said = grader(course, "autograde", "mlp", "--verbose")
+    said = grader(course, "autograde", "tiny", "--verbose")
     assert executed(said) == set(CLASS)
     assert said.index(": graded") < said.rindex(": executed")  # nobody waits for the whole class
     assert points(course) == EARNED
-    again = grader(course, "autograde", "mlp", "--verbose")
+    again = grader(course, "autograde", "tiny", "--verbose")
     assert executed(again) == set() and ": graded" not in again
     assert points(course) == EARNED
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
-        origins = {student: kept_outcome(course, "mlp", student).read().origin for student in CLASS}
+        room = Classroom.open(course, "tiny")
+        origins = {student: kept_outcome(course, "tiny", student).read().origin for student in CLASS}
         assert origins == {student: room._origin(student) for student in CLASS}  # the same in every process
     submit(course, "ben", CLASS["ada"])
     submit(course, "eve", CLASS["ada"])
-    assert executed(grader(course, "autograde", "mlp", "--verbose")) == {"ben", "eve"}
+    assert executed(grader(course, "autograde", "tiny", "--verbose")) == {"ben", "eve"}
     assert points(course)["ben"] == points(course)["eve"] == points(course)["ada"]
     with (course / "nbgrader_config.py").open("a") as config:
         config.write("get_config().Limits.memory = 3000\n")
-    assert executed(grader(course, "autograde", "mlp", "--verbose")) == {*CLASS, "eve"}
+    assert executed(grader(course, "autograde", "tiny", "--verbose")) == {*CLASS, "eve"}
     started = time.time()
-    subprocess.run(["nbgrader", "autograde", "mlp", "--force"], cwd=course, env=environment(), check=True, capture_output=True)
-    outcomes_of = (course / "executions" / "mlp").glob("*/*.json")
+    subprocess.run(["nbgrader", "autograde", "tiny", "--force"], cwd=course, env=environment(), check=True, capture_output=True)
+    outcomes_of = (course / "executions" / "tiny").glob("*/*.json")
     assert max(path.stat().st_mtime for path in outcomes_of) < started  # nbgrader's own command executes none either
 
 
 def change(course, student, edit):
     """Edit the JSON of what a student handed in; its cells by id, and all of them."""
-    path = course / "submitted" / student / "mlp" / "mlp.ipynb"
+    path = course / "submitted" / student / "tiny" / "tiny.ipynb"
     notebook = json.loads(path.read_text())
     edit({cell["id"]: cell for cell in notebook["cells"]}, notebook["cells"])
     path.write_text(json.dumps(notebook))
 
 
 def make_text(by_id, cells):
-    by_id["relu"]["cell_type"] = "markdown"
-    del by_id["relu"]["outputs"], by_id["relu"]["execution_count"]
+    by_id["rescale"]["cell_type"] = "markdown"
+    del by_id["rescale"]["outputs"], by_id["rescale"]["execution_count"]
 
 
 def make_timed(by_id, cells):
-    by_id["relu"]["source"] = ["%%timeit\n", *by_id["relu"]["source"]]
+    by_id["rescale"]["source"] = ["%%timeit\n", *by_id["rescale"]["source"]]
 
 
 def make_equal(by_id, cells):
@@ -407,8 +403,8 @@ def paste(by_id, cells):
 
 
 SAID = {
-    "ada": (make_text, "the cell of `relu` is a Markdown cell, so its code does not run: change its type to Code."),
-    "ben": (make_timed, "the cell of `relu` begins with `%%timeit`, so nothing that it defines is kept: delete that line."),
+    "ada": (make_text, "the cell of `rescale` is a Markdown cell, so its code does not run: change its type to Code."),
+    "ben": (make_timed, "the cell of `rescale` begins with `%%timeit`, so nothing that it defines is kept: delete that line."),
     "cai": (make_equal, "Right: every part of this exercise passes."),
     "dot": (paste, "Right: every part of this exercise passes."),
 }
@@ -418,16 +414,16 @@ SAID = {
 @pytest.mark.slow
 def test_what_is_odd_about_cells_is_said_and_pictures_are_shown(course):
     for student, (damage, _) in SAID.items():
-        submit(course, student, {"relu": RELU})
+        submit(course, student, {"rescale": RESCALE})
         change(course, student, damage)
-    said = grader(course, "autograde", "mlp")
+    said = grader(course, "autograde", "tiny")
     assert said.count("have the id of another one") == 1 and "cai: " in said
-    sentences = {student: read_record(course, "mlp", student).verdicts["relu"].sentence for student in SAID}
+    sentences = {student: read_record(course, "tiny", student).verdicts["rescale"].sentence for student in SAID}
     assert sentences == {
         student: f"No points: {sentence}" if sentence.startswith("the") else sentence for student, (_, sentence) in SAID.items()
     }
-    subprocess.run(["nbgrader", "generate_feedback", "mlp"], cwd=course, env=environment(), check=True, capture_output=True)
-    pages = {student: (course / "feedback" / student / "mlp" / "mlp.html").read_text() for student in SAID}
+    subprocess.run(["nbgrader", "generate_feedback", "tiny"], cwd=course, env=environment(), check=True, capture_output=True)
+    pages = {student: (course / "feedback" / student / "tiny" / "tiny.html").read_text() for student in SAID}
     assert SAID["ada"][1] in pages["ada"]
     for kind, picture in zip(("png", "jpeg"), PICTURES, strict=True):
         assert f"data:image/{kind};base64,{picture}" in pages["dot"]
@@ -450,7 +446,7 @@ def is_beginning(process):
 def test_ctrl_c_while_workers_begin_is_one_sentence(course):
     """A terminal sends it to all processes of a command."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
-    with subprocess.Popen([*BEGIN, "autograde", "mlp"], cwd=course, env=environment(), **pipes) as run:
+    with subprocess.Popen([*BEGIN, "autograde", "tiny"], cwd=course, env=environment(), **pipes) as run:
         while not any(map(is_beginning, psutil.Process(run.pid).children())):
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGINT)
@@ -466,11 +462,11 @@ def test_a_class_goes_on_when_there_is_room_again(course, monkeypatch):
 
     monkeypatch.chdir(course)
     monkeypatch.setattr(Kept, "write", full)
-    room, crew = Classroom.open(course, "mlp"), Processes(1)
+    room, crew = Classroom.open(course, "tiny"), Processes(1)
     with pytest.raises(CourseError, match=rf"No space left on device.*\. {re.escape(classroom.GO_ON)}"):
         classroom.autograde(room, room.students(), crew, force=False, show=Console(), verbose=False)
     monkeypatch.undo()
-    grader(course, "autograde", "mlp")
+    grader(course, "autograde", "tiny")
     assert points(course) == EARNED
 
 
@@ -479,8 +475,8 @@ def test_a_class_goes_on_when_there_is_room_again(course, monkeypatch):
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     for number in range(6):
-        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
-    arguments = ["autograde", "mlp", "--workers", "2", "--verbose"]
+        submit(course, f"s{number}", {"rescale": f"{RESCALE}\n# {number}"})
+    arguments = ["autograde", "tiny", "--workers", "2", "--verbose"]
     with subprocess.Popen([*BEGIN, *arguments], cwd=course, env=environment(), stdout=subprocess.PIPE, text=True) as run:
         first = {run.stdout.readline().split(":")[0] for _ in range(2)}
         family = psutil.Process(run.pid).children(recursive=True)
@@ -491,7 +487,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
     _, alive = psutil.wait_procs(family, timeout=10)
     assert family and [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     assert len(first) < 10
-    kept = {path.parent.name for path in (course / "executions" / "mlp").glob("*/*.json")}
+    kept = {path.parent.name for path in (course / "executions" / "tiny").glob("*/*.json")}
     assert first <= kept  # the pipe may have lost the last line
     second = executed(grader(course, *arguments))
     assert not second & kept
@@ -501,7 +497,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(course, sent):
 
 
 def autograding(course, address):
-    arguments = command("autograde", "mlp", "--scheduler", address, "--verbose")
+    arguments = command("autograde", "tiny", "--scheduler", address, "--verbose")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(arguments, cwd=course, env=environment(), **pipes)
 
@@ -511,7 +507,7 @@ def autograding(course, address):
 def test_a_cluster_executes_what_its_workers_survive(course, tmp_path_factory, monkeypatch):
     """With TLS, as Dask's configuration of all sides says."""
     for number in range(8):
-        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
+        submit(course, f"s{number}", {"rescale": f"{RESCALE}\n# {number}"})
     place = tmp_path_factory.mktemp("cluster")
     key, certificate = str(place / "key.pem"), str(place / "certificate.pem")
     new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=grader"]
@@ -543,7 +539,7 @@ def test_workers_are_stopped_that_have_noticed_that_their_scheduler_is_gone(tmp_
 @pytest.mark.slow
 def test_when_the_scheduler_dies_the_next_run_goes_on(course, tmp_path_factory):
     for number in range(8):
-        submit(course, f"s{number}", {"relu": f"{RELU}\n# {number}"})
+        submit(course, f"s{number}", {"rescale": f"{RESCALE}\n# {number}"})
     place = tmp_path_factory.mktemp("cluster")
     with cluster(place, 18787) as (address, processes), autograding(course, address) as run:
         first = run.stdout.readline()
@@ -551,7 +547,7 @@ def test_when_the_scheduler_dies_the_next_run_goes_on(course, tmp_path_factory):
         said = first + run.stdout.read()
         assert run.wait() == 1, said
     assert "the scheduler has stopped. What was executed is kept" in said and "Traceback" not in said
-    kept = {path.parent.name for path in (course / "executions" / "mlp").glob("*/*.json")}
+    kept = {path.parent.name for path in (course / "executions" / "tiny").glob("*/*.json")}
     assert executed(said) == kept < {*CLASS, *(f"s{number}" for number in range(8))}
     with cluster(place, 18788) as (address, _), autograding(course, address) as run:
         said = run.stdout.read()
@@ -568,20 +564,20 @@ def test_a_submission_is_read_again_only_if_something_has_changed(course, monkey
 
         def planned():
             read.clear()
-            room = Classroom.open(course, "mlp")
+            room = Classroom.open(course, "tiny")
             ((_, job),) = room.jobs(room.work(["ada"]))
             return len(read), job is not None
 
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         assert [outcome.repeats for _, outcome in room.execute(room.work(["ada"]), Scripted({}))] == [True]
         assert planned() == (0, False)
         secret = (course / ".course-secret").read_text()
         (course / ".course-secret").write_text("another" * 8)
         assert planned() == (1, True)  # other inputs
         (course / ".course-secret").write_text(secret)
-        (course / "submitted" / "ada" / "mlp" / "table.csv").write_text("1")
+        (course / "submitted" / "ada" / "tiny" / "table.csv").write_text("1")
         assert planned() == (1, True)
-        (course / "submitted" / "ada" / "mlp" / "table.csv").unlink()
+        (course / "submitted" / "ada" / "tiny" / "table.csv").unlink()
         assert planned() == (0, False)
         submit(course, "ada", CLASS["cai"])
         assert planned() == (1, True)
@@ -589,14 +585,14 @@ def test_a_submission_is_read_again_only_if_something_has_changed(course, monkey
 
 @needs_sandbox
 def test_a_submission_is_judged_again_only_if_something_has_changed(course):
-    submission = course / "submitted" / "ada" / "mlp"
+    submission = course / "submitted" / "ada" / "tiny"
     with contextlib.chdir(course):
 
         def graded():
-            return Classroom.open(course, "mlp").is_graded("ada")
+            return Classroom.open(course, "tiny").is_graded("ada")
 
         def grade():
-            room = Classroom.open(course, "mlp")
+            room = Classroom.open(course, "tiny")
             list(room.execute(room.work(["ada"]), Scripted({})))
             assert room.grade("ada") == ""
             assert graded()
@@ -604,47 +600,47 @@ def test_a_submission_is_judged_again_only_if_something_has_changed(course):
         assert not graded()
         grade()
         with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-            gradebook.find_grade("relu-check", "mlp", "mlp", "ada").manual_score = 1.0  # a person's, which stays
+            gradebook.find_grade("rescale-check", "tiny", "tiny", "ada").manual_score = 1.0  # a person's, which stays
             gradebook.db.commit()
             assert graded()
-            gradebook.find_grade("relu-check", "mlp", "mlp", "ada").auto_score = 1.0
+            gradebook.find_grade("rescale-check", "tiny", "tiny", "ada").auto_score = 1.0
             gradebook.db.commit()
             assert not graded()
         grade()
         with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-            assert gradebook.find_grade("relu-check", "mlp", "mlp", "ada").manual_score == 1.0
-            gradebook.update_or_create_assignment("mlp", duedate="2024-01-01")
+            assert gradebook.find_grade("rescale-check", "tiny", "tiny", "ada").manual_score == 1.0
+            gradebook.update_or_create_assignment("tiny", duedate="2024-01-01")
         assert not graded()
         grade()
         (submission / "timestamp.txt").write_text("2024-01-02 00:00:00 UTC")
         assert not graded()
         grade()
         with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-            gradebook.find_grade("relu-check", "mlp", "mlp", "ada").manual_score = 2.0  # a penalty may be a share of it
+            gradebook.find_grade("rescale-check", "tiny", "tiny", "ada").manual_score = 2.0  # a penalty may be a share of it
             gradebook.db.commit()
         assert not graded()
         grade()
         with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-            gradebook.grant_extension("mlp", "ada", days=7)
+            gradebook.grant_extension("tiny", "ada", days=7)
         assert not graded()
         grade()
-        (course / "autograded" / "ada" / "mlp" / "mlp.ipynb").unlink()
+        (course / "autograded" / "ada" / "tiny" / "tiny.ipynb").unlink()
         assert not graded()
         grade()
-        (course / "verdicts" / "mlp" / "ada.json").unlink()
+        (course / "verdicts" / "tiny" / "ada.json").unlink()
         assert not graded()
         grade()
-        before = (submission / "mlp.ipynb").stat()
-        text = (submission / "mlp.ipynb").read_text()
-        (submission / "mlp.ipynb").write_text(text.replace("ops.maximum", "ops.minimum"))
-        os.utime(submission / "mlp.ipynb", ns=(before.st_atime_ns, before.st_mtime_ns))  # as old and as long as before
+        before = (submission / "tiny.ipynb").stat()
+        text = (submission / "tiny.ipynb").read_text()
+        (submission / "tiny.ipynb").write_text(text.replace("ops.max(", "ops.min("))
+        os.utime(submission / "tiny.ipynb", ns=(before.st_atime_ns, before.st_mtime_ns))  # as old and as long as before
         assert not graded()
 
 
 @needs_sandbox
 @pytest.mark.parametrize("what", ["look", "read_plain"])
 def test_what_cannot_be_looked_at_or_read_stops_nobody_else(course, monkeypatch, what):
-    (course / "submitted" / "ben" / "mlp" / "closed.csv").write_text("1")
+    (course / "submitted" / "ben" / "tiny" / "closed.csv").write_text("1")
     as_ever = getattr(grade_module, what)
 
     def refuse(path, *arguments):
@@ -654,7 +650,7 @@ def test_what_cannot_be_looked_at_or_read_stops_nobody_else(course, monkeypatch,
 
     monkeypatch.setattr(grade_module, what, refuse)
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         planned = dict(room.jobs(room.work(list(CLASS))))
         assert {student for (student, _), job in planned.items() if job} == {*CLASS} - {"ben"}
         assert not room.is_graded("ben")
@@ -665,19 +661,19 @@ def test_what_cannot_be_looked_at_or_read_stops_nobody_else(course, monkeypatch,
 def test_a_report_is_about_what_was_judged(course):
     (course / ".course-secret").write_text("a" * 64)  # which gives pseudonyms of another order than the names
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         list(room.execute(room.work(list(CLASS)), Scripted({})))
         assert [room.grade(student) for student in CLASS] == [""] * len(CLASS)
-        record = read_record(course, "mlp", "ada")
-        assert judged_outcome(course, "mlp", "ada", record).key == record.key
-        assert list(read_tables(course, "mlp").submissions["student"]) == list(CLASS)
-        hidden = list(read_tables(course, "mlp", pseudonyms=True).submissions["student"])
+        record = read_record(course, "tiny", "ada")
+        assert judged_outcome(course, "tiny", "ada", record).key == record.key
+        assert list(read_tables(course, "tiny").submissions["student"]) == list(CLASS)
+        hidden = list(read_tables(course, "tiny", pseudonyms=True).submissions["student"])
         in_order = [pseudonym(room.secret, student) for student in CLASS]
         assert hidden == sorted(in_order) != in_order
 
-        (course / "submitted" / "ada" / "mlp" / "mlp.ipynb").write_text("no notebook")  # of which nothing is executed
+        (course / "submitted" / "ada" / "tiny" / "tiny.ipynb").write_text("no notebook")  # of which nothing is executed
         assert room.grade("ada") == ""
-        assert judged_outcome(course, "mlp", "ada", read_record(course, "mlp", "ada")) is None
+        assert judged_outcome(course, "tiny", "ada", read_record(course, "tiny", "ada")) is None
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own use of its database
@@ -685,15 +681,15 @@ def test_a_gradebook_may_lie_elsewhere(course, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "scores.db"
     with (course / "nbgrader_config.py").open("a") as file:
         file.write(f'\nget_config().CourseDirectory.db_url = "sqlite:///{elsewhere}"\n')
-    with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
-        read_rows(course, "mlp")
+    with pytest.raises(CourseError, match="nothing of 'tiny' has been graded"):
+        read_rows(course, "tiny")
     (course / "gradebook.db").rename(elsewhere)
-    with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
-        read_rows(course, "mlp")
+    with pytest.raises(CourseError, match="nothing of 'tiny' has been graded"):
+        read_rows(course, "tiny")
     with Gradebook(f"sqlite:///{elsewhere}") as gradebook:
         gradebook.add_student("ada")
-        gradebook.add_submission("mlp", "ada")
-    assert list(read_rows(course, "mlp")[1]) == ["ada"]
+        gradebook.add_submission("tiny", "ada")
+    assert list(read_rows(course, "tiny")[1]) == ["ada"]
 
 
 @needs_sandbox
@@ -706,34 +702,34 @@ def test_nbgrader_clears_scores_in_the_gradebook_that_it_was_told(course, tmp_pa
     if told != "by the command":
         (folder / "nbgrader_config.py").write_text(f"get_config().CourseDirectory.db_url = {url!r}")
     with Gradebook(url) as gradebook:
-        gradebook.add_submission("mlp", gradebook.add_student("ada").id)
-        gradebook.find_grade("relu-check", "mlp", "mlp", "ada").auto_score = 1
+        gradebook.add_submission("tiny", gradebook.add_student("ada").id)
+        gradebook.find_grade("rescale-check", "tiny", "tiny", "ada").auto_score = 1
         gradebook.db.commit()
-    (course / "submitted" / "ada" / "mlp" / "mlp.ipynb").rename(course / "submitted" / "ada" / "mlp" / "other.ipynb")
-    command = ["nbgrader", "autograde", "mlp", "--student", "ada", *(["--db", url] if told == "by the command" else [])]
+    (course / "submitted" / "ada" / "tiny" / "tiny.ipynb").rename(course / "submitted" / "ada" / "tiny" / "other.ipynb")
+    command = ["nbgrader", "autograde", "tiny", "--student", "ada", *(["--db", url] if told == "by the command" else [])]
     subprocess.run(command, cwd=course, env=environment() | {"JUPYTER_CONFIG_DIR": str(folder)}, capture_output=True)
     assert not (course / "gradebook.db").exists()
     with Gradebook(url) as gradebook:
-        assert gradebook.find_grade("relu-check", "mlp", "mlp", "ada").auto_score is None
+        assert gradebook.find_grade("rescale-check", "tiny", "tiny", "ada").auto_score is None
 
 
 def test_the_table_at_the_end_says_why_nobody_was_graded(course):
     console = Console(file=io.StringIO(), width=100)
-    console.print(terminal.summary(course, "mlp", classroom.Summary({}, set(), {"Last, First": "the id is not plain"})))
+    console.print(terminal.summary(course, "tiny", classroom.Summary({}, set(), {"Last, First": "the id is not plain"})))
     assert "the id is not plain" in console.file.getvalue()
 
 
 @needs_sandbox
 def test_neither_secret_nor_oracle_nor_classmate_travels(course):
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         ((_, job),) = room.jobs(room.work(["ada"]))
     travels = pickle.dumps(job)
-    assert b"def relu" in travels
-    for private in (room.secret, b"grader.checks", b"gradebook", b"by Cai", str(course).encode()):
+    assert b"def rescale" in travels
+    for private in (room.secret, b"checks_", b"gradebook", b"by Cai", str(course).encode()):
         assert private not in travels
 
 
 def test_who_has_handed_in_nothing_is_named(course):
-    assert "nothing of 'zoe' lies in" in grader(course, "autograde", "mlp", "--student", "zoe", code=1)
+    assert "nothing of 'zoe' lies in" in grader(course, "autograde", "tiny", "--student", "zoe", code=1)
     assert "'cnn' has not been released here" in grader(course, "autograde", "cnn", code=1)
