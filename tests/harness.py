@@ -17,6 +17,11 @@ UNITS = {unit.name: unit for unit in sorted(SHIPPED.units(), key=lambda unit: un
 """Those that the course ships, by name, in teaching order."""
 
 
+def commit() -> str:
+    """The commit that is tested, or "" where there is none, as in what was unpacked."""
+    return git("rev-parse", "HEAD")
+
+
 def changed_units() -> set[str]:
     """Units of which something was proven anew in the day before the commit."""
     made = git("log", "-1", "--format=%cI")

@@ -1,5 +1,6 @@
-"""Proof files: what makes and breaks a row, and what a sample of them finds."""
+"""Proof files: none of their rows is stale, a sample of them is seen again, and what makes and breaks a row."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -16,9 +17,37 @@ from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
 from grader.proving.prove import faults, parts_of, prove, table
 from grader.units.shelf import Home, find_unit
-from harness import COURSE, UNITS
+from harness import COURSE, UNITS, commit
 
 BACKEND = keras.backend.backend()
+SECONDS = float(os.environ.get("SAMPLE_SECONDS", "240"))
+"""Of the processor, for the sample on each backend."""
+
+
+def trained():
+    """The rows of laws that train, on this backend."""
+    for unit in UNITS.values():
+        for part in parts_of(unit):
+            rows = read_rows(file_of(unit, part))
+            for name, law in laws(unit, part).items():
+                if law.trains and (name, BACKEND) in rows:
+                    yield (unit.name, part, name), rows[name, BACKEND]
+
+
+@pytest.mark.all_backends
+@pytest.mark.parametrize("unit", UNITS)
+def test_everything_is_proven_as_it_is(unit):
+    missing = [line for part in parts_of(UNITS[unit]) for line in faults(UNITS[unit], part, [BACKEND])]
+    assert not missing, f"run `make prove UNIT={unit}` and commit what it writes: {missing}"
+
+
+@pytest.mark.all_backends
+@pytest.mark.parametrize(("unit", "part", "law"), sample(trained(), commit(), SECONDS))
+def test_a_row_of_the_sample_is_true(unit, part, law):
+    row = read_rows(file_of(UNITS[unit], part))[law, BACKEND]
+    with UNITS[unit].beside():
+        seen = laws(UNITS[unit], part)[law].seen(row.draws)
+    assert seen.holds == row.holds, seen.verdict
 
 
 # --- the sample ---
@@ -227,3 +256,9 @@ def test_an_answer_that_ends_its_process_has_a_row_that_says_so(course):
 
 def test_whatever_a_law_raises_is_why_it_does_not_hold():
     assert Law("reference", lambda draws: 1 / 0).seen(1) == Seen(False, "ZeroDivisionError: division by zero")
+
+
+def test_an_edit_that_does_not_fit_any_more_is_a_law_that_does_not_hold(course):
+    edit(course / "checks" / "tiny" / "rescale.py", '(LIMITS, "low, high = ops.min(x), ops.max(x)")', '("no such line", "")')
+    late = laws(find_unit(course, "tiny"), "rescale")["mistake 1"]
+    assert late.seen(1) == Seen(False, "an edit's text occurs 0 times in the reference, expected once: 'no such line'")
