@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from course.probe import ProbeError
 from grader.errors import EvidenceError
+from grader.judging.diagnosis import diagnose
 from grader.judging.vocabulary import Array, Arrays, Call, Case, Check, Judged, Mistake
 from grader.shown import ANSI
 
@@ -151,10 +153,18 @@ def _sentence(judged: Judged) -> str:
     if judged.failed == broken.keys() and not judged.errors:
         return next(iter(broken.values()))
     parts = ", ".join(case.part for case in judged.cases if case.part in judged.failed)
+    where = f": {parts}" if len(judged.failed) < len(judged.cases) else ""
     reasons = [judged.errors.get(case.part) or broken.get(case.part, "") for case in judged.cases]
-    reason = next(filter(None, reasons), "")
-    wrong = f"Not right yet: {parts}."
-    return f"{wrong} {reason}" if reason else f"{wrong} The shapes are as expected, the values are not."
+    said = [f"Not right yet{where}.", next(filter(None, reasons), ""), _diagnosis(judged)]
+    return " ".join(filter(None, said if any(said[1:]) else [*said, "The shapes are as expected, the values are not."]))
+
+
+def _diagnosis(judged: Judged) -> str:
+    """How what came out differs from what is right; "" if that cannot be said in a few words, or not be found out."""
+    try:
+        return diagnose(judged)
+    except Exception:  # evidence is untrusted, and a verdict does not wait for its explanation
+        return ""
 
 
 # --- decoding what nobody vouches for ---
@@ -171,6 +181,9 @@ def _arrays_of(evidence: Any, number: int, shapes: Mapping[str, tuple[int, ...]]
     if not isinstance(run, dict):
         raise EvidenceError("There is no evidence for this part.")
     if isinstance(run.get("error"), str):
+        kind, _, said = run["error"].partition(": ")
+        if kind == ProbeError.__name__:  # nothing was raised in the answer: what it gave has another form
+            raise EvidenceError(plain(f"{said[:1].upper()}{said[1:]}"))
         raise EvidenceError(f"Your code raised {plain(run['error'])}")
     arrays = run.get("arrays")
     if not isinstance(arrays, dict):
