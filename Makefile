@@ -23,7 +23,8 @@ test: .venv/dev sandbox  ## All tests: everything on TensorFlow, checks and solu
 	KERAS_BACKEND=torch $(PYTEST) -m "all_backends and not slow"
 
 prove: .venv/dev  ## See what is stale in the proof files of all units, or of UNIT=…, on three backends, and write it there.
-	for unit in $(UNIT); do .venv/bin/grader prove $$unit --backend tensorflow --backend jax --backend torch || exit 1; done
+	failed=0; for unit in $(UNIT); do \
+	.venv/bin/grader prove $$unit --backend tensorflow --backend jax --backend torch || failed=1; done; exit $$failed
 
 check: .venv/dev  ## Style, types, and that the committed notebooks are what the sources make.
 	ruff check .

@@ -7,19 +7,17 @@ nobody can answer with a relation. The most specific one is said.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from grader.judging.matching import named
-from grader.judging.vocabulary import Array, Call, Case, Check, Judged, LayerCall
+from grader.judging.as_if import ORDINALS, other_inputs
+from grader.judging.form import wrong_form
+from grader.judging.vocabulary import Array, Case, Check, Judged
 
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 AXES = {(0, 2): "row", (1, 2): "column"}
 """What an entry along an axis is called, by axis and number of axes."""
 LEAST = 3
@@ -41,7 +39,7 @@ def diagnose(judged: Judged) -> str:
     """A sentence that is true of the evidence and says how it is wrong; "" if none is known."""
     with np.errstate(all="ignore"):  # evidence may hold NaN and numbers that overflow
         if judged.errors:
-            return _form(judged)
+            return wrong_form(judged)
         pairs = list(_pairs(judged))
         wrong = [pair for pair in pairs if not pair.fits]
         if not wrong:
@@ -69,47 +67,6 @@ def _pairs(judged: Judged) -> Iterator[Pair]:
 
 def _same(check: Check, given: Array, right: Array) -> bool:
     return given.shape == right.shape and check.close({"": given}, {"": right})
-
-
-# --- the form ---
-
-
-def _form(judged: Judged) -> str:
-    """How a shape is wrong, where all that is wrong is a shape."""
-    sizes, exchanged = [], set[frozenset[str]]()
-    for part, error in judged.errors.items():
-        found = re.fullmatch(r"(.+) should have the shape \(([\d, ]*)\), received \(([\d, ]*)\)\.", error)
-        if not found:
-            return ""
-        right, given = (tuple(int(size) for size in re.findall(r"\d+", text)) for text in found.groups()[1:])
-        sizes.append((right, given))
-        name, expected = found[1].strip("`"), judged.check.expected(replace(named(judged, part), of=()))
-        exchanged.add(frozenset({name, next((other for other in expected if expected[other].shape == given), "")}))
-    if len(exchanged) == 1 and "" not in (both := exchanged.pop()):
-        one, other = sorted(both)
-        return f"That is the shape of the other value: are `{one}` and `{other}` in the wrong order?"
-    first, *others = (list(_shapes(right, given)) for right, given in sizes)
-    return next((sentence for sentence in first if all(sentence in other for other in others)), "")
-
-
-def _shapes(right: tuple[int, ...], given: tuple[int, ...]) -> Iterator[str]:
-    """What can be said of a shape that should have been another."""
-    if given and not right:
-        yield "One number was asked for, an array came back: is a sum or a mean missing?"
-    if right and not given:
-        yield "A single number came back: was everything summed or averaged, where some axes should stay?"
-    if sorted(right) == sorted(given):
-        yield "The sizes are right, but the axes are in another order."
-    if [size for size in given if size != 1] == [size for size in right if size != 1]:
-        yield "An axis of size 1 is missing." if len(given) < len(right) else "There is an axis of size 1 too many."
-    for axis in range(len(right)):
-        if given and given == right[:axis] + right[axis + 1 :]:
-            yield f"Axis {axis} is missing: has something been summed, averaged or picked along it?"
-    if len(given) == len(right):
-        apart = {axis: b - a for axis, (a, b) in enumerate(zip(right, given, strict=True)) if a != b}
-        for step, word in ((1, "many"), (-1, "few")):
-            if set(apart.values()) == {step}:
-                yield f"Along axis {' and '.join(map(str, apart))} there is one entry too {word}."
 
 
 def _not_finite(wrong: Sequence[Pair]) -> str:
@@ -276,18 +233,18 @@ def _inputs(check: Check, pairs: Sequence[Pair]) -> str:
 
 
 def _rounded(check: Check, pairs: Sequence[Pair]) -> str:
-    """Nearly right."""
-    if all(np.abs(pair.given - pair.right).max(initial=0) <= 2e-3 * np.abs(pair.right).max(initial=0) for pair in pairs):
+    """Nearly right, of numbers that are not counted."""
+    counted = all((pair.right == np.round(pair.right)).all() for pair in pairs)
+    if not counted and all(
+        np.abs(pair.given - pair.right).max(initial=0) <= 2e-3 * np.abs(pair.right).max(initial=0) for pair in pairs
+    ):
         return "Nearly right, to about three digits: is a constant rounded, an epsilon too large, or the precision halved?"
     return ""
 
 
-# --- as if the inputs were others ---
-
-
 def _like_other_inputs(check: Check, pairs: Sequence[Pair]) -> str:
     """What comes out is right for other inputs: without an argument, with zeros for it, with two of them exchanged."""
-    labels = dict.fromkeys(label for pair in pairs if not pair.fits for label, _ in _others(pair.case.run))
+    labels = dict.fromkeys(label for pair in pairs if not pair.fits for label, _ in other_inputs(pair.case.run))
     for label in labels:
         with suppress(Exception):  # an oracle may not bear other inputs
             if all(_same(check, pair.given, _right_for(check, pair, label)) for pair in pairs):
@@ -296,70 +253,7 @@ def _like_other_inputs(check: Check, pairs: Sequence[Pair]) -> str:
 
 
 def _right_for(check: Check, pair: Pair, label: str) -> Array:
-    run = dict(_others(pair.case.run)).get(label)
+    run = dict(other_inputs(pair.case.run)).get(label)
     if run is None:  # this run has no such argument
         return pair.right
     return check.expected(replace(pair.case, run=run))[pair.name].astype(float)
-
-
-def _others(run: Call) -> Iterator[tuple[str, Call]]:
-    """Runs with other inputs, by what is said of an answer that takes the inputs for these."""
-    for name, value in run.kwargs.items():
-        yield (
-            f"What comes out does not depend on `{name}`",
-            replace(run, kwargs={k: v for k, v in run.kwargs.items() if k != name}),
-        )
-        if isinstance(value, np.ndarray) and value.dtype.kind == "b":
-            yield (
-                f"What comes out is as if `{name}` were turned around, True for False",
-                replace(run, kwargs={**run.kwargs, name: ~value}),
-            )
-    for k, value in enumerate(run.args[: len(ORDINALS)]):
-        for what, other in _instead(value):
-            yield (
-                f"What comes out is as if the {ORDINALS[k]} argument were {what}",
-                replace(run, args=_with(run.args, k, other)),
-            )
-        if isinstance(value, Mapping):
-            for name, item in value.items():
-                for what, other in _instead(item):
-                    changed = _with(run.args, k, {**value, name: other})
-                    yield (
-                        f"What comes out is as if `{name}` of the {ORDINALS[k]} argument were {what}",
-                        replace(run, args=changed),
-                    )
-    if isinstance(run, LayerCall):
-        for path, value in run.weights.items():
-            for what, other in _instead(value):
-                yield f"What comes out is as if `{path}` were {what}", replace(run, weights={**run.weights, path: other})
-    for i, one in enumerate(run.args[: len(ORDINALS)]):
-        for j in range(i + 1, min(len(run.args), len(ORDINALS))):
-            if np.shape(one) == np.shape(run.args[j]) and not isinstance(one, Mapping):
-                exchanged = _with(_with(run.args, i, run.args[j]), j, one)
-                yield (
-                    f"What comes out is as if the {ORDINALS[i]} and the {ORDINALS[j]} argument were exchanged",
-                    replace(run, args=exchanged),
-                )
-
-
-def _with(args: tuple[Any, ...], k: int, value: Any) -> tuple[Any, ...]:
-    return (*args[:k], value, *args[k + 1 :])
-
-
-def _instead(value: Any) -> Iterator[tuple[str, Any]]:
-    """What may be taken for a value by one who forgets it."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        yield "all zeros", np.zeros_like(value)
-        yield "all ones", np.ones_like(value)
-        yield "of the other sign", -value
-        if value.ndim > 1 and value.shape[-1] == value.shape[-2]:
-            yield "transposed", np.swapaxes(value, -1, -2)
-    elif isinstance(value, np.ndarray) and value.dtype.kind == "b":
-        yield "True everywhere", np.ones_like(value)
-        yield "turned around, True for False", ~value
-    elif isinstance(value, float):
-        yield "0", 0.0
-        yield "1", 1.0
-        yield "of the other sign", -value
-        yield "twice as large", 2 * value
-        yield "half as large", value / 2
