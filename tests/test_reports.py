@@ -18,13 +18,13 @@ from rich.console import Console
 
 from grader.classroom.autograde import Summary
 from grader.classroom.records import Record
-from grader.judging.judge import Verdict
+from grader.judging.judge import RIGHT, UNANSWERED, Verdict
 from grader.reports import terminal
 from grader.reports.exports import CanvasExport, MoodleExport, no_formula
 from grader.reports.page import _distribution, page, write_report
 from grader.reports.rows import Row
 from grader.reports.similarity import length, normalized, similarity
-from grader.reports.tables import Tables, _alike, _exercises, pseudonym, together
+from grader.reports.tables import Tables, _alike, _exercises, _misconceptions, pseudonym, together
 from grader.running.execution import Evidence
 from grader.running.jobs import Outcome
 from harness import UNITS
@@ -103,6 +103,25 @@ def test_an_exercise_is_described_by_its_points():
     assert (f["mean_share"], f["full"], f["partial"], f["answered"]) == (0.5, 0.5, 0, 3)
     assert (g["mean_share"], g["full"], g["partial"], g["answered"]) == (0.5, 0.25, 0.5, 3)
     assert [f["discrimination"], g["discrimination"]] == pytest.approx([2**-0.5] * 2)
+
+
+def test_what_was_diagnosed_is_counted_beside_what_is_listed():
+    known = next(iter(UNITS["mlp"].check("relu").mistakes))
+    said = {
+        "a": known,
+        "b": "Not right yet. Every sign is the wrong way round.",
+        "c": "Not right yet: values, vector. Every sign is the wrong way round.",
+        "d": "Not right yet. The shapes are as expected, the values are not.",
+        "e": "Not right yet: values. Your code raised ValueError: no.",
+        "f": UNANSWERED,
+        "g": RIGHT,
+    }
+    answers = pd.DataFrame([{"student": name, "exercise": "relu", "sentence": sentence} for name, sentence in said.items()])
+    found = _misconceptions(answers, UNITS["mlp"], ["relu"])
+    assert found[["sentence", "kind", "who"]].to_numpy().tolist() == [
+        ["Every sign is the wrong way round.", "diagnosed", "b, c"],
+        [known, "listed", "a"],
+    ]
 
 
 def test_the_same_answer_of_several_is_listed_unless_it_is_the_references(tmp_path):

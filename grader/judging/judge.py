@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import io
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ MAX_SENTENCE = 500
 MAX_TEXT = 8 * MAX_SENTENCE
 """Characters of a text that are looked at to say a sentence of it."""
 RIGHT = "Right: every part of this exercise passes."
+NOT_YET, RAISED = "Not right yet", "Your code raised"
+UNKNOWN = "The shapes are as expected, the values are not."
 UNANSWERED = "Not answered yet: the cell still raises NotImplementedError."
 NOT_JUDGED = "This answer could not be judged; a person will look at it."
 OFF_LIMITS = "No points: `{name}` is off-limits in this exercise, because it is the answer. Build it from simpler operations."
@@ -155,8 +158,14 @@ def _sentence(judged: Judged) -> str:
     parts = ", ".join(case.part for case in judged.cases if case.part in judged.failed)
     where = f": {parts}" if len(judged.failed) < len(judged.cases) else ""
     reasons = [judged.errors.get(case.part) or broken.get(case.part, "") for case in judged.cases]
-    said = [f"Not right yet{where}.", next(filter(None, reasons), ""), _diagnosis(judged)]
-    return " ".join(filter(None, said if any(said[1:]) else [*said, "The shapes are as expected, the values are not."]))
+    said = [f"{NOT_YET}{where}.", next(filter(None, reasons), ""), _diagnosis(judged)]
+    return " ".join(filter(None, said if any(said[1:]) else [*said, UNKNOWN]))
+
+
+def diagnosis_in(sentence: str) -> str:
+    """What a verdict's sentence says of values that no list of mistakes has; "" if nothing."""
+    found = re.fullmatch(rf"{NOT_YET}(?:: .*?)?\. (.*)", sentence)
+    return found[1] if found and not found[1].startswith((UNKNOWN, RAISED)) else ""
 
 
 def _diagnosis(judged: Judged) -> str:
@@ -184,7 +193,7 @@ def _arrays_of(evidence: Any, number: int, shapes: Mapping[str, tuple[int, ...]]
         kind, _, said = run["error"].partition(": ")
         if kind == ProbeError.__name__:  # nothing was raised in the answer: what it gave has another form
             raise EvidenceError(plain(f"{said[:1].upper()}{said[1:]}"))
-        raise EvidenceError(f"Your code raised {plain(run['error'])}")
+        raise EvidenceError(f"{RAISED} {plain(run['error'])}")
     arrays = run.get("arrays")
     if not isinstance(arrays, dict):
         raise EvidenceError("There is no evidence for this part.")

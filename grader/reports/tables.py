@@ -21,7 +21,7 @@ from grader.classroom.coursedir import (
 )
 from grader.classroom.records import read_record, record_path
 from grader.errors import CourseError
-from grader.judging.judge import RIGHT, UNANSWERED
+from grader.judging.judge import UNANSWERED, diagnosis_in
 from grader.reports.rows import in_order, is_unit, judged_outcome, read_lateness, read_rows
 from grader.reports.similarity import length, normalized, similarity
 from grader.units.shelf import find_unit
@@ -41,7 +41,7 @@ class Tables:
         answers: A row per student and exercise.
         submissions: A row per student: total, seconds and memory, whether a person has to look.
         exercises: A row per exercise, in the notebook's order.
-        misconceptions: A row per exercise and known mistake that somebody made.
+        misconceptions: A row per exercise and mistake that somebody made: a known one, or what was diagnosed.
         persons: What waits for a person, and why: a row for each reason of a student.
         copies: A row per group of students and exercise with the same answer, which is not the reference's.
         references: Answers nearly the same as the reference, or too long to be compared with it.
@@ -186,15 +186,15 @@ def _exercises(answers: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def _misconceptions(answers: pd.DataFrame, unit: Unit, order: list[str]) -> pd.DataFrame:
+    columns = ["exercise", "students", "sentence", "kind", "who"]
     rows = []
     for exercise in (name for name in order if name in unit.exercises):
-        known = set(unit.check(exercise).mistakes)
-        these = answers[(answers["exercise"] == exercise) & (answers["sentence"] != RIGHT)]
-        for sentence, group in these[these["sentence"].isin(known)].groupby("sentence", sort=False):
-            rows.append(
-                {"exercise": exercise, "students": len(group), "sentence": sentence, "who": ", ".join(group["student"])}
-            )
-    columns = ["exercise", "students", "sentence", "who"]
+        known = unit.check(exercise).mistakes
+        these = answers[answers["exercise"] == exercise]
+        said = pd.Series([text if text in known else diagnosis_in(text) for text in these["sentence"]], these.index, dtype=str)
+        for sentence, group in these[said != ""].groupby(said, sort=False):
+            kind = "listed" if sentence in known else "diagnosed"
+            rows.append([exercise, len(group), sentence, kind, ", ".join(group["student"])])
     return pd.DataFrame(rows, columns=columns).sort_values("students", ascending=False, kind="stable", ignore_index=True)
 
 
