@@ -63,7 +63,7 @@ plots.vectors({"query": query, **dict(zip(names, keys))})
 #
 # - *Shapes:* `query` is `(dim,)`, `keys` is `(num_keys, dim)`, the result is `(num_keys,)`.
 # - *Allowed:* everything in `ops`. *Off-limits:* `layers.Dot`.
-# - *Checked* on one query and several keys, to about five digits.
+# - *Checked* on one query and several keys, then a single one, to about five digits.
 #
 # <details><summary>Hint</summary>
 #
@@ -114,7 +114,7 @@ print(ops.convert_to_numpy(dot_scores(ops.array(query), ops.array(doubled))))
 #
 # - *Shapes:* as before, `(dim,)` and `(num_keys, dim)` give `(num_keys,)`. No vector is zero.
 # - *Allowed:* everything in `ops`. *Off-limits:* `layers.Dot`, and the cosine among Keras's losses and metrics.
-# - *Checked* on keys of very different lengths.
+# - *Checked* on keys of very different lengths, and on a single one.
 #
 # <details><summary>Hint</summary>
 #
@@ -291,7 +291,7 @@ plots.heatmap(weights, rows=words, columns=words, title="each row sums to 1")
 #
 # - *Shapes:* an integer `length` gives booleans, `(length, length)`; rows are queries, columns are keys.
 # - *Allowed:* everything in `ops`.
-# - *Checked* for a short and a long sequence.
+# - *Checked* for a short and a long sequence, and for one token.
 #
 # <details><summary>Hint</summary>
 #
@@ -435,7 +435,7 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 # - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. Write `-1` for `batch` in
 #   `ops.reshape`: when a model trains, the size of the batch is not known beforehand.
 # - *Allowed:* everything in `ops`.
-# - *Checked* with all sizes different.
+# - *Checked* with all sizes different, and with a single sequence.
 #
 # <details><summary>Hint</summary>
 #
@@ -471,7 +471,7 @@ assert last == [28, 29], (
 #
 # - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`, again with `-1` for `batch`.
 # - *Allowed:* everything in `ops`.
-# - *Checked* with all sizes different.
+# - *Checked* with all sizes different, and with a single sequence.
 #
 # <details><summary>Hint</summary>
 #

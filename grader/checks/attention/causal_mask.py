@@ -11,7 +11,11 @@ from grader.judging import Array, Call, Case, Check, Judged, Mistake
 def cases(rng: np.random.Generator) -> list[Case]:
     # Few sizes: some backends compile anew for each.
     short, long = int(rng.integers(3, 10)), int(rng.choice([21, 30, 38, 47, 55]))
-    return [Case("a short sequence", Call((short,))), Case("a long sequence", Call((long,)))]
+    return [
+        Case("a short sequence", Call((short,))),
+        Case("a long sequence", Call((long,))),
+        Case("one token", Call((1,)), weight=0.25, property=True),
+    ]
 
 
 def oracle(length: int, kind: str = "causal") -> Array:

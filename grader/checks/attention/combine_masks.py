@@ -13,6 +13,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("padding on the right", Call((np.tri(6) > 0, right))),
         Case("padding anywhere", Call((np.tri(8) > 0, anywhere))),
+        Case(
+            "one sequence",
+            Call((np.tri(5) > 0, np.array([[[True, *rng.permutation([True, False, True, False])]]]))),
+            weight=0.5,
+        ),
     ]
 
 

@@ -21,6 +21,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("scores", Call((2 * query, keys * lengths)), weight=2),
         Case("stretched and opposite keys", Call((other / 3, stretched))),
+        Case("one key", Call((2 * query, -3 * keys[:1])), weight=0.5),
     ]
 
 

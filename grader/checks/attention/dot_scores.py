@@ -17,6 +17,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     whole, rows = rng.integers(1, 5, size=2), rng.integers(1, 10, size=(5, 2))
     return [
         Case("scores", Call((query, _alternate(query, keys))), weight=2),
+        Case("one key", Call((rng.normal(size=3) + 1.5, rng.normal(size=(1, 3)) - 1.5)), weight=0.5),
         Case("whole numbers", Call((whole.astype(float), _alternate(whole, rows).astype(float)))),
     ]
 
@@ -57,10 +58,8 @@ CHECK = Check(
         ),
         "There is one number per feature instead of one per key: add the products along the features, the last axis.": Mistake(
             ("ops.matmul(keys, query)", "ops.sum(keys * query, axis=0)"),
-            matches=lambda judged: (
-                judged.failed == {"scores", "whole numbers"}
-                and "received (4,)" in judged.errors.get("scores", "")
-                and "received (2,)" in judged.errors.get("whole numbers", "")
+            matches=lambda judged: all(
+                f"received ({len(case.run.args[0])},)" in judged.errors.get(case.part, "") for case in judged.cases
             ),
         ),
     },

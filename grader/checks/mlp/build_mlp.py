@@ -21,8 +21,9 @@ def cases(rng: np.random.Generator) -> list[Case]:
     )
     x = 3 * rng.normal(size=(9, inputs))  # hidden units above 6, where a capped ReLU shows
     given = ModelCall(sizes, inputs={"logits": x}, weights=weights)
-    fresh = ModelCall(sizes, inputs={"logits": x})
-    shapes = {"logits": (9, classes)}
+    others = inputs + 1, hidden + 2, classes + 4
+    fresh = ModelCall(others, inputs={"logits": rng.normal(size=(9, others[0]))})
+    shapes = {"logits": (9, others[-1])}
     return [
         Case("logits", given, weight=3, of=("logits",)),
         Case(COUNT, fresh, weight=0.5, of=(PARAMETERS, TRAINABLE), property=True),

@@ -9,7 +9,7 @@ from grader.judging.matching import apart
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    def run(batch: int, inputs: int, hidden: int, outputs: int) -> Call:
+    def run(batch: int, inputs: int, hidden: int, outputs: int, turned: bool = False) -> Call:
         # Biases well away from 0, and hidden units that neither saturate nor stay in the straight part of tanh.
         params = {
             "hidden_kernel": apart(rng, (inputs, hidden), low=0.3, high=1.2),
@@ -18,11 +18,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
             "output_bias": apart(rng, (outputs,), low=0.4, high=1.2),
         }
         x = rng.normal(size=(batch, inputs))
-        return Call((params, x))
+        return Call((dict(reversed(params.items())) if turned else params, x))
 
     return [
         Case("2-3-1 network", run(6, 2, 3, 1), weight=2),
-        Case("other sizes", run(5, 3, 7, 4)),
+        Case("other sizes", run(5, 3, 7, 4, turned=True)),
         Case("batch of one row", run(1, 4, 5, 3)),
     ]
 

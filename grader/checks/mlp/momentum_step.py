@@ -12,13 +12,17 @@ Tree = dict[str, Array]
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(calls: int = 1, **shapes: tuple[int, ...]) -> Call:
         params, grads, velocity = ({name: apart(rng, shape) for name, shape in shapes.items()} for _ in range(3))
+        # What belongs together has one name, not one place.
+        grads = dict(reversed(grads.items()))
+        velocity = {name: velocity[name] for name in np.roll(list(shapes), 1).tolist()}
         args = params, grads, velocity, float(rng.uniform(0.05, 0.4)), float(rng.uniform(0.6, 0.9))
         return Call(args, returns=("params", "velocity"), numpy=True, calls=calls)
 
-    values = run(hidden_kernel=(2, 3), hidden_bias=(3,))
+    values = run(hidden_kernel=(2, 3), hidden_bias=(3,), output_bias=(2,))
+    names = ("hidden_kernel", "hidden_bias", "output_bias")
     return [
-        Case("parameters", values, weight=2, of=("params.hidden_kernel", "params.hidden_bias")),
-        Case("velocity", values, weight=2, of=("velocity.hidden_kernel", "velocity.hidden_bias")),
+        Case("parameters", values, weight=2, of=tuple(f"params.{name}" for name in names)),
+        Case("velocity", values, weight=2, of=tuple(f"velocity.{name}" for name in names)),
         Case(KEPT, run(calls=2, embedding=(4, 2), scale=(5,))),
     ]
 

@@ -7,11 +7,11 @@ from grader.judging.matching import apart, got, not_finite, right
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    # A third lies where the sigmoid is nearly flat, yet not 0 or 1.
-    moderate, tails = apart(rng, (8,), low=0.3, high=4.0), apart(rng, (4,), low=5.0, high=10.0)
-    z = rng.permutation(np.append(moderate, tails)).reshape(3, 4)
-    # Moderate numbers among the large ones, so that a threshold at 0 does not pass.
-    large = np.concatenate([[1000.0, -1000.0, 300.0, -300.0], apart(rng, (4,), low=0.3, high=2.0)])
+    # A third lies where the sigmoid is nearly flat, yet not 0 or 1; one number on each side is near 0.
+    near, moderate, tails = (apart(rng, (n,), low=a, high=b) for n, a, b in ((2, 0.3, 0.9), (6, 0.3, 4.0), (4, 5.0, 10.0)))
+    z = rng.permutation(np.concatenate([near, moderate, tails])).reshape(3, 1, 4)
+    # Moderate numbers among the large ones, so that no threshold but 0 passes.
+    large = np.concatenate([[1000.0, -1000.0, 300.0, -300.0], -near, apart(rng, (2,), low=0.3, high=2.0)])
     return [
         Case("values", Call((z,)), weight=2),
         Case("large numbers", Call((rng.permutation(large),))),
