@@ -87,7 +87,8 @@ class Search:
         self._handed_on: dict[str, tuple[int, ast.Attribute]] = {}
         self._unread: dict[str, int] = {}
         self._meddling: dict[str, int] = {}
-        packages: dict[str, str] = {}
+        self._methods: set[str] = set()  # of classes that the notebook defines
+        self._packages = packages = dict[str, str]()
         for number, source in enumerate(cells):
             for name in defined(source):
                 self._known.setdefault(name, number)
@@ -99,6 +100,7 @@ class Search:
                 nodes += inside
                 if number not in given:
                     self._add(number, statement, inside)
+                    self._methods |= {name for node in inside for name in _methods(node)}
             if number not in given:
                 cell = read(source)
                 if cell.unread:
@@ -111,7 +113,8 @@ class Search:
 
         Searched is the last definition of the exercise and what it uses of the notebook's own functions and names, not a
         student's own tests around it. Whatever module an API comes from, its last name is what counts:
-        `scipy.special.softmax` is as much the answer as `keras.ops.softmax`.
+        `scipy.special.softmax` is as much the answer as `keras.ops.softmax`. A method of a class that the notebook defines
+        is the student's own: what a library runs under that name, the probe sees, and `doubts` asks a person.
 
         Args:
             exercise: Name of the callable.
@@ -122,7 +125,7 @@ class Search:
         banned = sorted(_last_names(names))
         for name, statement in self._reachable(exercise, lambda name: self._binders(name, end)[-1:]):
             for word in banned:
-                if word in statement.attributes:
+                if word in statement.attributes and not self._is_own(statement.attributes[word]):
                     return written(statement.attributes[word]) or word
                 for module in statement.imports.get(word, ()):
                     if _root(module) not in self._own_modules:
@@ -179,6 +182,13 @@ class Search:
         end = self._end if above is None else above
         answer = self._reachable(exercise, lambda name: self._once_bound(name, exercise, end))
         return any(not TRAINS.isdisjoint(_named(statement)) for _, statement in answer)
+
+    def _is_own(self, attribute: ast.Attribute) -> bool:
+        """Whether an attribute is a method that the notebook defines, and not of anything that it imports."""
+        root: ast.AST = attribute
+        while isinstance(root, ast.Attribute | ast.Call | ast.Subscript):
+            root = root.func if isinstance(root, ast.Call) else root.value
+        return attribute.attr in self._methods and not (isinstance(root, ast.Name) and root.id in self._packages)
 
     # --- what an answer is made of ---
 
@@ -276,6 +286,12 @@ def _called(node: ast.stmt, inside: Sequence[ast.AST]) -> set[int] | None:
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in SHOWS:
         return None
     return {id(part.func) for part in inside if isinstance(part, ast.Call)}
+
+
+def _methods(node: ast.AST) -> Iterator[str]:
+    """The methods of a class."""
+    if isinstance(node, ast.ClassDef):
+        yield from (part.name for part in node.body if isinstance(part, ast.FunctionDef))
 
 
 def _packages(node: ast.AST) -> Iterator[tuple[str, str]]:

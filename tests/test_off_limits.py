@@ -90,6 +90,31 @@ def test_off_limits_is_found_in_odd_places(sources, found):
     assert bool(find("softmax", sources, BANNED)) is found
 
 
+LAYERS = """
+class Tanh:
+    def forward(self, x):
+        self.units = np.tanh(x)
+        return self.units
+    def backward(self, grad):
+        return grad * (1 - self.units**2)
+"""
+BY_LAYERS = "def mlp_backward(x):\n    hidden = Tanh()\n    hidden.forward(x)\n    return hidden.backward(1.0)"
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ([LAYERS, BY_LAYERS], False),
+        ([BY_LAYERS], True),  # whose method this is, nobody knows
+        (["import torch", LAYERS, "def mlp_backward(x):\n    return torch.autograd.backward(x)"], True),
+        (["from torch import autograd as a", LAYERS, "def mlp_backward(x):\n    return a.backward(x)"], True),
+        (["from torch.autograd import backward as b", LAYERS, "def mlp_backward(x):\n    return b(x)"], True),
+    ],
+)
+def test_a_method_of_a_students_class_is_the_students_own(sources, found):
+    assert bool(find("mlp_backward", sources, ("torch.autograd.backward",))) is found
+
+
 SETUP = "import keras\nimport numpy as np\nfrom keras import ops"
 HONEST = [
     ["def softmax(x):\n    return ops.exp(x)"],
