@@ -41,7 +41,8 @@ def call(*arguments, code=0):
 
 
 def run(*command, cwd, code=0, python=PROGRAMS, **variables):
-    environment = os.environ | {"PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"} | variables
+    path = f"{python}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "COLUMNS": "160", "KERAS_BACKEND": "jax"} | variables  # JAX is imported soonest
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
@@ -295,7 +296,7 @@ def test_a_class_is_graded_with_what_lies_beside_the_notebook(course, backend):
 def test_a_cluster_executes_them_too(course, tmp_path):
     shutil.rmtree(course / "executions", ignore_errors=True)
     with cluster(tmp_path, 18799, workers=1) as (address, _):
-        said = run("grader", "autograde", "tiny", "--scheduler", address, cwd=course, KERAS_BACKEND="torch")
+        said = run("grader", "autograde", "tiny", "--scheduler", address, cwd=course)
     assert "executed now │ 7" in " ".join(said.split())
     assert {student: scores(course, student)["rescale"] for student in EARNED} == EARNED
 
@@ -316,7 +317,8 @@ def test_a_student_gets_what_the_notebook_needs(course, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_check_before_handing_in_knows_own_units(course, tmp_path):
+def test_the_check_before_handing_in_knows_own_units(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     course = Path(shutil.copytree(course, tmp_path / "course"))
     path = course / "submitted" / "helped" / "tiny" / "tiny.ipynb"
     for name in ("helper.py", "people.csv"):  # as a student has them
@@ -632,7 +634,7 @@ def test_all_of_it_works_from_the_wheel_with_no_repository_at_hand(tmp_path):
     right = find_unit(course, "tiny").text.exercises["rescale"].reference
     hand_in(course, "ada", right)
     hand_in(course, "bob", ANSWERS["wrong"])
-    run(*grader, "autograde", "tiny", cwd=course, python=python, KERAS_BACKEND="torch")
+    run(*grader, "autograde", "tiny", cwd=course, python=python)
     assert scores(course, "ada")["rescale"] == (4, False)
     assert scores(course, "bob")["rescale"] == (0, False)
     assert "for the whole table" in run(*grader, "scores", "tiny", cwd=course)
