@@ -204,8 +204,8 @@ def test_without_own_units_there_is_nothing_to_build_to_try_or_to_measure(tmp_pa
         (b'# %% [markdown] title="T" minutes=5\n# # T\n\n# %% setup=true\nfrom course.probe import probe\n', "found none"),
     ],
 )
-def test_a_bad_text_costs_its_unit_alone(tmp_path, content, message):
-    begin(tmp_path, new=["tiny"])
+def test_a_bad_text_costs_its_unit_alone(tiny, tmp_path, content, message):
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     (tmp_path / "units" / "bad.py").write_bytes(content)
     (tmp_path / "solutions" / "bad.py").write_text("")
     assert message in call("build", "bad", "--course", tmp_path, code=1)
@@ -239,10 +239,9 @@ HELPER = "def limits(x):\n    return x.min(0), x.max(0)\n"
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def course(tiny, tmp_path_factory):
     """A unit with a table and a module beside its notebook, which its set-up cell needs; a class of it, graded."""
-    course = tmp_path_factory.mktemp("own") / "course"
-    begin(course, new=["tiny"])
+    course = Path(shutil.copytree(tiny, tmp_path_factory.mktemp("own") / "course"))
     beside = course / "units" / "tiny"
     beside.mkdir()
     (beside / "helper.py").write_text(HELPER)
@@ -449,8 +448,8 @@ def test_points_that_are_not_released_are_said(course, tmp_path):
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "audit"])
-def test_an_ordinary_assignment_stays_what_it_is_whatever_its_name(tmp_path, name):
-    begin(tmp_path, new=["tiny"])
+def test_an_ordinary_assignment_stays_what_it_is_whatever_its_name(tiny, tmp_path, name):
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     mark = {"schema_version": 3, "task": False, "solution": False, "locked": True, "grade": True, "points": 2}
     cells = [
         nbformat.v4.new_code_cell("x = 1"),
@@ -520,9 +519,9 @@ BASELINES = {"zero": "def train(x):\\n    return 0.0"}
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained(tiny, tmp_path):
     """A unit with an exercise whose answers are measured."""
-    begin(tmp_path, new=["tiny"])
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "checks" / "tiny"
     (folder / "train.py").write_text(TRAINS)
     (folder / "_all.py").write_text("SHIFT = 0\n")
