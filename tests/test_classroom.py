@@ -325,7 +325,7 @@ CLASS = {
 def course(tiny, tmp_path):
     shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     with (tmp_path / "nbgrader_config.py").open("a") as config:
-        config.write('\nget_config().Grade.backend = "torch"  # is imported soonest\n')
+        config.write('\nget_config().Grade.backend = "jax"  # is imported soonest\n')
     for student, answers in CLASS.items():
         submit(tmp_path, student, answers)
     return tmp_path

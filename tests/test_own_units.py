@@ -41,7 +41,8 @@ def call(*arguments, code=0):
 
 
 def run(*command, cwd, code=0, python=PROGRAMS, **variables):
-    environment = os.environ | {"PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"} | variables
+    path = f"{python}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "COLUMNS": "160", "KERAS_BACKEND": "jax"} | variables  # JAX is imported soonest
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
@@ -203,8 +204,8 @@ def test_without_own_units_there_is_nothing_to_build_to_try_or_to_measure(tmp_pa
         (b'# %% [markdown] title="T" minutes=5\n# # T\n\n# %% setup=true\nfrom course.probe import probe\n', "found none"),
     ],
 )
-def test_a_bad_text_costs_its_unit_alone(tmp_path, content, message):
-    begin(tmp_path, new=["tiny"])
+def test_a_bad_text_costs_its_unit_alone(tiny, tmp_path, content, message):
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     (tmp_path / "units" / "bad.py").write_bytes(content)
     (tmp_path / "solutions" / "bad.py").write_text("")
     assert message in call("build", "bad", "--course", tmp_path, code=1)
@@ -238,10 +239,9 @@ HELPER = "def limits(x):\n    return x.min(0), x.max(0)\n"
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def course(tiny, tmp_path_factory):
     """A unit with a table and a module beside its notebook, which its set-up cell needs; a class of it, graded."""
-    course = tmp_path_factory.mktemp("own") / "course"
-    begin(course, new=["tiny"])
+    course = Path(shutil.copytree(tiny, tmp_path_factory.mktemp("own") / "course"))
     beside = course / "units" / "tiny"
     beside.mkdir()
     (beside / "helper.py").write_text(HELPER)
@@ -295,7 +295,7 @@ def test_a_class_is_graded_with_what_lies_beside_the_notebook(course, backend):
 def test_a_cluster_executes_them_too(course, tmp_path):
     shutil.rmtree(course / "executions", ignore_errors=True)
     with cluster(tmp_path, 18799, workers=1) as (address, _):
-        said = run("grader", "autograde", "tiny", "--scheduler", address, cwd=course, KERAS_BACKEND="torch")
+        said = run("grader", "autograde", "tiny", "--scheduler", address, cwd=course)
     assert "executed now │ 7" in " ".join(said.split())
     assert {student: scores(course, student)["rescale"] for student in EARNED} == EARNED
 
@@ -316,7 +316,8 @@ def test_a_student_gets_what_the_notebook_needs(course, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_check_before_handing_in_knows_own_units(course, tmp_path):
+def test_the_check_before_handing_in_knows_own_units(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     course = Path(shutil.copytree(course, tmp_path / "course"))
     path = course / "submitted" / "helped" / "tiny" / "tiny.ipynb"
     for name in ("helper.py", "people.csv"):  # as a student has them
@@ -447,8 +448,8 @@ def test_points_that_are_not_released_are_said(course, tmp_path):
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "audit"])
-def test_an_ordinary_assignment_stays_what_it_is_whatever_its_name(tmp_path, name):
-    begin(tmp_path, new=["tiny"])
+def test_an_ordinary_assignment_stays_what_it_is_whatever_its_name(tiny, tmp_path, name):
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     mark = {"schema_version": 3, "task": False, "solution": False, "locked": True, "grade": True, "points": 2}
     cells = [
         nbformat.v4.new_code_cell("x = 1"),
@@ -518,9 +519,9 @@ BASELINES = {"zero": "def train(x):\\n    return 0.0"}
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained(tiny, tmp_path):
     """A unit with an exercise whose answers are measured."""
-    begin(tmp_path, new=["tiny"])
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "checks" / "tiny"
     (folder / "train.py").write_text(TRAINS)
     (folder / "_all.py").write_text("SHIFT = 0\n")
@@ -632,7 +633,7 @@ def test_all_of_it_works_from_the_wheel_with_no_repository_at_hand(tmp_path):
     right = find_unit(course, "tiny").text.exercises["rescale"].reference
     hand_in(course, "ada", right)
     hand_in(course, "bob", ANSWERS["wrong"])
-    run(*grader, "autograde", "tiny", cwd=course, python=python, KERAS_BACKEND="torch")
+    run(*grader, "autograde", "tiny", cwd=course, python=python)
     assert scores(course, "ada")["rescale"] == (4, False)
     assert scores(course, "bob")["rescale"] == (0, False)
     assert "for the whole table" in run(*grader, "scores", "tiny", cwd=course)

@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from grader.errors import CheckError
-from grader.handout import init
 from grader.proving import proofs, reach
 from grader.proving.laws import DRAWS, Law, Seen
 from grader.proving.notebooks import NOTEBOOK
@@ -205,10 +205,9 @@ def test_weights_that_are_read_count(repository):
 
 
 @pytest.fixture
-def course(tmp_path):
+def course(tiny, tmp_path):
     """A course directory with a small unit of its own."""
-    init.begin(tmp_path / "c", new=["tiny"])
-    return tmp_path / "c"
+    return Path(shutil.copytree(tiny, tmp_path / "c"))
 
 
 def test_another_version_of_keras_stales_every_row(course, monkeypatch):
