@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import Any
 
@@ -33,6 +34,9 @@ REQUEST_VARIABLE = "COURSE_PROBE_REQUEST"
 
 EVIDENCE_MIME = "application/vnd.keras-course.evidence+json"
 MAX_ERROR_CHARS = 400
+
+UNWRITTEN = "is not written yet"
+"""Of an answer to another exercise, which this one calls."""
 
 judge: Callable[[Any], None] | None = None
 """Registered by `%load_ext grader`: shows the verdict on an answer."""
@@ -227,10 +231,15 @@ def _attempt(answer: Any, run: Call, off_limits: Sequence[str]) -> dict[str, Any
             arrays = _execute(answer, run)
         return {"arrays": encode(arrays)}
     except Exception as error:  # whatever an answer raises is evidence, and the other runs go on
-        return {"error": _text_of(error)[:MAX_ERROR_CHARS].encode("utf-8", "replace").decode()}
+        return {"error": _text_of(error, answer)[:MAX_ERROR_CHARS].encode("utf-8", "replace").decode()}
 
 
-def _text_of(error: Exception) -> str:
+def _text_of(error: Exception, answer: Any) -> str:
+    if isinstance(error, NotImplementedError):
+        *_, (last, _) = walk_tb(error.__traceback__)
+        raised = last.f_code.co_qualname.rpartition("<locals>.")[2].partition(".")[0]
+        if raised != getattr(answer, "__name__", raised) and PACKAGES not in last.f_code.co_filename:
+            return f"NotImplementedError: `{raised}`, which is used here, {UNWRITTEN}"
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # an answer may raise errors of its own kind, which cannot be shown

@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from course import probe
-from course.probe import Call, Encoder, LayerCall, ModelCall, Randomness
+from course.probe import UNWRITTEN, Call, Encoder, LayerCall, ModelCall, Randomness
 
 pytestmark = pytest.mark.all_backends
 
@@ -190,3 +190,16 @@ def test_weights_of_one_shape_get_the_same_values():
     evidence = collect(lambda: keras.Sequential([layers.Input((2,)), layers.Dense(2), layers.Dense(2)]), run)
     once = np.ones((1, 2)) @ kernel + bias
     np.testing.assert_allclose(evidence["x"], once @ kernel + bias)
+
+
+def test_who_calls_what_is_not_written_yet_reads_whose_it_is():
+    def softmax(x):
+        raise NotImplementedError()
+
+    def attention(x):
+        return softmax(x)
+
+    run = Call((np.ones(2),))
+    own, others = (collect(answer, run) for answer in (softmax, attention))
+    assert own == "NotImplementedError: "
+    assert others == f"NotImplementedError: `softmax`, which is used here, {UNWRITTEN}"

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from course.probe import ProbeError
+from course.probe import UNWRITTEN, ProbeError
 from grader.errors import EvidenceError
 from grader.judging.diagnosis import diagnose
 from grader.judging.vocabulary import Array, Arrays, Call, Case, Check, Judged, Mistake
@@ -147,7 +147,7 @@ def _made(mistake: Mistake, judged: Judged) -> bool:
 def _sentence(judged: Judged) -> str:
     if not judged.failed:
         return RIGHT
-    if len(judged.errors) == len(judged.cases) and all("NotImplementedError" in error for error in judged.errors.values()):
+    if len(judged.errors) == len(judged.cases) and all(_unanswered(error) for error in judged.errors.values()):
         return UNANSWERED
     known = matches(judged)
     if known:
@@ -166,6 +166,10 @@ def diagnosis_in(sentence: str) -> str:
     """What a verdict's sentence says of values that no list of mistakes has; "" if nothing."""
     found = re.fullmatch(rf"{NOT_YET}(?:: .*?)?\. (.*)", sentence)
     return found[1] if found and not found[1].startswith((UNKNOWN, RAISED)) else ""
+
+
+def _unanswered(error: str) -> bool:
+    return "NotImplementedError" in error and UNWRITTEN not in error
 
 
 def _diagnosis(judged: Judged) -> str:
