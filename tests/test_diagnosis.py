@@ -104,6 +104,7 @@ def said(answer):
         (lambda x, y: np.maximum(x + y, 0), "is there a ReLU where none belongs?"),
         (lambda x, y: np.roll(x + y, 1, -1), "one place too late along the last axis."),
         (lambda x, y: (x + y) * 0.37, "one and the same multiple of what is right"),
+        (lambda x, y: 0.5 - 3 * (x + y), "a multiple of what is right and a number more"),
         (lambda x, y: x + y + 0.37, "All values are too large by one and the same number."),
         (lambda x, y: np.concatenate([(x + y)[:-1], x[-1:]]), "All is right but for the last row."),
         (lambda x, y: (x + y).sum(axis=1), "Axis 1 is missing"),

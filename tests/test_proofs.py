@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from grader.errors import CheckError
-from grader.proving import proofs, reach
+from grader.proving import held_out, proofs, reach
 from grader.proving.laws import DRAWS, Law, Seen
 from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
@@ -261,3 +261,26 @@ def test_an_edit_that_does_not_fit_any_more_is_a_law_that_does_not_hold(course):
     edit(course / "checks" / "tiny" / "rescale.py", '(LIMITS, "low, high = ops.min(x), ops.max(x)")', '("no such line", "")')
     late = laws(find_unit(course, "tiny"), "rescale")["mistake 1"]
     assert late.seen(1) == Seen(False, "an edit's text occurs 0 times in the reference, expected once: 'no such line'")
+
+
+ANSWERS = """# %% right: by hand
+def rescale(x):
+    return (x - ops.min(x, axis=0, keepdims=True)) / (ops.max(x, axis=0) - ops.min(x, axis=0))
+
+# %% wrong: from -1 to 1
+def rescale(x):
+    return 2 * (x - ops.min(x, axis=0)) / (ops.max(x, axis=0) - ops.min(x, axis=0)) - 1
+"""
+
+
+def test_held_out_answers_are_laws(course):
+    unit = find_unit(course, "tiny")
+    held_out.file_of(unit, "rescale").write_text(ANSWERS)
+    every = laws(unit, "rescale")
+    assert every["held-out 1, right"].seen(100) == Seen(True, "100 %")
+    assert every["held-out 2, wrong"].seen(100) == Seen(True, "0 %, diagnosed")
+    held_out.file_of(unit, "rescale").write_text(ANSWERS.replace("right", "wrong", 1))
+    assert laws(unit, "rescale")["held-out 1, wrong"].seen(100) == Seen(False, "100 %, unspecific")
+    held_out.file_of(unit, "rescale").write_text(f"import os\n{ANSWERS}")
+    with pytest.raises(CheckError, match=r"expected each answer below a line `# %% right: …`"):
+        laws(unit, "rescale")

@@ -177,6 +177,10 @@ def _factor(check: Check, pairs: Sequence[Pair]) -> str:
         near = round(float(step))
         whole = near in (-1, 1) and abs(step - near) < 1e-3
         return f"All values are too {'large' if step > 0 else 'small'} by {'1' if whole else 'one and the same number'}."
+    if np.isfinite(given).all() and np.ptp(given) > 0:
+        scale, step = np.polyfit(right, given, 1)
+        if abs(scale) > 1e-3 and all(_same(check, (pair.given - step) / scale, pair.right) for pair in pairs):
+            return "All values are a multiple of what is right and a number more, the same two everywhere."
     return ""
 
 

@@ -13,7 +13,8 @@ from course.probe import Call
 from grader.errors import CheckError
 from grader.judging import Array, Arrays, Check, Edits, Judged
 from grader.judging.bars import bars_of
-from grader.judging.judge import RIGHT, Verdict, judge, matches, runs_of
+from grader.judging.judge import RIGHT, Verdict, diagnosis_in, judge, matches, runs_of
+from grader.proving.held_out import read_answers
 from grader.proving.rehearsal import answer_of, rehearse
 from grader.units.unit import Unit
 from grader.units.variants import vary
@@ -31,7 +32,9 @@ JUDGING = ("cases", "oracle", "atol", "rtol", "off_limits", "contracts")
 """What of a check decides whether an answer is right."""
 NAMING = (*JUDGING, "mistakes")
 """What of a check decides which mistake is named."""
-REFERENCE, ALTERNATIVE, MISTAKE = "reference", "alternative", "mistake"
+REFERENCE, ALTERNATIVE, MISTAKE, HELD_OUT = "reference", "alternative", "mistake", "held-out"
+LISTED, DIAGNOSED, UNSPECIFIC = "listed", "diagnosed", "unspecific"
+"""How a wrong answer's sentence was found."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,22 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
 
         return answered(name, edits, see, NAMING)
 
+    def rejected(name: str, source: str) -> Law:
+        def see(source: str, draws: int) -> Seen:
+            verdicts = [judged(source, seed)[0] for seed in _seeds(draws, trained)]
+            most = max(verdict.points for verdict in verdicts)
+            return Seen(most < 100, f"{most:g} %, {how_specific(check, verdicts[0].sentence)}")
+
+        return answered(name, source, see)
+
     yield right(REFERENCE)
     for k, variant in enumerate(check.alternatives, start=1):
         yield right(f"{ALTERNATIVE} {k}", variant)
     for k, (sentence, mistake) in enumerate(check.mistakes.items(), start=1):
         yield wrong(f"{MISTAKE} {k}", sentence, mistake.edits)
+    for k, answer in enumerate(read_answers(unit, exercise), start=1):
+        name = f"{HELD_OUT} {k}, {'right' if answer.right else 'wrong'}"
+        yield right(name, answer.source) if answer.right else rejected(name, answer.source)
     yield Law("trivial answers", lambda draws: _trivial(check))
     yield Law("inputs", lambda draws: _inputs(check), of=("cases", "contracts"))
     yield Law("lists", lambda draws: _lists(check), of=("mistakes", "alternatives"))
@@ -130,6 +144,12 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
         yield Law("distance", lambda draws: _distance(check, answer_of(unit, exercise, reference), draws), reference)
     if any(mistake.switches for mistake in check.mistakes.values()):
         yield Law("distance of mistakes", lambda draws: _distance_of_mistakes(check, draws), of=NAMING)
+
+
+def how_specific(check: Check, sentence: str) -> str:
+    """Whether a sentence is a known mistake's, a contract's or the diagnosis of another one, or tells nothing."""
+    listed = {*check.mistakes, *(contract.sentence for contract in check.contracts)}
+    return LISTED if sentence in listed else DIAGNOSED if diagnosis_in(sentence) else UNSPECIFIC
 
 
 def _seeds(draws: int, trained: bool) -> range:
