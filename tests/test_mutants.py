@@ -70,6 +70,20 @@ def test_arguments_become_constant_as_their_values_are():
     assert "x = {k: ops.zeros_like(v) for k, v in x.items()}\n    return x" in bodies("return x", Call(({"a": np.zeros(2)},)))
 
 
+def test_sizes_become_constant_as_they_are():
+    run = Call((np.zeros((2, 3)), 7))
+    assert "return x / 2" in bodies("return x / len(x)", run)
+    assert "return x / 3" in bodies("return x / x.shape[1]", run)
+    assert "a, b = (2, x.shape[1]); return a" in bodies("a, b = x.shape; return a", run)
+
+
+def test_dicts_are_read_by_position():
+    run = Call(({"b": np.zeros(2), "a": np.ones(2)}, {"b": 1, "a": 2}))
+    made = bodies("return x['a'] + y['a']", run)
+    assert "x = dict(zip(['b', 'a'], x.values()))\n    return x['a'] + y['a']" in made
+    assert "y = dict(zip(x, y.values()))\n    return x['a'] + y['a']" in made
+
+
 def test_mutants_differ_are_named_apart_and_can_be_read_by_python():
     for unit in UNITS.values():
         for name, found in unit.text.exercises.items():

@@ -136,7 +136,7 @@ def _mapped(run: Call, change: Callable[[Any], Any], weights: bool = True) -> Ca
 
 def _deep(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
-        return {name: _deep(item, change) for name, item in value.items()}
+        return {name: _deep(item, change) for name, item in change(value).items()}
     if isinstance(value, list | tuple):
         items = [_deep(item, change) for item in change(value)]
         return tuple(items) if isinstance(value, tuple) else items
@@ -188,6 +188,8 @@ def _changed(value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, list | tuple) and len(value) > 1 and type(value[0]) is int:
         items = list(value) + [int(rng.integers(1, 9)) for _ in range(int(rng.integers(0, 3)))]
         return items[int(rng.integers(0, len(items) - 1)) :] if rng.random() < 0.5 else items
+    if isinstance(value, Mapping):  # their order says nothing
+        return {name: value[name] for name in rng.permutation(list(value)).tolist()}
     if isinstance(value, np.ndarray) and value.size:
         return _array(value, rng)
     return value

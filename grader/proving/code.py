@@ -78,10 +78,12 @@ class Code:
         inside = self.source[:start].endswith("(") and self.source[end:].startswith(")")
         free = inside or isinstance(parent, STATED) or (isinstance(parent, ast.Call) and node is not parent.func)
         try:
-            atom = isinstance(ast.parse(new.strip(), mode="eval").body, ATOMS)
-        except SyntaxError:
-            atom = True
-        return new if free or atom else f"({new})"
+            made: ast.AST | None = ast.parse(new.strip(), mode="eval").body
+        except SyntaxError:  # a slice
+            made = None
+        if isinstance(made, ast.UnaryOp) and isinstance(made.operand, ast.Constant):
+            free = free or not isinstance(parent, ast.BinOp | ast.UnaryOp | ast.Attribute)
+        return new if free or made is None or isinstance(made, ATOMS) else f"({new})"
 
     def swap(self, node: ast.AST, new: str, label: str = "") -> Change:
         """Another text in a node's place."""

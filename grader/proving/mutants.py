@@ -20,15 +20,16 @@ from course.probe import Call, LayerCall
 from grader.judging.bars import bars_of
 from grader.judging.deadline import OverTime, at_most
 from grader.judging.judge import matches
+from grader.proving.argument_operators import fixed_sizes, given
 from grader.proving.broad import Broad
 from grader.proving.code import Change, Code
 from grader.proving.field_operators import FIELD
-from grader.proving.operators import GENERAL, given
+from grader.proving.operators import GENERAL
 from grader.proving.rehearsal import answer_of, rehearse
 from grader.units.splice import BEGIN_SOLUTION, END_SOLUTION, Exercise
 from grader.units.unit import Unit
 
-FEW, SEEDS = 4, 20
+FEW, SEEDS = 8, 20
 """So often a mutant is judged, and so often where that let it through at least once."""
 DRAWS = 1000
 """Broad inputs on which a mutant and the reference are compared."""
@@ -137,6 +138,7 @@ def _changes(code: Code, run: Call | None) -> Iterator[Change]:
     for node in ast.walk(code.tree):
         if isinstance(node, ast.FunctionDef) and node.body[-1].end_lineno in code.lines and node in _outermost(code.tree):
             yield from given(code, node, _samples(node, run))
+            yield from fixed_sizes(code, _samples(node, run))
 
 
 def _outermost(tree: ast.Module) -> list[ast.AST]:

@@ -1,4 +1,6 @@
-"""Small changes of any program, each as a student could have made it; those of the field are in `field_operators`.
+"""Small changes of any program, each as a student could have made it.
+
+Those of the field are in `field_operators`, those of what an answer is given in `argument_operators`.
 
 Those that every tool for mutants has (`cosmic-ray`, `mutmut`) are the smaller part, and come with a second parser and a dozen
 more packages; so all of them are here, over the syntax tree that Python has. An operator gets a source and a node of its tree,
@@ -10,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from grader.proving.code import Change, Code
 
@@ -289,51 +291,3 @@ GENERAL: tuple[Operator, ...] = (
     statements,
     names,
 )
-
-
-# --- what an answer is given ---
-
-
-def given(code: Code, function: ast.FunctionDef, samples: dict[str, object]) -> Iterator[Change]:
-    """Arguments that are ignored, constant, or taken for each other.
-
-    Args:
-        code: Of the answer.
-        function: Whose arguments.
-        samples: A value of each argument, by name, as far as one is known.
-    """
-    arguments = function.args
-    defaults = dict(zip([a.arg for a in arguments.args][::-1], arguments.defaults[::-1], strict=False))
-    known = [a.arg for a in [*arguments.args, *arguments.kwonlyargs] if a.arg != "self"]
-    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    start = code.span(body[0])[0]
-    indent = " " * body[0].col_offset
-    ops = "np" if "np." in code.source and "ops." not in code.source else "ops"
-
-    def first(statement: str, label: str) -> Change:
-        return Change(start, start, f"{statement}\n{indent}", label)
-
-    for name in known:
-        value = samples.get(name)
-        if name in defaults:
-            yield first(f"{name} = {code.text(defaults[name])}", f"`{name}` ignored: always `{code.text(defaults[name])}`")
-        if isinstance(value, bool | int | float | str):
-            for constant in dict.fromkeys([value, *([1, 2] if type(value) is int else [])]):
-                yield first(f"{name} = {constant!r}", f"`{name}` ignored: always `{constant!r}`")
-        elif isinstance(value, dict):
-            for like in ("zeros", "ones"):
-                new = f"{{k: {ops}.{like}_like(v) for k, v in {name}.items()}}"
-                yield first(f"{name} = {new}", f"`{name}` ignored: always {like}")
-        elif isinstance(value, list | tuple):
-            yield first(f"{name} = {name}[:1]", f"only the first of `{name}`")
-            yield first(f"{name} = {name}[::-1]", f"`{name}` backwards")
-        elif hasattr(value, "shape"):
-            for like in ("zeros", "ones"):
-                yield first(f"{name} = {ops}.{like}_like({name})", f"`{name}` ignored: always {like}")
-            if len(value.shape):
-                yield first(f"{name} = {ops}.flip({name}, 0)", f"`{name}` backwards")
-                yield first(f"{name} = {ops}.zeros_like({name}) + {name}[:1]", f"only the first of `{name}`")
-            cut = f"{name}.astype(int)" if ops == "np" else f'ops.cast({name}, "int32")'
-            yield first(f"{name} = {cut}", f"`{name}` cut to integers")
-    for one, two in combinations(known, 2):
-        yield first(f"{one}, {two} = {two}, {one}", f"`{one}` and `{two}` taken for each other")
