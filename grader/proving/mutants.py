@@ -8,6 +8,7 @@ check, `<exercise>.survivors`.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -47,6 +48,10 @@ STILLBORN, KILLED, UNSTEADY, SURVIVOR, EQUIVALENT, STRICT = (
 )
 """What becomes of a mutant: it always raises; it is rejected each time, or only on some inputs, or never; it is the same as the
 reference; it is the same and yet rejected."""
+UNJUDGED = "not judged"
+"""It trains, which takes long."""
+TRAINING = ".fit("
+"""In the lines of an answer that train what it has made: how long, and on what, is for bars to say, not for mutants."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def mutants_of(exercise: Exercise, run: Call | None = None) -> list[Mutant]:
         seen.add(tree)
         line = code.line_of(change.start)
         before, after = _lines(code, change, source)
-        name = _label(code, change) + (f" in `{before}`" if change.end > change.start else "")
+        name = _label(code, change) + (f" in `{re.sub('  # .*', '', before)}`" if change.end > change.start else "")
         names[name] += 1
         found.append(Mutant(f"{name} ({names[name]})" if names[name] > 1 else name, line, before, after, source))
     return found
@@ -194,8 +199,9 @@ class Trial:
         self.broad = Broad(self.check, self._make(self.reference), draws // WITH_LAYERS if self.builds else draws)
 
     def mutants(self) -> list[Mutant]:
-        """Those of the exercise."""
-        return mutants_of(self.unit.text.exercises[self.exercise], self.run)
+        """Those of the exercise; of one that trains, those of what is trained and of the loss."""
+        made = mutants_of(self.unit.text.exercises[self.exercise], self.run)
+        return [mutant for mutant in made if not (self.trains and TRAINING in mutant.before)]
 
     def fate(self, mutant: Mutant) -> Fate:
         """What becomes of a mutant."""

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from grader.errors import CheckError
-from grader.proving.mutants import EQUIVALENT, KILLED, STILLBORN, STRICT, SURVIVOR, UNSTEADY, Fate, Trial
+from grader.proving.mutants import EQUIVALENT, KILLED, STILLBORN, STRICT, SURVIVOR, UNJUDGED, UNSTEADY, Fate, Trial
 from grader.proving.processes import each
 from grader.units.shelf import find_unit
 from grader.units.unit import Unit
@@ -71,16 +71,18 @@ def judge_mutants(
         console: Where progress is shown.
 
     Returns:
-        By unit and exercise, in the order of the mutants; of an exercise whose mutants are not judged, none.
+        By unit and exercise, in the order of the mutants.
     """
     trials = {
         (unit.name, part): Trial(unit, part, draws)
         for unit in units
         for part in ([exercise] if exercise else unit.text.exercises)
     }
-    found: dict[tuple[str, str], dict[int, Fate]] = {place: {} for place in trials}
-    mutants = {place: trial.mutants() for place, trial in trials.items() if train or not trial.trains}
-    tasks = [(*place, number) for place, made in mutants.items() for number in range(len(made))]
+    mutants = {place: trial.mutants() for place, trial in trials.items()}
+    found = {place: [Fate(mutant, UNJUDGED) for mutant in made] for place, made in mutants.items()}
+    tasks = [
+        (*place, number) for place, made in mutants.items() if train or not trials[place].trains for number in range(len(made))
+    ]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(tasks))
@@ -88,7 +90,7 @@ def judge_mutants(
             mutant = mutants[unit_name, part][number]
             found[unit_name, part][number] = fate or Fate(mutant, KILLED, sentence="the process died")
             progress.update(bar, advance=1, description=f"{unit_name} · {part}")
-    return {place: [fates[number] for number in sorted(fates)] for place, fates in found.items()}
+    return found
 
 
 @cache
@@ -113,10 +115,13 @@ def table(judged: Mapping[tuple[str, str], Sequence[Fate]]) -> Table:
     shown = Table(*heads, title="mutants")
     for (unit, exercise), fates in judged.items():
         ends = Counter(fate.end for fate in fates)
+        if ends[UNJUDGED]:
+            shown.add_row(unit, exercise, str(len(fates)), "they train")
+            continue
         dead = [fate for fate in fates if fate.end in (KILLED, UNSTEADY)]
         named = f"{100 * sum(fate.named for fate in dead) / len(dead):.0f} %" if dead else "–"
         counts = [ends[STILLBORN], ends[KILLED], named, ends[UNSTEADY], ends[EQUIVALENT], ends[STRICT], ends[SURVIVOR]]
-        shown.add_row(unit, exercise, str(len(fates)) if fates else "not judged", *map(str, counts))
+        shown.add_row(unit, exercise, str(len(fates)), *map(str, counts))
     return shown
 
 
@@ -132,7 +137,7 @@ def described(fates: Iterable[Fate], *ends: str) -> list[str]:
 
 def unexplained(unit: Unit, exercise: str, fates: Sequence[Fate]) -> list[str]:
     """What is wrong: survivors without a reason, and reasons without a survivor."""
-    if not fates:
+    if any(fate.end == UNJUDGED for fate in fates):
         return []
     reasons = read_reasons(file_of(unit, exercise))
     survivors = {fate.mutant.name: fate for fate in fates if fate.end == SURVIVOR}
