@@ -70,6 +70,18 @@ def test_arguments_become_constant_as_their_values_are():
     assert "x = {k: ops.zeros_like(v) for k, v in x.items()}\n    return x" in bodies("return x", Call(({"a": np.zeros(2)},)))
 
 
+@pytest.mark.parametrize(
+    ("array", "first"),
+    [
+        (np.zeros(2), 'x = ops.cast(ops.cast(x, "float16"), x.dtype)'),
+        (np.zeros(2, int), "x = x + 1"),
+        (np.zeros(2, bool), "x = ops.logical_not(x)"),
+    ],
+)
+def test_arrays_change_as_their_kind_allows(array, first):
+    assert f"{first}\n    return x" in bodies("return x", Call((array,)))
+
+
 def test_sizes_become_constant_as_they_are():
     run = Call((np.zeros((2, 3)), 7))
     assert "return x / 2" in bodies("return x / len(x)", run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -80,9 +80,22 @@ def given(code: Code, function: ast.FunctionDef, samples: Mapping[str, Any]) -> 
             if len(value.shape):
                 yield first(f"{name} = {ops}.flip({name}, 0)", f"`{name}` backwards")
                 yield first(f"{name} = {ops}.zeros_like({name}) + {name}[:1]", f"only the first of `{name}`")
-            cut = f"{name}.astype(int)" if ops == "np" else f'ops.cast({name}, "int32")'
-            yield first(f"{name} = {cut}", f"`{name}` cut to integers")
+            yield from _by_kind(value.dtype.kind, name, ops, first)
     for one, two in combinations(known, 2):
         if isinstance(samples.get(one), dict) and isinstance(samples.get(two), dict):
             yield first(f"{two} = dict(zip({one}, {two}.values()))", f"`{two}` read in the order of `{one}`")
         yield first(f"{one}, {two} = {two}, {one}", f"`{one}` and `{two}` taken for each other")
+
+
+def _by_kind(kind: str, name: str, ops: str, first: Callable[[str, str], Change]) -> Iterator[Change]:
+    """What happens to an array of floats, of integers, of flags."""
+    if kind == "f":
+        for dtype, said in (("float16", "in half precision"), ("int32", "cut to integers")):
+            cut = f'{name}.astype("{dtype}")' if ops == "np" else f'ops.cast(ops.cast({name}, "{dtype}"), {name}.dtype)'
+            yield first(f"{name} = {cut}", f"`{name}` {said}")
+    elif kind in "iu":
+        new = f"np.reshape(np.unique({name}, return_inverse=True)[1], np.shape({name}))"
+        yield first(f"{name} = {new}", f"`{name}` renumbered, without gaps")
+        yield first(f"{name} = {name} + 1", f"`{name}` counted from 1")
+    elif kind == "b":
+        yield first(f"{name} = {ops}.logical_not({name})", f"`{name}` turned around")

@@ -180,6 +180,8 @@ def _changed(value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
+        if value > 0 and rng.random() < 0.3:
+            return int(rng.integers(1, 4))
         return max(min(value, 0), value + int(rng.integers(-3, 6)))
     if isinstance(value, float):
         if 0 < value < 1:

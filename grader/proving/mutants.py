@@ -34,8 +34,8 @@ FEW, SEEDS = 8, 20
 """So often a mutant is judged, and so often where that let it through at least once."""
 DRAWS = 1000
 """Broad inputs on which a mutant and the reference are compared."""
-WITH_LAYERS = 10
-"""So many times fewer where each of them builds layers or models."""
+WITH_LAYERS, FEW_WITH_LAYERS = 10, 3
+"""So many times fewer where each of them builds layers or models, and so often a mutant is judged there."""
 SECONDS = 30
 """Of the processor, for the check's own inputs; a mutant that needs more is killed: some never end."""
 STILLBORN, KILLED, UNSTEADY, SURVIVOR, EQUIVALENT, STRICT = (
@@ -215,7 +215,7 @@ class Trial:
         except Exception as error:
             return Fate(mutant, STILLBORN, sentence=f"{type(error).__name__}: {error}")
         passed, seeds, shown = 0, 0, None
-        few = 1 if self.trains else FEW
+        few = 1 if self.trains else FEW_WITH_LAYERS if self.builds else FEW
         for seed in range(1 if self.trains else SEEDS):
             if seed >= few and not passed:
                 break
