@@ -1,6 +1,8 @@
 """Mutants: what is made from a reference, which of them are no mutants, and which reasons are demanded."""
 
 import ast
+import math
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from grader.handout import init
 from grader.proving.broad import Broad, same, widened
 from grader.proving.code import Change, Code
 from grader.proving.mutants import EQUIVALENT, KILLED, STILLBORN, SURVIVOR, Fate, Mutant, Trial, mutants_of, written_lines
+from grader.proving.processes import each
 from grader.proving.survivors import file_of, judge_mutants, read_reasons, table, unexplained
 from grader.units.shelf import Home, find_unit
 from grader.units.splice import Exercise
@@ -222,6 +225,11 @@ def test_a_survivor_needs_a_reason_and_a_reason_a_survivor(tmp_path):
     assert unexplained(unit, name, fates) == []
     file_of(unit, name).write_text("lives\n    It may.\ndies\n    It may.\n")
     assert unexplained(unit, name, fates) == ["explained, but no survivor: dies"]
+
+
+def test_a_task_that_its_process_dies_with_gives_none_and_the_others_go_on():
+    assert dict(each(math.sqrt, [4.0, 9.0], "jax", 2)) == {4.0: 2.0, 9.0: 3.0}
+    assert list(each(os._exit, [1], "jax", 1)) == [(1, None)]
 
 
 @pytest.mark.slow
