@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -255,6 +255,8 @@ def prove(
     backend: Annotated[list[str] | None, typer.Option(help="May be repeated; the one that Keras uses by default.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="How often inputs are drawn where distances are measured.")] = DRAWS,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Instead, judge wrong answers made from the reference.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="With --mutants: those that train, too.")] = False,
     course: Course = HERE,
 ) -> None:
     """See that right answers earn all and wrong ones are named, and write it beside the checks, going on where it stopped."""
@@ -267,6 +269,9 @@ def prove(
         prove.demand_exercise(units, exercise)
         if unknown := set(backends) - set(prove.installed()):
             raise CourseError(f"{sorted(unknown)[0]!r} is not installed; expected some of {', '.join(prove.installed())}.")
+        if mutants:
+            _judge_mutants(course, units, exercise, backends[0], draws, workers or cpu_count(), train)
+            return
         try:
             prove.prove(course, units, exercise, backends, draws, workers or cpu_count(), console)
         except KeyboardInterrupt:
@@ -278,6 +283,26 @@ def prove(
             console.print(line, style="red", markup=False)
         if missing:
             raise typer.Exit(1)
+
+
+def _judge_mutants(
+    course: Path, units: Sequence[Unit], exercise: str, backend: str, draws: int, workers: int, train: bool
+) -> None:
+    """Show what becomes of the mutants; fails if one survives that nobody has explained."""
+    from grader.proving import mutants, survivors
+
+    judged = survivors.judge_mutants(course, units, exercise, backend, draws, workers, train, console)
+    wrong = []
+    for unit in units:
+        for part, fates in [(part, fates) for (name, part), fates in judged.items() if name == unit.name]:
+            for line in survivors.described(fates, mutants.UNSTEADY, mutants.STRICT):
+                console.print(f"{unit.name} · {part} · {line}", style="yellow", markup=False)
+            wrong += [f"{unit.name} · {part} · {line}" for line in survivors.unexplained(unit, part, fates)]
+    for line in wrong:
+        console.print(line, style="red", markup=False)
+    console.print(survivors.table(judged))
+    if wrong:
+        raise typer.Exit(1)
 
 
 @app.command()

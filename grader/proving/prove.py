@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import multiprocessing
 import os
-import signal
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -21,13 +17,10 @@ from grader.errors import CourseError
 from grader.proving.calibrate import complaints
 from grader.proving.laws import DRAWS, Seen
 from grader.proving.notebooks import NOTEBOOK
+from grader.proving.processes import each
 from grader.proving.proofs import BACKENDS, Row, file_of, laws, read_rows, source_of, stale, write_row
-from grader.running.kernels.settings import ONE_THREAD
 from grader.units.shelf import find_unit
 from grader.units.unit import Unit
-
-QUIET = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **ONE_THREAD}
-"""A process per core, and one thread in each."""
 
 Task = tuple[str, str, str]
 """Unit, exercise, law."""
@@ -84,56 +77,8 @@ def prove(
 
 def _rows(course: Path, tasks: Iterable[Task], backend: str, draws: int, workers: int) -> Iterator[tuple[Task, Row]]:
     """See laws in processes that use a backend. One that dies with a law has seen that it does not hold."""
-    waiting = list(tasks)
-    while waiting:
-        with _pool(backend, workers) as pool:
-            running: dict[Future[Row], Task] = {}
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    task = waiting.pop(0)
-                    running[pool.submit(_see, course, task, backend, draws)] = task
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                try:
-                    for future in done:
-                        yield running[future], future.result()
-                        del running[future]
-                except BrokenProcessPool:
-                    suspects = list(running.values())
-                    break
-            else:
-                return
-        for suspect in suspects:  # each alone, so that it is known whose fault it was
-            with _pool(backend, 1) as pool:
-                try:
-                    yield suspect, pool.submit(_see, course, suspect, backend, draws).result()
-                except BrokenProcessPool:
-                    yield suspect, _died(course, suspect, backend, draws)
-
-
-@contextmanager
-def _pool(backend: str, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes whose Keras uses a backend: it is chosen when Keras is imported, so they inherit nothing."""
-    before = dict(os.environ)
-    os.environ.update(QUIET, KERAS_BACKEND=backend)
-    pool = ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),
-        initializer=_begin,
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _begin() -> None:
-    """Begin a process of the pool."""
-    import keras  # noqa: F401
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to it, too, and ends it at once
-    gc.freeze()  # what has been imported stays: to look through it after each law would take longer than most laws
+    for task, row in each(partial(_see, course, backend=backend, draws=draws), tasks, backend, workers):
+        yield task, row or _died(course, task, backend, draws)
 
 
 def _see(course: Path, task: Task, backend: str, draws: int) -> Row:
