@@ -28,7 +28,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     values = run(5, 3, 4, np.append(np.arange(4), rng.integers(4, size=3)))
     return [
         *(Case(name.replace("_", " "), values, 2 if name.startswith("hidden") else 1, of=(name,)) for name in NAMES),
-        Case(ABSENT, run(2, 6, 4, np.array([0, 1, 2, 1, 0]))),
+        Case(ABSENT, run(2, 6, 4, np.array([0, 2, 2, 0, 2]))),
         Case(KEPT, run(4, 2, 3, np.array([1, 2, 0, 2, 1, 1]), calls=2)),
     ]
 
