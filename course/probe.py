@@ -82,7 +82,8 @@ class ModelCall(Call):
 
     The evidence is named after the inputs (`"<input>"`, or `"<input>.<name>"` for each name in `returns`), and
     `"parameters"` and `"trainable"` are the model's numbers of parameters, and of those that training changes; with `anew`, of
-    all that are drawn anew, since a model may be frozen when it is trained.
+    all that are drawn anew, since a model may be frozen when it is trained. `"compiled"` and `"built"` say whether it
+    was compiled when it came back, and whether it had weights.
 
     Args:
         inputs: What the model is called on, in inference mode.
@@ -288,7 +289,7 @@ def _call_model(model: Any, run: ModelCall, older: Sequence[Any]) -> dict[str, n
 
     if not isinstance(model, keras.Model):
         raise ProbeError(f"expected a Keras model, received {_describe(model)}.")
-    first = next(iter(run.inputs.values()))
+    first, state = next(iter(run.inputs.values())), {"compiled": bool(model.compiled), "built": bool(model.weights)}
     model(_to_tensors(first[:1]))  # builds it
     if run.weights:
         by_shape = {value.shape: value for value in run.weights}
@@ -299,6 +300,7 @@ def _call_model(model: Any, run: ModelCall, older: Sequence[Any]) -> dict[str, n
             variable.assign(by_shape[tuple(variable.shape)])
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_weights)
     evidence = {"parameters": np.asarray(model.count_params()), "trainable": np.asarray(trainable)}
+    evidence |= {name: np.asarray(value) for name, value in state.items()}
     for name in run.inputs:
         evidence |= _predict(model, run, name)
     drawn = _draw_anew(model, older) if run.anew else 0

@@ -78,7 +78,7 @@ def softmax(logits):
     """Turn each row of scores into probabilities.
 
     Args:
-        logits: Float tensor, `(batch, classes)`; any real numbers, large ones too.
+        logits: Float tensor, `(batch, classes)`; any real numbers, up to thousands in size.
 
     Returns:
         Float tensor, `(batch, classes)`: no entry is negative or NaN, and each row sums to 1.
@@ -195,7 +195,7 @@ def mlp_backward(params, x, labels):
 
     Returns:
         Dict with the keys of `params`; each array has the shape of its parameter and holds the
-        derivative of the loss with respect to each entry.
+        derivative of the loss with respect to each entry; never NaN, however large logits are.
 
     Example:
         >>> zeros = {"hidden_kernel": np.zeros((2, 3)), "hidden_bias": np.zeros(3)}
@@ -291,7 +291,7 @@ def build_mlp(n_inputs: int, n_hidden: int, n_classes: int) -> keras.Model:
         n_classes: Number of classes.
 
     Returns:
-        Keras model, not compiled, with random initial weights: from `(batch, n_inputs)` to
+        Keras model, built and not compiled, with random initial weights: `(batch, n_inputs)` to
         logits, `(batch, n_classes)`, any real numbers. Both dense layers have a bias.
 
     Example:

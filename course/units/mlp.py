@@ -120,9 +120,9 @@ assert np.allclose(bent, [[0, 0, 3], [0.5, 0, 100]]), (
 #
 # The formula has a trap: $e^{1000}$ does not fit into a float and becomes infinity. In the formula as it stands this is just
 # survivable, because $1/\infty$ is 0, but its automatic gradient at −1000 is already NaN. In the equivalent form
-# $e^z / (1 + e^z)$ even the value at 1000 is $\infty/\infty$, which is NaN. Write a version whose `exp` never overflows, for a
-# tensor of any shape: at ±1000 it gives 1 and 0. Off-limits: `ops.sigmoid`, `keras.activations.sigmoid` and the versions of
-# them that start with `log_`.
+# $e^z / (1 + e^z)$ even the value at 1000 is $\infty/\infty$, which is NaN. Write a version for a tensor of any shape that gives
+# 1 and 0 at ±1000; best is one whose `exp` never overflows. Off-limits: `ops.sigmoid`, `keras.activations.sigmoid` and the
+# versions of them that start with `log_`.
 #
 # <details><summary>Hint</summary>Which sign must a number have so that <code>exp</code> of it can never overflow? For each sign
 # of $z$, one of the two forms needs only such an <code>exp</code>. Mind that <code>ops.where</code> computes both of its
@@ -350,7 +350,7 @@ print(f"ten classes: {losses['C = 10']:.4f}, ln 10: {np.log(10):.4f}")
 # <details><summary>Hint</summary>There are two affine maps. Which of their results may leave the range from −1 to
 # 1?</details>
 #
-# *Checked:* the 2-3-1 network with other weights, other sizes, and a batch of one row.
+# *Checked:* the 2-3-1 network with other weights, other sizes, square kernels, and a batch of one row.
 
 # %% exercise="mlp_forward"
 
@@ -380,7 +380,7 @@ assert np.allclose(y.ravel(), [7, 8.3], atol=1e-4), (
 # <details><summary>Hint</summary>Count the 2-3-1 network on paper first: the weights into the hidden layer, its biases,
 # then the same for the output.</details>
 #
-# *Checked:* networks of one, three and five layers, with equal sizes among them, and that the list is left as it is.
+# *Checked:* networks of one, three and eight layers, with equal sizes among them, and that the list is left as it is.
 
 # %% exercise="count_params"
 
@@ -451,8 +451,8 @@ print("largest difference:", abs(network - zigzag).max())
 # for each kernel there is just one way to multiply two matrices that you have so that the batch axis disappears. A batch that
 # contains everything twice has the same mean loss, so it must give the same gradients.</details>
 #
-# *Checked:* each of the four gradients on its own, where those of the hidden layer count twice; a batch in which one class
-# does not occur; and that the inputs are left as they are. Automatic differentiation is off-limits.
+# *Checked:* each of the four gradients on its own, where those of the hidden layer count twice; a batch in which some classes
+# do not occur; square kernels; large logits; and that the inputs are left as they are. Automatic differentiation is off-limits.
 
 # %% exercise="mlp_backward"
 

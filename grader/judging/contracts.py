@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from course.probe import ANEW
 from grader.judging.bars import Bar
-from grader.judging.vocabulary import Arrays, Asked, Case, Contract, ModelCall
+from grader.judging.vocabulary import Array, Arrays, Asked, Call, Case, Contract, ModelCall
 
 
 def _of_bars(cases: Sequence[Case]) -> tuple[ModelCall, list[Case]]:
@@ -79,3 +79,39 @@ PAST = Contract(
     required=True,
 )
 """For models that give an output after every step of a series, which must not depend on later steps."""
+
+
+# --- what comes back ---
+
+
+def _first(kind: type[Call], name: str, accept: Callable[[Array], bool]) -> Callable[[Sequence[Case]], Asked]:
+    """Asks one number of the evidence of the first run of a kind, which stays as it is."""
+
+    def asks(cases: Sequence[Case]) -> Asked:
+        run = next(case.run for case in cases if isinstance(case.run, kind))
+        return Asked(run, run, lambda arrays: accept(arrays[name]), {name: ()})
+
+    return asks
+
+
+INTEGER = Contract(
+    "an integer",
+    "The number is right, but it is a float: what is counted is an integer, so divide with `//` or take `int` in the end.",
+    _first(Call, "result", lambda value: value.dtype.kind in "iu"),
+    weight=0.25,
+)
+"""For answers that count."""
+
+NOT_COMPILED = Contract(
+    "not compiled",
+    "The model is compiled, and should not be: whoever trains it chooses loss and optimizer.",
+    _first(ModelCall, "compiled", lambda value: not value),
+    weight=0.25,
+)
+BUILT = Contract(
+    "weights from the beginning",
+    "The model that comes back has no weights before its first call, so they cannot be counted: begin with an `Input`.",
+    _first(ModelCall, "built", bool),
+    weight=0.25,
+)
+"""For models whose sizes are all given."""

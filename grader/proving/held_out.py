@@ -1,7 +1,7 @@
 """Answers that somebody wrote who had the notebook and no check: what a check is measured by, and keeps to.
 
 They are beside the check, in `<exercise>.answers`: sources of the callable, each below a line that says whether it is right,
-and how it is unlike others or what is wrong with it.
+and how it is unlike others or what is wrong with it. One that is judged wrongly still is `open`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from grader.errors import CheckError
 from grader.units.unit import Unit
 
-BEGINS = re.compile(r"^# %% (right|wrong): (.+)\n", re.MULTILINE)
+BEGINS = re.compile(r"^# %% (right|wrong|open): (.+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Answer:
     """An answer to an exercise.
 
     Args:
-        right: Whether it is.
+        kind: "right", "wrong", or "open" for one that is judged wrongly still.
         why: How it is unlike others, or what is wrong with it.
         source: Of the callable.
     """
 
-    right: bool
+    kind: str
     why: str
     source: str
 
@@ -49,6 +49,4 @@ def read_answers(unit: Unit, exercise: str) -> list[Answer]:
     if any(line.strip() and not line.startswith("#") for line in before.splitlines()):
         raise CheckError(f"{file}: expected each answer below a line `# %% right: …` or `# %% wrong: …`.")
     kinds, reasons, sources = parts[::3], parts[1::3], parts[2::3]
-    return [
-        Answer(kind == "right", why.strip(), source.strip()) for kind, why, source in zip(kinds, reasons, sources, strict=True)
-    ]
+    return [Answer(kind, why.strip(), source.strip()) for kind, why, source in zip(kinds, reasons, sources, strict=True)]

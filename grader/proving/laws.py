@@ -135,9 +135,10 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
     for k, (sentence, mistake) in enumerate(check.mistakes.items(), start=1):
         yield wrong(f"{MISTAKE} {k}", sentence, mistake.edits)
     for k, answer in enumerate(read_answers(unit, exercise), start=1):
-        name = f"{HELD_OUT} {k}, {'right' if answer.right else 'wrong'}"
-        yield right(name, answer.source) if answer.right else rejected(name, answer.source)
-    yield Law("trivial answers", lambda draws: _trivial(check))
+        name = f"{HELD_OUT} {k}, {answer.kind}"
+        if answer.kind != "open":
+            yield right(name, answer.source) if answer.kind == "right" else rejected(name, answer.source)
+    yield Law("trivial answers", lambda draws: _trivial(check), of=NAMING)
     yield Law("inputs", lambda draws: _inputs(check), of=("cases", "contracts"))
     yield Law("lists", lambda draws: _lists(check), of=("mistakes", "alternatives"))
     if not trained:

@@ -14,8 +14,8 @@ from grader.judging.matching import shows
 from grader.judging.off_limits import ATTENTION
 
 BATCH, HEADS, KEY_DIM, QUERIES, KEYS, MODEL = 2, 3, 4, 5, 7, 10
-INNER = HEADS * KEY_DIM
-UNMASKED = ("self-attention", "values from elsewhere", "keys apart from values")
+INNER, WIDE = HEADS * KEY_DIM, 6
+UNMASKED = ("self-attention", "values from elsewhere", "as many values as queries", "keys apart from values")
 MASKED = ("mask", "one mask for all queries", "one mask for all sequences")
 MODERATE = UNMASKED + MASKED
 """Not the mask's strength: at scores of 20,000 rounding may hide what a mistake looks like."""
@@ -23,15 +23,15 @@ LOUD = 200
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    def run(*lengths: int, **kwargs: Any) -> LayerCall:
-        weights = {}
+    def run(*lengths: int, key_dim: int = KEY_DIM, **kwargs: Any) -> LayerCall:
+        weights, inner = {}, HEADS * key_dim
         for name in ("query", "key", "value", "output"):
-            shape = (INNER, MODEL) if name == "output" else (MODEL, INNER)
+            shape = (inner, MODEL) if name == "output" else (MODEL, inner)
             weights[f"{name}_dense.kernel"] = rng.normal(size=shape) * 0.5
             weights[f"{name}_dense.bias"] = rng.normal(size=shape[-1])
         inputs = [draw(length) for length in lengths]
         args = tuple(inputs if len(inputs) > 1 else inputs * 2)
-        return LayerCall(args, kwargs, init={"num_heads": HEADS, "key_dim": KEY_DIM}, weights=weights)
+        return LayerCall(args, kwargs, init={"num_heads": HEADS, "key_dim": key_dim}, weights=weights)
 
     def draw(length: int) -> Array:
         x: Array = rng.normal(size=(BATCH, length, MODEL))
@@ -70,6 +70,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("self-attention", run(QUERIES)),
         Case("values from elsewhere", alone(run(QUERIES, KEYS))),
+        Case("as many values as queries", run(QUERIES, QUERIES, key_dim=WIDE), weight=0.5),
         Case("keys apart from values", run(QUERIES, KEYS, key=draw(KEYS)), weight=2),
         Case("mask", run(QUERIES, KEYS, key=draw(KEYS), mask=mask(BATCH, QUERIES, KEYS))),
         Case("one mask for all queries", run(QUERIES, KEYS, mask=mask(BATCH, 1, KEYS)), weight=0.5),
@@ -80,7 +81,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 def oracle(
     run: LayerCall,
-    scale: int | None = KEY_DIM,
+    scale: str = "one head",
     split: str = "consecutive",
     merge: str = "side by side",
     softmax: str = "keys",
@@ -88,6 +89,8 @@ def oracle(
     masking: str = "before",
 ) -> Array:
     query, value = run.args
+    key_dim = run.init["key_dim"]
+    size = {"one head": key_dim, "none": 1, "all heads": HEADS * key_dim}[scale]
     key = run.kwargs.get("key", value)
     if roles == "swapped":
         key, value = value, key
@@ -97,13 +100,13 @@ def oracle(
     def project(x: Array, name: str) -> Array:
         y = x @ run.weights[f"{name}_dense.kernel"] + run.weights[f"{name}_dense.bias"]
         if split == "reshape":
-            return y.reshape(len(y), HEADS, -1, KEY_DIM)
-        heads = [y[..., h::HEADS] if split == "strided" else y[..., h * KEY_DIM : (h + 1) * KEY_DIM] for h in range(HEADS)]
+            return y.reshape(len(y), HEADS, -1, key_dim)
+        heads = [y[..., h::HEADS] if split == "strided" else y[..., h * key_dim : (h + 1) * key_dim] for h in range(HEADS)]
         return np.stack(heads, axis=1)
 
     names = ("query", "key", "key" if roles == "value by key" else "value")
     queries, keys, values = (project(x, name) for x, name in zip((query, key, value), names, strict=True))
-    scores = np.einsum("bhqd,bhkd->bhqk", queries, keys) / np.sqrt(scale or 1)
+    scores = np.einsum("bhqd,bhkd->bhqk", queries, keys) / np.sqrt(size)
     allowed = np.asarray(run.kwargs.get("mask", True))
     allowed = np.broadcast_to(allowed if allowed.ndim == 0 else allowed[:, None], scores.shape)
     if masking == "times":
@@ -117,9 +120,9 @@ def oracle(
         weights = weights * allowed
     attended = np.einsum("bhqk,bhkd->bhqd", weights, values)
     if merge == "reshape":
-        joined = attended.reshape(len(query), -1, INNER)
+        joined = attended.reshape(len(query), -1, HEADS * key_dim)
     elif merge == "strided":
-        joined = np.moveaxis(attended, 1, -1).reshape(len(query), -1, INNER)
+        joined = np.moveaxis(attended, 1, -1).reshape(len(query), -1, HEADS * key_dim)
     else:
         joined = np.concatenate([attended[:, h] for h in range(HEADS)], axis=-1)
     return joined @ run.weights["output_dense.kernel"] + run.weights["output_dense.bias"]
@@ -179,10 +182,10 @@ CHECK = Check(
     oracle,
     mistakes={
         "The scores are not divided by √key_dim, so every head's weights are too sharp.": Mistake(
-            (SCALE, ""), matches=shows(*MODERATE, scale=None)
+            (SCALE, ""), matches=shows(*MODERATE, scale="none")
         ),
         "The scores are divided by the root of all heads' features together: each head has key_dim features.": Mistake(
-            (SCALE, " / (self.num_heads * self.key_dim) ** 0.5"), matches=shows(*MODERATE, scale=INNER)
+            (SCALE, " / (self.num_heads * self.key_dim) ** 0.5"), matches=shows(*MODERATE, scale="all heads")
         ),
         "Positions and heads are mixed up: a reshape cannot move the heads in front of the positions, "
         "transpose for that.": Mistake((SPLIT, RESHAPED), matches=shows(*MODERATE, split="reshape")),
@@ -245,7 +248,7 @@ CHECK = Check(
             (RETURN, "return ops.reshape(merged, (*ops.shape(query)[:-1], self.num_heads * self.key_dim))"),
             matches=lambda judged: (
                 len(judged.failed) == len(judged.cases)
-                and all(f", {QUERIES}, {INNER})." in judged.errors.get(part, "") for part in judged.failed)
+                and all(judged.errors.get(part, "").endswith((f", {INNER}).", f", {HEADS * WIDE}).")) for part in judged.failed)
             ),
         ),
     },

@@ -34,6 +34,7 @@ def _wide(rng: np.random.Generator) -> Array:
     weights = rng.uniform(0.2, 1.0, size=WIDE) * (np.argsort(rng.random(WIDE), axis=1) < keys / 2)
     strongest = rng.permutation([1, *range(queries, keys)])
     weights[np.arange(queries), strongest] = rng.uniform(1.3, 2.0, size=queries)
+    weights[np.arange(queries), 0] = rng.uniform(0.004, 0.008, size=queries)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -42,13 +43,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
     # As on a slide with a slip of the pen.
     sums = rng.permutation([0.7, 0.8, 0.9, 1.1, 1.2, 1.3])
     slips = Call((_map(rng) * sums[:, None],), returns=RETURNS)
-    wide = Call((_wide(rng),), returns=RETURNS)
+    wide, large = Call((_wide(rng),), returns=RETURNS), Call((5 * _map(rng),), returns=RETURNS)
     return [
         Case("row sums", slips, of=("row_sums",)),
         Case("entropies", usual, of=("entropies",)),
         Case("entropies of rows that do not sum to 1", slips, of=("entropies",), weight=0.5),
         Case("strongest", usual, of=("strongest",)),
         Case("zeros", wide, of=("entropies",), weight=0.5),
+        Case("weights above 1", large, of=("entropies",), weight=0.5),
+        Case("one query", Call((_map(rng)[:1],), returns=RETURNS), weight=0.5),
         Case("more keys than queries", wide, of=("row_sums", "strongest"), weight=0.5),
     ]
 
@@ -77,7 +80,7 @@ def _zeros_spoil(judged: Judged) -> bool:
 
 def _values_for_indices(judged: Judged) -> bool:
     """The largest weight stands where its index should."""
-    return judged.failed == {"strongest", "more keys than queries"} and all(
+    return judged.failed == {"strongest", "one query", "more keys than queries"} and all(
         judged.check.close(judged.received.get(case.part, {}), {"strongest": case.run.args[0].max(axis=1)})
         for case in judged.cases
         if case.part in judged.failed

@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Call, Case, Check, Mistake
+from grader.judging.contracts import INTEGER
 from grader.judging.off_limits import ATTENTION
 
 
@@ -12,6 +13,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("heads that share the model's features", Call((heads * key_dim, heads, key_dim))),
         Case("heads of any size", Call((model, others, wide))),
+        Case("a wide model", Call((2 * model + 4000, 13, 2 * wide + 101))),
+        Case("a narrow model", Call((7, others, 5 * others))),
     ]
 
 
@@ -69,11 +72,12 @@ def count_attention_params(model_dim, num_heads, key_dim):
     last = layers.Dense(model_dim)
     first.build((None, model_dim))
     last.build((None, num_heads * key_dim))
-    return float(3 * first.count_params() + last.count_params())
+    return int(3 * first.count_params() + last.count_params())
 """,
     ),
     # A count is right or wrong, however large.
     atol=0.1,
     rtol=0.0,
     off_limits=ATTENTION,
+    contracts=(INTEGER,),
 )

@@ -4,13 +4,13 @@ import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
 
-SIZES = ((2, 4, 3, 5), (1, 2, 5, 4))
+SIZES = ((2, 4, 3, 5), (1, 2, 5, 4), (2, 1, 1, 3))
 """Batch, heads, length, features of a head."""
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
     runs = [Call((rng.normal(size=size),)) for size in SIZES]
-    return [Case("values", runs[0]), Case("another number of heads", runs[1])]
+    return [Case("values", runs[0]), Case("another number of heads", runs[1]), Case("one word and one head", runs[2])]
 
 
 def oracle(x: Array, kind: str = "consecutive") -> Array:
@@ -24,7 +24,7 @@ def oracle(x: Array, kind: str = "consecutive") -> Array:
 
 def _received(judged: Judged, *shapes: tuple[int, ...]) -> bool:
     return all(
-        f"received {shape}" in judged.errors.get(case.part, "") for case, shape in zip(judged.cases, shapes, strict=True)
+        f"received {shape}" in judged.errors.get(case.part, "") for case, shape in zip(judged.cases, shapes[:2], strict=False)
     )
 
 

@@ -9,16 +9,20 @@ BATCH, LENGTH = 4, 7
 
 def cases(rng: np.random.Generator) -> list[Case]:
     lengths = rng.permutation([2, 3, 5, LENGTH])
-    ids = rng.integers(1, 50, size=(BATCH, LENGTH))
+    ids = rng.integers(1, 30000, size=(BATCH, LENGTH))
+    ids[:, 1] = 256  # 0 to whoever keeps 8 bits
     ids[np.arange(LENGTH) >= lengths[:, None]] = 0
     # Here 0 is a token like any other, ids lie on both sides of the padding's, and padding is on the left.
-    pad_id = int(rng.integers(5, 40))
-    other = np.where(rng.random((3, 5)) < 0.5, rng.integers(0, pad_id, size=(3, 5)), rng.integers(pad_id + 1, 60, size=(3, 5)))
-    other[:, 3], other[:, 4] = 0, pad_id + 1
+    pad_id = 2 * int(rng.integers(1050, 2000)) + 1  # in half precision it is one of its neighbours
+    other = np.where(
+        rng.random((3, 5)) < 0.5, rng.integers(0, pad_id, size=(3, 5)), rng.integers(pad_id + 1, 6000, size=(3, 5))
+    )
+    other[:, 2], other[:, 3], other[:, 4] = pad_id - 1, 0, pad_id + 1
     other[np.arange(5) < rng.permutation([0, 1, 2])[:, None]] = pad_id
     return [
         Case("values", Call((ids.astype("int32"),))),
         Case("another padding id", Call((other.astype("int32"),), {"pad_id": pad_id})),
+        Case("one sequence", Call((rng.permutation([-1, 1, 2, 1, -1, 3])[None].astype("int32"),), {"pad_id": -1}), weight=0.5),
     ]
 
 
@@ -28,7 +32,7 @@ def oracle(ids: Array, pad_id: int = 0, kind: str = "real") -> Array:
 
 
 def _received(judged: Judged, *shapes: str) -> bool:
-    """Whether both parts were rejected for having these shapes."""
+    """Whether all parts were rejected for having these shapes."""
     return all(
         f"received {shape}" in judged.errors.get(case.part, "") for case, shape in zip(judged.cases, shapes, strict=True)
     )
@@ -49,11 +53,11 @@ CHECK = Check(
         ),
         "The new axis is on the wrong side: this mask would silence padded queries; the keys are the last axis.": Mistake(
             ("ops.expand_dims(real, axis=1)", "ops.expand_dims(real, axis=2)"),
-            matches=lambda judged: _received(judged, "(4, 7, 1)", "(3, 5, 1)"),
+            matches=lambda judged: _received(judged, "(4, 7, 1)", "(3, 5, 1)", "(1, 6, 1)"),
         ),
         "The axis for the queries is missing: without it, the mask does not broadcast over every query of "
         "its sequence.": Mistake(
-            ("ops.expand_dims(real, axis=1)", "real"), matches=lambda judged: _received(judged, "(4, 7)", "(3, 5)")
+            ("ops.expand_dims(real, axis=1)", "real"), matches=lambda judged: _received(judged, "(4, 7)", "(3, 5)", "(1, 6)")
         ),
     },
     alternatives=(

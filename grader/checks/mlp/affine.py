@@ -20,6 +20,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("values", run(4, 3, 2), weight=2),
         Case("batch of one row", run(1, 5, 3)),
         Case("square kernel", run(3, 3, 3)),
+        Case("one output", run(4, 3, 1), weight=0.5),
     ]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from grader.judging import Array, Case, Check, Judged, Mistake, ModelCall
 from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts, differ
+from grader.judging.contracts import BUILT, NOT_COMPILED
 from grader.judging.matching import apart, only, right, shows
 
 
@@ -128,15 +129,18 @@ def build_mlp(n_inputs, n_hidden, n_classes):
         def call(self, x):
             return self.last(ops.relu(self.first(x)))
 
-    return Classifier()
+    model = Classifier()
+    model(np.zeros((1, n_inputs)))
+    return model
 """,
         """
 def build_mlp(n_inputs, n_hidden, n_classes):
     model = keras.Sequential([layers.Dense(n_hidden, activation=ops.relu), layers.Dense(n_classes)])
-    model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.build((None, n_inputs))
     return model
 """,
     ),
     # Logits are sums of eight products near 10, which may cancel: float32 leaves 1e-5.
     atol=1e-4,
+    contracts=(NOT_COMPILED, BUILT),
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.contracts import INTEGER
 from grader.judging.matching import only
 
 KEPT = "list left as it is"
@@ -13,12 +14,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
         sizes = [int(size) for size in rng.permutation(np.arange(2, 30))[:length]]
         if length > 5:
             sizes[3] = sizes[0]  # a size that is followed by two others
+            sizes += [600, 600, 600]  # equal layers, too large to be counted in 16 bits
         return Call((sizes,), calls=calls)
 
     return [
         Case("one layer", run(2)),
         Case("three layers", run(4)),
-        Case("five layers", run(6)),
+        Case("eight layers", run(6)),
         Case(KEPT, run(3, calls=2)),
     ]
 
@@ -79,7 +81,7 @@ def count_params(sizes):
     total = 0
     for inputs, outputs in zip(sizes, sizes[1:]):
         total += (inputs + 1) * outputs
-    return float(total)
+    return np.int64(total)
 """,
         """
 def count_params(sizes):
@@ -96,4 +98,5 @@ def count_params(sizes):
     # Whole numbers: nothing between right and wrong.
     atol=0.1,
     rtol=0.0,
+    contracts=(INTEGER,),
 )

@@ -1,5 +1,6 @@
 """Back-propagation through tanh and softmax cross-entropy: sizes that differ, a class without a label, inputs left alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from grader.judging import Array, Call, Case, Check, Mistake
 from grader.judging.matching import apart, only
 from grader.judging.off_limits import AUTODIFF
 
-ABSENT, KEPT = "batch without the last class", "inputs left as they are"
+ABSENT, FAR, KEPT = "batch without the last class", "large logits", "inputs left as they are"
 NAMES = ("output_kernel", "output_bias", "hidden_kernel", "hidden_bias")
 
 
@@ -25,10 +26,21 @@ def cases(rng: np.random.Generator) -> list[Case]:
         args = params, rng.normal(size=(len(labels), inputs)), rng.permutation(labels)
         return Call(args, returns=NAMES, numpy=True, calls=calls)
 
+    def apart_logits(call: Call) -> Call:
+        """Logits of some hundreds, whose level differs by far more than that from row to row."""
+        params, x, labels = call.args
+        kernel = params["output_kernel"] * 300
+        kernel[1] += 3000
+        x[:, 0] = np.resize([2.0, -2.0, 1.0, -1.0], len(x))
+        params["hidden_kernel"][0, 1], params["hidden_bias"][1] = 0.5, 0
+        return replace(call, args=({**params, "output_kernel": kernel}, x, labels))
+
     values = run(5, 3, 4, np.append(np.arange(4), rng.integers(4, size=3)))
     return [
         *(Case(name.replace("_", " "), values, 2 if name.startswith("hidden") else 1, of=(name,)) for name in NAMES),
         Case(ABSENT, run(2, 6, 4, np.array([0, 2, 2, 0, 2]))),
+        Case("square kernels", run(3, 3, 3, np.array([0, 2, 1, 1]))),
+        Case(FAR, apart_logits(run(4, 3, 4, np.array([0, 3, 1, 2, 2, 0])))),
         Case(KEPT, run(4, 2, 3, np.array([1, 2, 0, 2, 1, 1]), calls=2)),
     ]
 
@@ -112,7 +124,8 @@ CHECK = Check(
 def mlp_backward(params, x, labels):
     batch = x.shape[0]
     hidden = np.tanh(np.einsum("bi,ih->bh", x, params["hidden_kernel"]) + params["hidden_bias"])
-    errors = np.exp(np.einsum("bh,hc->bc", hidden, params["output_kernel"]) + params["output_bias"])
+    logits = np.einsum("bh,hc->bc", hidden, params["output_kernel"]) + params["output_bias"]
+    errors = np.exp(logits - logits.max(axis=1)[:, None])
     errors /= errors.sum(axis=1, keepdims=True)
     errors[np.arange(batch), labels] -= 1
     grads = {"output_kernel": np.einsum("bh,bc->hc", hidden, errors), "output_bias": errors.sum(0)}
@@ -143,7 +156,8 @@ def mlp_backward(params, x, labels):
     grads = {name: np.zeros(value.shape) for name, value in params.items()}
     for row, label in zip(x, labels):
         hidden = np.tanh(row @ params["hidden_kernel"] + params["hidden_bias"])
-        exponentials = np.exp(hidden @ params["output_kernel"] + params["output_bias"])
+        logits = hidden @ params["output_kernel"] + params["output_bias"]
+        exponentials = np.exp(logits - max(logits))
         error = exponentials / exponentials.sum()
         error[label] -= 1
         back = (params["output_kernel"] @ error) * (1 - hidden * hidden)

@@ -18,11 +18,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
             "output_bias": apart(rng, (outputs,), low=0.4, high=1.2),
         }
         x = rng.normal(size=(batch, inputs))
+        if batch == 1:
+            params["output_kernel"] *= 30
         return Call((dict(reversed(params.items())) if turned else params, x))
 
     return [
         Case("2-3-1 network", run(6, 2, 3, 1), weight=2),
         Case("other sizes", run(5, 3, 7, 4, turned=True)),
+        Case("square kernels", run(4, 3, 3, 3), weight=0.5),
         Case("batch of one row", run(1, 4, 5, 3)),
     ]
 

@@ -1,5 +1,7 @@
 """A step with momentum: a velocity that is not zero, so that the conventions differ, and inputs that have to stay the same."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
@@ -10,19 +12,26 @@ Tree = dict[str, Array]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    def run(calls: int = 1, **shapes: tuple[int, ...]) -> Call:
+    def run(calls: int = 1, first: bool = False, **shapes: tuple[int, ...]) -> Call:
         params, grads, velocity = ({name: apart(rng, shape) for name, shape in shapes.items()} for _ in range(3))
         # What belongs together has one name, not one place.
         grads = dict(reversed(grads.items()))
         velocity = {name: velocity[name] for name in np.roll(list(shapes), 1).tolist()}
+        if first:
+            velocity = {name: np.zeros_like(value) for name, value in velocity.items()}
         args = params, grads, velocity, float(rng.uniform(0.05, 0.4)), float(rng.uniform(0.6, 0.9))
         return Call(args, returns=("params", "velocity"), numpy=True, calls=calls)
+
+    def without(call: Call) -> Call:
+        return replace(call, args=(*call.args[:-1], 0.0))
 
     values = run(hidden_kernel=(2, 3), hidden_bias=(3,), output_bias=(2,))
     names = ("hidden_kernel", "hidden_bias", "output_bias")
     return [
         Case("parameters", values, weight=2, of=tuple(f"params.{name}" for name in names)),
         Case("velocity", values, weight=2, of=tuple(f"velocity.{name}" for name in names)),
+        Case("first step", run(first=True, scale=(3,), embedding=(4, 2)), weight=0.5),
+        Case("no momentum", without(run(embedding=(2, 2), scale=(4,))), weight=0.5),
         Case(KEPT, run(calls=2, embedding=(4, 2), scale=(5,))),
     ]
 

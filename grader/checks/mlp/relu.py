@@ -9,9 +9,10 @@ from grader.judging.matching import apart, got, right
 def cases(rng: np.random.Generator) -> list[Case]:
     def run(*shape: int) -> Call:
         z = apart(rng, shape, low=0.5, high=4.0).ravel()
-        z[np.argmax(z)] += 20.0
+        z[np.argmax(z)] += 500.0
         z[np.argmin(z)] -= 20.0
         z[np.argmin(np.abs(z))] = 0.0
+        z[np.argsort(z)[-2]] = 0.0004
         return Call((z.reshape(shape),))
 
     return [Case("values", run(3, 4), weight=2), Case("other shapes", run(2, 5, 1)), Case("vector", run(7))]

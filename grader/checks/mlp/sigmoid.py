@@ -11,7 +11,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     near, moderate, tails = (apart(rng, (n,), low=a, high=b) for n, a, b in ((2, 0.3, 0.9), (6, 0.3, 4.0), (4, 5.0, 10.0)))
     z = rng.permutation(np.concatenate([near, moderate, tails])).reshape(3, 1, 4)
     # Moderate numbers among the large ones, so that no threshold but 0 passes.
-    large = np.concatenate([[1000.0, -1000.0, 300.0, -300.0], -near, apart(rng, (2,), low=0.3, high=2.0)])
+    large = np.concatenate([[1000.0, -3000.0, 95.0, -95.0], -near, apart(rng, (2,), low=0.3, high=2.0)])
     return [
         Case("values", Call((z,)), weight=2),
         Case("large numbers", Call((rng.permutation(large),))),
