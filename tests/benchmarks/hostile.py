@@ -155,7 +155,8 @@ def main() -> None:
         families[attack.family].append(attack.name)
     groups = [group for name, all in families.items() for group in ([[one] for one in all] if name in ALONE else [all])]
     # An hour's work: what is known is kept until the table is there, and a run that was stopped goes on.
-    kept = REPOSITORY / "build" / f"hostile-{hashlib.sha256(repr(attacks).encode()).hexdigest()[:12]}.json"
+    asked = repr([(attack.name, attack.answers) for attack in attacks]).encode()
+    kept = REPOSITORY / "build" / f"hostile-{hashlib.sha256(asked).hexdigest()[:12]}.json"
     kept.parent.mkdir(exist_ok=True)
     plain: dict[str, str] = json.loads(kept.read_text()) if kept.exists() else {}
     left = [group for group in groups if not plain.keys() >= set(group)]
