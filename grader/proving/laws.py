@@ -27,6 +27,8 @@ PER_SEED = 50
 """For so many draws, each right and each wrong answer is judged once; those that train, once in all."""
 MARGIN = 4
 """How far, in tolerances, a known mistake stays from right on every draw."""
+HELD_OUT_SEEDS = 4
+"""So often a held-out answer is judged at most: there are many."""
 LEAST_MISTAKES, LEAST_ALTERNATIVES = 3, 2
 JUDGING = ("cases", "oracle", "atol", "rtol", "off_limits", "contracts")
 """What of a check decides whether an answer is right."""
@@ -98,9 +100,9 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
             return Law(name, lambda draws: unfit, of=of)
         return Law(name, lambda draws: see(source, draws), source, of, trained)
 
-    def right(name: str, variant: Edits | str = ()) -> Law:
+    def right(name: str, variant: Edits | str = (), seeds: int | None = None) -> Law:
         def see(source: str, draws: int) -> Seen:
-            for seed in _seeds(draws, trained):
+            for seed in _seeds(draws, trained)[:seeds]:
                 verdict, _ = judged(source, seed)
                 if (verdict.points, verdict.sentence) != (100.0, RIGHT):
                     return Seen(False, f"{verdict.points:g} %: {verdict.sentence}")
@@ -123,7 +125,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
 
     def rejected(name: str, source: str) -> Law:
         def see(source: str, draws: int) -> Seen:
-            verdicts = [judged(source, seed)[0] for seed in _seeds(draws, trained)]
+            verdicts = [judged(source, seed)[0] for seed in _seeds(draws, trained)[:HELD_OUT_SEEDS]]
             most = max(verdict.points for verdict in verdicts)
             return Seen(most < 100, f"{most:g} %, {how_specific(check, verdicts[0].sentence)}")
 
@@ -137,7 +139,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
     for k, answer in enumerate(read_answers(unit, exercise), start=1):
         name = f"{HELD_OUT} {k}, {answer.kind}"
         if answer.kind != "open":
-            yield right(name, answer.source) if answer.kind == "right" else rejected(name, answer.source)
+            yield right(name, answer.source, HELD_OUT_SEEDS) if answer.kind == "right" else rejected(name, answer.source)
     yield Law("trivial answers", lambda draws: _trivial(check), of=NAMING)
     yield Law("inputs", lambda draws: _inputs(check), of=("cases", "contracts"))
     yield Law("lists", lambda draws: _lists(check), of=("mistakes", "alternatives"))
