@@ -24,7 +24,7 @@ DRAWS = 1000
 WITH_LAYERS = 10
 """So many times fewer draws where each of them builds layers or models, of which 1,000 take minutes."""
 PER_SEED = 50
-"""For so many draws, each right and each wrong answer is judged once; those that train, once in all."""
+"""For so many draws, each right and each wrong answer is judged once, twice at least; those that train, once in all."""
 MARGIN = 4
 """How far, in tolerances, a known mistake stays from right on every draw."""
 HELD_OUT_SEEDS = 4
@@ -102,7 +102,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
 
     def right(name: str, variant: Edits | str = (), seeds: int | None = None) -> Law:
         def see(source: str, draws: int) -> Seen:
-            for seed in _seeds(draws, trained)[:seeds]:
+            for seed in _seeds(draws, check)[:seeds]:
                 verdict, _ = judged(source, seed)
                 if (verdict.points, verdict.sentence) != (100.0, RIGHT):
                     return Seen(False, f"{verdict.points:g} %: {verdict.sentence}")
@@ -113,7 +113,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
     def wrong(name: str, sentence: str, edits: Edits) -> Law:
         def see(source: str, draws: int) -> Seen:
             most = 0.0
-            for seed in _seeds(draws, trained):
+            for seed in _seeds(draws, check):
                 verdict, shown = judged(source, seed)
                 most = max(most, verdict.points)
                 named = matches(shown)
@@ -125,7 +125,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
 
     def rejected(name: str, source: str) -> Law:
         def see(source: str, draws: int) -> Seen:
-            verdicts = [judged(source, seed)[0] for seed in _seeds(draws, trained)[:HELD_OUT_SEEDS]]
+            verdicts = [judged(source, seed)[0] for seed in _seeds(draws, check)[:HELD_OUT_SEEDS]]
             most = max(verdict.points for verdict in verdicts)
             return Seen(most < 100, f"{most:g} %, {how_specific(check, verdicts[0].sentence)}")
 
@@ -155,8 +155,15 @@ def how_specific(check: Check, sentence: str) -> str:
     return LISTED if sentence in listed else DIAGNOSED if diagnosis_in(sentence) else UNSPECIFIC
 
 
-def _seeds(draws: int, trained: bool) -> range:
-    return range(1 if trained else max(1, draws // PER_SEED))
+def _seeds(draws: int, check: Check) -> range:
+    """The inputs on which an answer is judged."""
+    return range(1 if bars_of(check) else max(2, _few(draws, check) // PER_SEED))
+
+
+def _few(draws: int, check: Check) -> int:
+    """So many draws, or fewer where each of them builds layers or models."""
+    built = any(type(case.run) is not Call for case in check.draw(np.random.default_rng(0)))
+    return max(1, draws // WITH_LAYERS) if built else draws
 
 
 def _lists(check: Check) -> Seen:
@@ -180,9 +187,8 @@ def _inputs(check: Check) -> Seen:
 
 def _distance(check: Check, answer: Callable[..., object], draws: int) -> Seen:
     """Over many draws the largest error of the reference is at most half of what is tolerated."""
-    built = any(type(case.run) is not Call for case in check.draw(np.random.default_rng(0)))
     worst = 0.0
-    for seed in range(max(1, draws // WITH_LAYERS) if built else draws):
+    for seed in range(_few(draws, check)):
         _, judged = rehearse(check, answer, np.random.default_rng(seed))
         if judged.failed:
             return Seen(False, f"inputs {seed}: {', '.join(sorted(judged.failed))} failed")
