@@ -43,7 +43,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     # As on a slide with a slip of the pen.
     sums = rng.permutation([0.7, 0.8, 0.9, 1.1, 1.2, 1.3])
     slips = Call((_map(rng) * sums[:, None],), returns=RETURNS)
-    wide, large = Call((_wide(rng),), returns=RETURNS), Call((5 * _map(rng),), returns=RETURNS)
+    wide, large = Call((_wide(rng),), returns=RETURNS), Call((20 * _map(rng),), returns=RETURNS)
     return [
         Case("row sums", slips, of=("row_sums",)),
         Case("entropies", usual, of=("entropies",)),
