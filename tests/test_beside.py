@@ -56,7 +56,7 @@ def odd_things(folder):
             (folder / "in").chmod(0o555),
         ],
         "loop": lambda: (folder / "loop").symlink_to(folder),
-        "hard link": lambda: os.link(folder / "mlp.ipynb", folder / "same.txt"),
+        "hard link": lambda: os.link(folder / "tiny.ipynb", folder / "same.txt"),
         "long name": lambda: (folder / ("x" * 251 + ".csv")).touch(),
         "no text for a name": lambda: open(os.fsencode(folder) + b"/\xff\x1b[2J.csv", "w").close(),
     }
@@ -65,12 +65,12 @@ def odd_things(folder):
 def test_what_is_used_and_what_is_passed_over(tmp_path):
     (tmp_path / "in" / "__pycache__").mkdir(parents=True)
     (tmp_path / "in" / "__pycache__" / "x.pyc").touch()
-    for name in ("mlp.ipynb", "in/mlp.ipynb", "MLP (1).IPYNB", "in/table.csv", "timestamp.txt"):
+    for name in ("tiny.ipynb", "in/tiny.ipynb", "TINY (1).IPYNB", "in/table.csv", "timestamp.txt"):
         (tmp_path / name).touch()
     (tmp_path / "link.csv").symlink_to(tmp_path / "in" / "table.csv")
     os.mkfifo(tmp_path / "pipe.csv")
     found = look(tmp_path, 100)
-    assert found.notebooks == ("MLP (1).IPYNB", "in/mlp.ipynb", "mlp.ipynb")
+    assert found.notebooks == ("TINY (1).IPYNB", "in/tiny.ipynb", "tiny.ipynb")
     assert found.files == ("in/table.csv", "timestamp.txt")
     assert set(found.passed_over) == {"link.csv", "pipe.csv"} and "link" in found.passed_over["link.csv"]
     assert look(tmp_path / "nothing", 100).files == ()
@@ -78,7 +78,7 @@ def test_what_is_used_and_what_is_passed_over(tmp_path):
 
 def test_limits_on_depth_number_and_size(tmp_path, monkeypatch):
     nested(tmp_path, 1200)
-    (tmp_path / "mlp.ipynb").touch()
+    (tmp_path / "tiny.ipynb").touch()
     found = look(tmp_path, 100)
     assert found.files == () and list(found.passed_over.values()) == ["it lies more than 20 folders deep"]
     for number in range(300):
@@ -89,30 +89,30 @@ def test_limits_on_depth_number_and_size(tmp_path, monkeypatch):
     assert found.files == look(tmp_path, SPARE_MEGABYTES + 1).files
     monkeypatch.setattr(beside, "MOST_ENTRIES", 299)
     found = look(tmp_path, 100)
-    assert found.files == () and found.notebooks == ("mlp.ipynb",) and "299" in str(found.passed_over)
+    assert found.files == () and found.notebooks == ("tiny.ipynb",) and "299" in str(found.passed_over)
 
 
 def test_what_the_system_does_not_tell_is_passed_over(tmp_path, monkeypatch):
-    (tmp_path / "link.csv").symlink_to("mlp.ipynb")
-    (tmp_path / "mlp.ipynb").touch()
+    (tmp_path / "link.csv").symlink_to("tiny.ipynb")
+    (tmp_path / "tiny.ipynb").touch()
 
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(beside.os, "readlink", refuse)
     found = look(tmp_path, 100)
-    assert found.notebooks == ("mlp.ipynb",) and "Permission denied" in found.passed_over["link.csv"]
+    assert found.notebooks == ("tiny.ipynb",) and "Permission denied" in found.passed_over["link.csv"]
 
 
 def test_whatever_changes_is_seen_in_the_digests(tmp_path):
     def digests():
         return list(look(tmp_path, SPARE_MEGABYTES + 2).digests())
 
-    (tmp_path / "mlp.ipynb").write_bytes(bytes(3_000_000))  # more than there is room for files
+    (tmp_path / "tiny.ipynb").write_bytes(bytes(3_000_000))  # more than there is room for files
     (tmp_path / "a.csv").write_text("1")
     before = digests()
     assert digests() == before
-    (tmp_path / "mlp.ipynb").write_bytes(bytes(2_999_999) + b"1")
+    (tmp_path / "tiny.ipynb").write_bytes(bytes(2_999_999) + b"1")
     again = digests()
     (tmp_path / "a.csv").write_text("2")
     assert before != again != digests()
@@ -160,14 +160,14 @@ def test_whatever_lies_beside_a_notebook_costs_that_submission_at_most(course): 
     for what in odd_things(course):
         student = what.replace(" ", "-")
         submit(course, student, CLASS["ada"])
-        odd_things(course / "submitted" / student / "mlp")[what]()
+        odd_things(course / "submitted" / student / "tiny")[what]()
         students.append(student)
     submit(course, "zoe", CLASS["ada"])
-    (course / "submitted" / "zoe" / "mlp" / "mlp.ipynb").unlink()
-    os.mkfifo(course / "submitted" / "zoe" / "mlp" / "mlp.ipynb")
-    before = sorted(os.listdir(course / "submitted" / "link" / "mlp"))
+    (course / "submitted" / "zoe" / "tiny" / "tiny.ipynb").unlink()
+    os.mkfifo(course / "submitted" / "zoe" / "tiny" / "tiny.ipynb")
+    before = sorted(os.listdir(course / "submitted" / "link" / "tiny"))
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         work = room.work([*CLASS, *students, "zoe"])
         assert {student for student, _ in work} == {*CLASS, *students, "zoe"}
         list(room.execute(work, Scripted({})))
@@ -175,7 +175,7 @@ def test_whatever_lies_beside_a_notebook_costs_that_submission_at_most(course): 
         passed_over = {student for student in students if room.passed_over(student)}
     used = {"hard-link", "long-name", "no-text-for-a-name"}
     assert passed_over == {*students} - used
-    assert sorted(os.listdir(course / "submitted" / "link" / "mlp")) == before
+    assert sorted(os.listdir(course / "submitted" / "link" / "tiny")) == before
     assert all(student in points(course) for student in students)
     everything = subprocess.run(["grep", "-rl", "root:", "autograded"], cwd=course, capture_output=True, check=False)
     assert everything.stdout == b""
@@ -185,7 +185,7 @@ def test_whatever_lies_beside_a_notebook_costs_that_submission_at_most(course): 
 @needs_sandbox
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 def test_nothing_that_a_browser_would_run_lies_where_people_look(course):  # noqa: F811
-    folder = course / "submitted" / "ada" / "mlp"
+    folder = course / "submitted" / "ada" / "tiny"
     page, drawing = b"<script>alert(1)</script>", b'<svg onload="alert(1)" xmlns="http://www.w3.org/2000/svg"/>'
     for name, content in {
         "index.html": page,
@@ -198,12 +198,12 @@ def test_nothing_that_a_browser_would_run_lies_where_people_look(course):  # noq
         (folder / name).write_bytes(content)
     (folder / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC")
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         list(room.execute(room.work(["ada"]), Scripted({})))
         assert room.grade("ada") == ""
-        names = {path.name for path in (course / "autograded" / "ada" / "mlp").iterdir()}
+        names = {path.name for path in (course / "autograded" / "ada" / "tiny").iterdir()}
         assert names == {
-            "mlp.ipynb",
+            "tiny.ipynb",
             "index.html.txt",
             "index.html-2.txt",
             "a.svg.txt",
@@ -212,14 +212,14 @@ def test_nothing_that_a_browser_would_run_lies_where_people_look(course):  # noq
             "t.csv",
             "timestamp.txt",
         }
-        coursedir = CourseDirectory(config=room.config, assignment_id="mlp", student_id="ada")
+        coursedir = CourseDirectory(config=room.config, assignment_id="tiny", student_id="ada")
         GenerateFeedback(coursedir=coursedir, config=room.config).start()
-    assert {path.name for path in (course / "feedback" / "ada" / "mlp").iterdir()} == {"mlp.html", "a.png", "timestamp.txt"}
+    assert {path.name for path in (course / "feedback" / "ada" / "tiny").iterdir()} == {"tiny.html", "a.png", "timestamp.txt"}
 
 
 def waiting(course, student):  # noqa: F811
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-        notebook = gradebook.find_submission_notebook("mlp", "mlp", student)
+        notebook = gradebook.find_submission_notebook("tiny", "tiny", student)
         comments = {comment.auto_comment for comment in notebook.comments}
         return all(grade.needs_manual_grade for grade in notebook.grades), " ".join(filter(None, comments))
 
@@ -227,23 +227,23 @@ def waiting(course, student):  # noqa: F811
 @needs_sandbox
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 def test_answers_in_another_notebook_are_for_a_person(course):  # noqa: F811
-    solved = (course / "submitted" / "ada" / "mlp" / "mlp.ipynb").read_text()
-    untouched = nbformat.writes(nbformat.read(course / "assignments" / "mlp" / "mlp.ipynb", as_version=4))
+    solved = (course / "submitted" / "ada" / "tiny" / "tiny.ipynb").read_text()
+    untouched = nbformat.writes(nbformat.read(course / "assignments" / "tiny" / "tiny.ipynb", as_version=4))
     handed_in = {
-        "copy": {"mlp.ipynb": untouched, "mlp (1).ipynb": solved},
-        "within": {"mlp/mlp.ipynb": solved},
-        "capitals": {"MLP.ipynb": solved},
+        "copy": {"tiny.ipynb": untouched, "tiny (1).ipynb": solved},
+        "within": {"tiny/tiny.ipynb": solved},
+        "capitals": {"TINY.ipynb": solved},
         "latin": {"L\udcf6sung.ipynb": solved},
-        "both": {"mlp.ipynb": solved, "mlp (1).ipynb": solved},
-        "neither": {"mlp.ipynb": untouched, "notes.ipynb": untouched},
+        "both": {"tiny.ipynb": solved, "tiny (1).ipynb": solved},
+        "neither": {"tiny.ipynb": untouched, "notes.ipynb": untouched},
     }
     for student, notebooks in handed_in.items():
         for name, text in notebooks.items():
-            path = course / "submitted" / student / "mlp" / name
+            path = course / "submitted" / student / "tiny" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     with contextlib.chdir(course):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         assert {*handed_in} <= {*room.students()}
         list(room.execute(room.work(list(handed_in)), Scripted({})))
         failed = {student: room.grade(student) for student in handed_in}
@@ -251,8 +251,8 @@ def test_answers_in_another_notebook_are_for_a_person(course):  # noqa: F811
     assert [student for student, why in failed.items() if why] == ["within", "capitals", "latin"]
     assert "Traceback" not in "".join(failed.values())
     assert waiting(course, "latin")[0]
-    for student, name in {"copy": "mlp (1).ipynb", "within": "mlp/mlp.ipynb", "capitals": "MLP.ipynb"}.items():
+    for student, name in {"copy": "tiny (1).ipynb", "within": "tiny/tiny.ipynb", "capitals": "TINY.ipynb"}.items():
         asked, comment = waiting(course, student)
         assert asked and name.replace("`", "") in comment and name in named[student]
-    assert not waiting(course, "both")[0] and "mlp (1).ipynb" in named["both"]
+    assert not waiting(course, "both")[0] and "tiny (1).ipynb" in named["both"]
     assert not waiting(course, "neither")[0] and "notes.ipynb" in named["neither"]

@@ -130,18 +130,18 @@ def console_of(table):
 
 @needs_sandbox
 def test_a_date_that_cannot_be_read_waits_for_a_person_in_all_exercises(course):  # noqa: F811
-    timestamp = course / "submitted" / "ada" / "mlp" / "timestamp.txt"
+    timestamp = course / "submitted" / "ada" / "tiny" / "timestamp.txt"
     url = f"sqlite:///{course}/gradebook.db"
     with Gradebook(url) as gradebook:
-        gradebook.update_or_create_assignment("mlp", duedate="2024-01-01")
+        gradebook.update_or_create_assignment("tiny", duedate="2024-01-01")
 
     def grade():
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         list(room.execute(room.work(["ada"]), Scripted({})))
         assert room.grade("ada") == "" and room.is_graded("ada")
-        assert Classroom.open(course, "mlp").is_graded("ada")  # nothing is left to do
+        assert Classroom.open(course, "tiny").is_graded("ada")  # nothing is left to do
         with Gradebook(url) as gradebook:
-            submission = gradebook.find_submission("mlp", "ada")
+            submission = gradebook.find_submission("tiny", "ada")
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
             comments = [comment.comment or "" for notebook in submission.notebooks for comment in notebook.comments]
             return submission.total_seconds_late, {grade.needs_manual_grade for grade in grades}, comments
@@ -153,11 +153,11 @@ def test_a_date_that_cannot_be_read_waits_for_a_person_in_all_exercises(course):
         late, flags, comments = grade()
         assert (late, flags) == (0, {True})  # not the date of the file before
         assert all("'tomorrow night' is no date" in comment for comment in comments)
-        assert "'tomorrow night'" in read_record(course, "mlp", "ada").date
-        (row,) = read_tables(course, "mlp").persons.to_dict("records")
+        assert "'tomorrow night'" in read_record(course, "tiny", "ada").date
+        (row,) = read_tables(course, "tiny").persons.to_dict("records")
         assert row["exercises"] == "all" and "'tomorrow night'" in row["reason"]
         summary = classroom.Summary({}, {"ada"}, {})
-        assert "'tomorrow night' is no date" in console_of(terminal.summary(course, "mlp", summary))
+        assert "'tomorrow night' is no date" in console_of(terminal.summary(course, "tiny", summary))
         timestamp.write_text("2024-01-03 00:00 GMT")
         assert grade()[:2] == (48 * 3600, {False})
 
@@ -166,40 +166,40 @@ def test_a_date_that_cannot_be_read_waits_for_a_person_in_all_exercises(course):
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's own use of its database
 def test_late_penalties_obey_an_extension_that_was_granted_before_or_after(course):  # noqa: F811
     with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
-        gradebook.update_or_create_assignment("mlp", duedate=datetime(2024, 6, 1, 12))
+        gradebook.update_or_create_assignment("tiny", duedate=datetime(2024, 6, 1, 12))
     with (course / "nbgrader_config.py").open("a") as file:
         file.write(f'\nget_config().{LateSubmissionPlugin.__name__}.penalty_method = "zero"\n')
     for student in ("ada", "cai"):
-        (course / "submitted" / student / "mlp" / "timestamp.txt").write_text("2024-06-03T14:00:00+02:00")
+        (course / "submitted" / student / "tiny" / "timestamp.txt").write_text("2024-06-03T14:00:00+02:00")
 
     def grade(*students):
-        room = Classroom.open(course, "mlp")
+        room = Classroom.open(course, "tiny")
         list(room.execute(room.work(students), Scripted({})))
         assert [room.grade(student) for student in students] == [""] * len(students)
         with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:  # nothing was executed, so somebody gives the points
             for student in students:
-                gradebook.find_grade("relu-check", "mlp", "mlp", student).manual_score = FULL
+                gradebook.find_grade("rescale-check", "tiny", "tiny", student).manual_score = FULL
             gradebook.db.commit()
         assert [room.grade(student) for student in students] == [""] * len(students)
-        return {student: row.total for student, row in read_rows(course, "mlp")[1].items()}
+        return {student: row.total for student, row in read_rows(course, "tiny")[1].items()}
 
     with contextlib.chdir(course):
-        extend(course, "mlp", [("", "ada", "2024-06-08T12:00Z"), ("", "dot", "2024-06-08T12:00Z")])
-        with pytest.raises(CourseError, match="nothing of 'mlp' has been graded"):
-            read_rows(course, "mlp")
+        extend(course, "tiny", [("", "ada", "2024-06-08T12:00Z"), ("", "dot", "2024-06-08T12:00Z")])
+        with pytest.raises(CourseError, match="nothing of 'tiny' has been graded"):
+            read_rows(course, "tiny")
         assert grade("ada", "cai") == {"ada": FULL, "cai": 0}  # the first is there before the first grading
         with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
             CanvasExport(to="canvas.csv").export(gradebook)
         assert "dot,,,dot,,\n" in (course / "canvas.csv").read_text()  # who has not handed in has no score
-        told = console_of(terminal.scores(course, "mlp"))
+        told = console_of(terminal.scores(course, "tiny"))
         assert "ada: extension until 2024-06-08 12:00 UTC" in told and "cai: 172800 s late" in told and "dot: ext" in told
-        rows = read_tables(course, "mlp").lateness.to_dict("records")
+        rows = read_tables(course, "tiny").lateness.to_dict("records")
         assert [(row["student"], row["until"][:10], row["seconds_late"]) for row in rows] == [
             ("ada", "2024-06-08", 0),
             ("cai", "", 172800),
             ("dot", "2024-06-08", 0),
         ]
-        extend(course, "mlp", [("", "cai", "2024-06-03T12:00Z"), ("", "ada", "none")])
-        room = Classroom.open(course, "mlp")
+        extend(course, "tiny", [("", "cai", "2024-06-03T12:00Z"), ("", "ada", "none")])
+        room = Classroom.open(course, "tiny")
         assert not room.is_graded("cai") and not room.is_graded("ada")
         assert grade("ada", "cai") == {"ada": 0, "cai": FULL}
