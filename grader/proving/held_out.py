@@ -1,7 +1,7 @@
 """Answers that somebody wrote who had the notebook and no check: what a check is measured by, and keeps to.
 
 They are beside the check, in `<exercise>.answers`: sources of the callable, each below a line that says whether it is right,
-and how it is unlike others or what is wrong with it. One that is judged wrongly still is `open`.
+and how it is unlike others or what is wrong with it. One that is judged wrongly still, or was not judged yet, is `open`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Answer:
     """An answer to an exercise.
 
     Args:
-        kind: "right", "wrong", or "open" for one that is judged wrongly still.
+        kind: "right", "wrong", or "open" for one that no law demands yet.
         why: How it is unlike others, or what is wrong with it.
         source: Of the callable.
     """
