@@ -96,7 +96,7 @@ def _first(kind: type[Call], name: str, accept: Callable[[Array], bool]) -> Call
 
 INTEGER = Contract(
     "an integer",
-    "The number is right, but it is a float: what is counted is an integer, so divide with `//` or take `int` in the end.",
+    "A float comes back, and what is counted is an integer: divide with `//`, or take `int` in the end.",
     _first(Call, "result", lambda value: value.dtype.kind in "iu"),
     weight=0.25,
 )

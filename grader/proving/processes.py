@@ -63,11 +63,7 @@ def _pool(backend: str, workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes whose Keras uses a backend: it is chosen when Keras is imported, so they inherit nothing."""
     before = dict(os.environ)
     os.environ.update(QUIET, KERAS_BACKEND=backend)
-    pool = ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),
-        initializer=_begin,
-    )
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         yield pool
     finally:
@@ -78,7 +74,7 @@ def _pool(backend: str, workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _begin() -> None:
     """Begin a process of the pool."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to it, too, and ends it at once
     import keras  # noqa: F401
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to it, too, and ends it at once
     gc.freeze()  # what has been imported stays: to look through it after each law would take longer than most laws

@@ -1,9 +1,9 @@
 """Proof files: what was seen of each exercise's laws on each backend, beside its check, in `<exercise>.csv`.
 
 A row holds for what it reached: the answer, the check, what of `course` and of `judging` these lead to, and the versions of
-Keras and of the backend. When one of them changes the row is stale, and its law has to be seen again: `grader prove`. Of rows
-that are expensive, a sample can be seen again to find one that is false. What a notebook's own run has shown is in
-`_notebook.csv`.
+Keras and of the backend. When one of them changes the row is stale, and its law has to be seen again: `grader prove`. A gate
+demands that no row is stale, and sees anew what trains nothing, and a sample of the rest. What a notebook's own run has shown
+is in `_notebook.csv`.
 """
 
 from __future__ import annotations
