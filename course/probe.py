@@ -100,6 +100,25 @@ class ModelCall(Call):
 
 
 @dataclass(frozen=True)
+class Kept(Call):
+    """Call the answer as a function, and look at its arguments when it is done.
+
+    The evidence of argument `k` is named `"k"`, or `"k.<key>"` for each key of a dict.
+    """
+
+
+@dataclass(frozen=True)
+class Twice(ModelCall):
+    """Make the model twice with the same arguments, and call both on the inputs.
+
+    The names of the first one's evidence begin with `FIRST`, those of the second one's with `AGAIN`.
+    """
+
+    def once(self) -> ModelCall:
+        return ModelCall(**vars(self))
+
+
+@dataclass(frozen=True)
 class Randomness:
     """Stands for an argument: a NumPy generator, `np.random.default_rng(seed)`."""
 
@@ -125,12 +144,14 @@ class Encoder:
         return pretrained.load_encoder(self.order)
 
 
-CODED: dict[str, type[Any]] = {kind.__name__: kind for kind in (Call, LayerCall, ModelCall, Randomness, Encoder)}
+CODED: dict[str, type[Any]] = {kind.__name__: kind for kind in (Call, LayerCall, ModelCall, Kept, Twice, Randomness, Encoder)}
 """What a request holds beside plain values."""
 BATCH = 1000
 """Rows per forward pass of a model, so that judged samples need little memory."""
 ANEW = "anew "
 """What the names of evidence begin with that a model gives with weights drawn anew."""
+FIRST, AGAIN = "first ", "again "
+"""What the names of evidence begin with of two models that are made with the same arguments."""
 
 
 PACKAGES = "-packages"
@@ -259,6 +280,8 @@ def answering() -> bool:
 
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
+    if isinstance(run, Twice):  # with arguments of its own each: an encoder is changed by training
+        return {f"{when}{name}": array for when in (FIRST, AGAIN) for name, array in _execute(answer, run.once()).items()}
     convert = _keep if run.numpy else _to_tensors
     older = _variables() if isinstance(run, ModelCall) and run.anew else []
     return _call(answer, run, convert(run.args), convert(run.kwargs), older)
@@ -279,6 +302,9 @@ def _call(
                 variable = getattr(variable, name)
             variable.assign(value)
         answer = layer
+    if isinstance(run, Kept):
+        answer(*args, **kwargs)
+        return {name: array for k, value in enumerate(args) for name, array in _flatten(str(k), value).items()}
     for _ in range(run.calls - 1):
         answer(*args, **kwargs)
     return _name_values(answer(*args, **kwargs), run.returns)

@@ -389,7 +389,7 @@ def train_unscrambler(x, y, seed):
             them occurs.
         y: Integer NumPy array, `(samples, length)`: `x` with its positions rearranged, in the same
             way for every sample: `y[:, i] = x[:, source[i]]`. Nobody tells you `source`.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from `(batch, length)` to `(logits, weights)`. The logits are

@@ -320,7 +320,7 @@ def train_mini_bert(sentences, vocab_size, seed):
         sentences: Integer array, `(samples, length)`. Ids 0 to 3 are special; 3 is `[MASK]`, which
             does not occur.
         vocab_size: Number of ids.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from integers `(batch, length)`, some of them `[MASK]`, to logits
@@ -373,7 +373,7 @@ def train_fine_tuned(encoder, x, y, seed):
             `(batch, length, dim)`.
         x: Integer array, `(samples, length)`: few sentences.
         y: Integer array, `(samples,)`: their classes, from 0 to `classes - 1`; every class occurs.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from integers `(batch, length)` to logits, `(batch, classes)`: real

@@ -302,7 +302,7 @@ def train_signal_classifier(x, y, seed):
             deviation near 1. Neighbouring positions belong together.
         y: Integer array, `(samples,)`: the class of each signal, from 0 to `classes - 1`; every
             class occurs.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from `(batch, positions)` to logits, `(batch, classes)`: real

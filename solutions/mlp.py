@@ -316,7 +316,7 @@ def train_classifier(x, y, seed):
             deviation near 1. The order of the features means nothing.
         y: Integer array, `(samples,)`: the class of each sample, from 0 to `classes - 1`; every
             class occurs.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from `(batch, features)` to logits, `(batch, classes)`: real

@@ -322,7 +322,7 @@ def train_sequence_classifier(x, y, seed):
             near 1.
         y: Integer array, `(samples,)`: the class of each sequence, from 0 to `classes - 1`; every
             class occurs.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from `(batch, any, features)` to logits, `(batch, classes)`: real
@@ -357,7 +357,7 @@ def train_forecaster(series, seed):
     Args:
         series: Float32 array, `(samples, steps)`: each row is a series of its own, with a mean near
             0 and a standard deviation near 1.
-        seed: Integer; the same seed gives the same model.
+        seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
         A trained `keras.Model` from `(batch, any, 1)` to `(batch, any, 1)`: the output after step

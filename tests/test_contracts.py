@@ -14,7 +14,7 @@ from course import data, probe
 from course.probe import ANEW, Call, ModelCall
 from grader.judging import Bar, Case, Check
 from grader.judging.bars import bars_of
-from grader.judging.contracts import LEARNED, PAST
+from grader.judging.contracts import INTEGER, KEPT, LEARNED, NOT_COMPILED, PAST, SAME_SEED, booleans, indices
 from grader.judging.judge import RIGHT, runs_of
 from grader.proving.rehearsal import rehearse
 from harness import UNITS, grade
@@ -30,10 +30,10 @@ def test_what_only_looks_trained_earns_nothing_and_reads_why(name):
     assert said in verdict.sentence
 
 
-def test_every_exercise_that_trains_asks_whether_anything_was_learned():
+def test_every_exercise_that_trains_asks_whether_anything_was_learned_and_whether_the_seed_counts():
     for unit in UNITS.values():
         for name, check in unit.checks().items():
-            assert (LEARNED in check.contracts) == bool(bars_of(check)), name
+            assert (LEARNED in check.contracts) == (SAME_SEED in check.contracts) == bool(bars_of(check)), name
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -49,7 +49,10 @@ def test_contracts_add_and_change_nothing_that_is_measured(unit):
             if isinstance(before.run, ModelCall):
                 inputs = {name: after.run.inputs[name] for name in before.run.inputs}
                 assert probe.encode((before.run.args, before.run.inputs)) == probe.encode((after.run.args, inputs))
-        assert len(runs_of(own)) == len(runs_of(drawn))
+        apart = {SAME_SEED.part, KEPT.part} & {
+            contract.part for contract in check.contracts
+        }  # contracts with a run of their own
+        assert len(runs_of(drawn)) == len(runs_of(own)) + len(apart), name
 
 
 # --- with weights drawn anew ---
@@ -234,6 +237,121 @@ def test_what_comes_later_changes_nothing_before(layer, kept):
     check = UNITS["rnn"].check("train_forecaster")
     _, found = rehearse(check, answer, np.random.default_rng(0))
     assert (PAST.part not in found.failed) == kept
+
+
+# --- the seed ---
+
+
+def seeded(when):
+    """A model whose seed is set before its weights are made, or after, or never."""
+
+    def answer(x, y, seed):
+        if when == "before":
+            keras.utils.set_random_seed(seed)
+        model = keras.Sequential([layers.Dense(1)])
+        model.build(x.shape)
+        if when == "after":
+            keras.utils.set_random_seed(seed)
+        model.compile("sgd", "mse")
+        model.fit(x, y, verbose=0)
+        return model
+
+    return answer
+
+
+@pytest.mark.parametrize(("when", "kept"), [("before", True), ("after", False), ("never", False)])
+def test_the_same_seed_gives_the_same_model(when, kept):
+    def cases(rng):
+        run = ModelCall((X, X[:, :1], 7), numpy=True, inputs={"x": X})
+        return [Case("fit", run, accept=Bar(0.0, lambda arrays: 1.0, 50), shapes={"x": (50, 1)})]
+
+    check = Check(cases, mistakes={}, alternatives=(), contracts=(dataclasses.replace(SAME_SEED, weight=1),))
+    verdict, _ = rehearse(check, seeded(when), np.random.default_rng(0))
+    assert (verdict.points, verdict.sentence) == ((100, RIGHT) if kept else (50, SAME_SEED.sentence))
+
+
+def test_an_encoder_that_was_trained_is_not_handed_over_again():
+    given = []
+
+    def answer(encoder, x, seed):
+        given.append(encoder)
+        return keras.Sequential([layers.Dense(1)])
+
+    grammar = np.arange(len(data.Grammar().words))
+    probe.collect(answer, [probe.Twice((probe.Encoder(grammar), X, 1), inputs={"x": X})])
+    assert given[0] is not given[1]
+
+
+# --- what is handed over, and what comes back ---
+
+
+def contracted(contract, answer, *args, of=(), **options):
+    """What is said of an answer whose values are right."""
+    check = Check(
+        lambda rng: [Case("values", Call(args, returns=of, **options))],
+        answer,
+        mistakes={},
+        alternatives=(),
+        contracts=(contract,),
+    )
+    return rehearse(check, answer, np.random.default_rng(0))[0].sentence
+
+
+def spoils(change):
+    def answer(x):
+        total = float(sum(x.values()).sum() if isinstance(x, dict) else sum(x))
+        change(x)
+        return total
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("x", "change"),
+    [
+        (lambda: np.ones(3), lambda x: x.__imul__(2)),
+        (lambda: {"a": np.ones(3)}, lambda x: x.update(a=np.zeros(3))),
+        (lambda: {"a": np.ones(3)}, lambda x: x["a"].fill(0)),
+        (lambda: {"a": np.ones(3)}, lambda x: x.clear()),
+        (lambda: [1, 2, 3], lambda x: x.pop()),
+        (lambda: [1, 2, 3], lambda x: x.reverse()),
+    ],
+)
+def test_who_changes_the_arguments_reads_it_and_nobody_else_does(x, change):
+    assert contracted(KEPT, spoils(change), x(), numpy=True) == KEPT.sentence
+    assert contracted(KEPT, spoils(lambda x: None), x(), numpy=True) == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("contract", "right", "wrong"),
+    [
+        (INTEGER, lambda x: np.int32(len(x)), lambda x: float(len(x))),
+        (booleans(lambda x: x.shape), lambda x: ops.greater(x, 0), lambda x: ops.cast(ops.greater(x, 0), "int32")),
+    ],
+)
+def test_numbers_of_the_wrong_kind_are_named(contract, right, wrong):
+    assert contracted(contract, right, np.arange(3.0)) == RIGHT
+    assert contracted(contract, wrong, np.arange(3.0)) == contract.sentence
+
+
+def test_indices_that_are_floats_are_named_with_their_name():
+    def report(kind):
+        return lambda x: {"most": x.max(), "where": np.asarray([x.argmax()], dtype=kind)}
+
+    contract, of = indices("where", lambda x: (1,)), ("most", "where")
+    assert contracted(contract, report("int64"), np.arange(3.0), of=of, numpy=True) == RIGHT
+    assert contracted(contract, report("float32"), np.arange(3.0), of=of, numpy=True) == contract.sentence
+    assert "`where`" in contract.sentence
+
+
+def test_a_compiled_model_is_named():
+    check = UNITS["cnn"].check("build_cnn")
+    assert NOT_COMPILED in check.contracts
+    built = UNITS["cnn"].text.exercises["build_cnn"].reference.replace("return keras.Model(", "return compiled(")
+    compiled = "def compiled(*args):\n    model = keras.Model(*args)\n    model.compile('sgd', 'mse')\n    return model\n\n\n"
+    assert "compiled(" in built
+    verdict, _ = grade("cnn", "build_cnn", compiled + built)
+    assert verdict.sentence == NOT_COMPILED.sentence
 
 
 # --- generators are for looking ---

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from course.probe import ANEW
+from course.probe import AGAIN, ANEW, FIRST, Kept, Twice
 from grader.judging.bars import Bar
 from grader.judging.vocabulary import Array, Arrays, Asked, Call, Case, Contract, ModelCall
 
@@ -81,15 +82,83 @@ PAST = Contract(
 """For models that give an output after every step of a series, which must not depend on later steps."""
 
 
+FEW = 256
+"""Rows that models are made from where only their seed matters."""
+SHOWN = 8
+"""Rows that they are called on."""
+ALIKE = 0.01
+"""Models are the same whose outputs differ by less, on average and of their mean size: graphics cards add up in any order."""
+
+
+def _repeated(cases: Sequence[Case]) -> Asked:
+    """The same few rows and the same seed give the same model."""
+    run, (case, *_) = _of_bars(cases)
+    label, shape = next(iter(case.shapes.items()))
+    name = next(name for name in run.inputs if label == name or label.startswith(f"{name}."))
+    most = max(len(value) for value in run.args if isinstance(value, np.ndarray))
+    args = tuple(value[:FEW] if isinstance(value, np.ndarray) and len(value) == most else value for value in run.args)
+    places = {key: found[found[:, 0] < SHOWN] for key, found in run.places.items() if key == name}
+    twice = Twice(args, returns=run.returns, numpy=run.numpy, inputs={name: run.inputs[name][:SHOWN]}, places=places)
+
+    def same(arrays: Arrays) -> bool:
+        one, other = (arrays[f"{when}{label}"].astype(float) for when in (FIRST, AGAIN))
+        return bool(np.abs(one - other).mean() <= ALIKE * np.abs(one).mean())
+
+    few = len(next(iter(places.values()), twice.inputs[name])), *shape[1:]
+    return Asked(twice, twice, same, {f"{when}{label}": few for when in (FIRST, AGAIN)})
+
+
+SAME_SEED = Contract(
+    "the same seed again",
+    "The same data and the same seed give two different models: set the seed, with `keras.utils.set_random_seed(seed)`, "
+    "before the weights are made.",
+    _repeated,
+    weight=0.25,
+)
+"""For every trained model."""
+
+
+# --- what is handed over ---
+
+
+def _kept(cases: Sequence[Case]) -> Asked:
+    """An answer leaves its arguments as they were."""
+    run = next(case.run for case in cases if type(case.run) is Call)
+    before = dict(_arrays(run.args))
+
+    def same(arrays: Arrays) -> bool:
+        return all(np.array_equal(arrays[name], value) for name, value in before.items())
+
+    kept = Kept(run.args, run.kwargs, numpy=run.numpy)
+    return Asked(kept, kept, same, {name: value.shape for name, value in before.items()})
+
+
+def _arrays(args: Sequence[Any]) -> Iterator[tuple[str, Array]]:
+    """Arguments as evidence names them."""
+    for k, value in enumerate(args):
+        for name, item in value.items() if isinstance(value, Mapping) else [("", value)]:
+            yield f"{k}.{name}".rstrip("."), np.asarray(item)
+
+
+KEPT = Contract(
+    "arguments left as they are",
+    "What was handed over has been changed: make new arrays and leave the arguments alone, whoever calls may need them again.",
+    _kept,
+    weight=1,
+)
+"""For answers that get arrays or lists which they could change."""
+
+
 # --- what comes back ---
 
 
-def _first(kind: type[Call], name: str, accept: Callable[[Array], bool]) -> Callable[[Sequence[Case]], Asked]:
-    """Asks one number of the evidence of the first run of a kind, which stays as it is."""
+def _of_kind(kinds: str, name: str, shape: Callable[..., tuple[int, ...]]) -> Callable[[Sequence[Case]], Asked]:
+    """What a function gives first has a dtype of these kinds."""
 
     def asks(cases: Sequence[Case]) -> Asked:
-        run = next(case.run for case in cases if isinstance(case.run, kind))
-        return Asked(run, run, lambda arrays: accept(arrays[name]), {name: ()})
+        run = next(case.run for case in cases if type(case.run) is Call)
+        shapes = {name: shape(*run.args, **run.kwargs)}
+        return Asked(run, run, lambda arrays: arrays[name].dtype.kind in kinds, shapes)
 
     return asks
 
@@ -97,21 +166,54 @@ def _first(kind: type[Call], name: str, accept: Callable[[Array], bool]) -> Call
 INTEGER = Contract(
     "an integer",
     "A float comes back, and what is counted is an integer: divide with `//`, or take `int` in the end.",
-    _first(Call, "result", lambda value: value.dtype.kind in "iu"),
+    _of_kind("iu", "result", lambda *args: ()),
     weight=0.25,
 )
 """For answers that count."""
 
+
+def indices(name: str, shape: Callable[..., tuple[int, ...]]) -> Contract:
+    """For answers that say where something is.
+
+    Args:
+        name: Of the indices among what comes back.
+        shape: Theirs, from the answer's arguments.
+    """
+    sentence = f"The indices in `{name}` are floats, and nothing can be looked up with these: leave them integers."
+    return Contract("integer indices", sentence, _of_kind("iu", name, shape), weight=0.25)
+
+
+def booleans(shape: Callable[..., tuple[int, ...]], name: str = "result") -> Contract:
+    """For masks.
+
+    Args:
+        shape: The mask's, from the answer's arguments.
+        name: Of the mask among what comes back.
+    """
+    sentence = 'Numbers come back where booleans are asked for: a comparison gives them, or `ops.cast(…, "bool")`.'
+    return Contract("booleans", sentence, _of_kind("b", name, shape), weight=0.25)
+
+
+def _of_model(name: str, accept: Callable[[Array], bool]) -> Callable[[Sequence[Case]], Asked]:
+    """Asks what is known of a model as it came back."""
+
+    def asks(cases: Sequence[Case]) -> Asked:
+        run = next(case.run for case in cases if isinstance(case.run, ModelCall))
+        return Asked(run, run, lambda arrays: accept(arrays[name]), {name: ()})
+
+    return asks
+
+
 NOT_COMPILED = Contract(
     "not compiled",
     "The model is compiled, and should not be: whoever trains it chooses loss and optimizer.",
-    _first(ModelCall, "compiled", lambda value: not value),
+    _of_model("compiled", lambda value: not value),
     weight=0.25,
 )
 BUILT = Contract(
     "weights from the beginning",
     "The model that comes back has no weights before its first call, so they cannot be counted: begin with an `Input`.",
-    _first(ModelCall, "built", bool),
+    _of_model("built", bool),
     weight=0.25,
 )
 """For models whose sizes are all given."""

@@ -153,7 +153,7 @@ def _sentence(judged: Judged) -> str:
     if known:
         return known[0]
     broken = {contract.part: contract.sentence for contract in judged.check.contracts if contract.part in judged.failed}
-    if judged.failed == broken.keys() and not judged.errors:
+    if judged.failed == broken.keys() and not any(error.startswith(RAISED) for error in judged.errors.values()):
         return next(iter(broken.values()))
     parts = ", ".join(case.part for case in judged.cases if case.part in judged.failed)
     where = f": {parts}" if len(judged.failed) < len(judged.cases) else ""

@@ -6,6 +6,7 @@ The first two are square, so that a report by columns has the right shape and ca
 import numpy as np
 
 from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
+from grader.judging.contracts import indices
 from grader.judging.matching import shows
 
 RETURNS = ("row_sums", "entropies", "strongest")
@@ -152,4 +153,5 @@ def attention_report(weights):
     ),
     # A small number inside the logarithm, added against ln(0), is no mistake.
     atol=1e-4,
+    contracts=(indices("strongest", lambda weights: weights.shape[:1]),),
 )

@@ -1,11 +1,13 @@
 """Causal masks of two lengths, drawn: which positions may attend to which.
 
-As for all masks, 0 and 1 of any dtype pass for False and True: `ops.where` and `ops.logical_and` take them so on every backend.
+As for all masks, 0 and 1 of any dtype are right, as `ops.where` and `ops.logical_and` take them; that they are booleans is
+a contract.
 """
 
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.contracts import booleans
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -59,11 +61,12 @@ CHECK = Check(
         ((COMPARISON, 'ops.logical_not(ops.cast(ops.triu(ops.ones((length, length)), k=1), "bool"))'),),
         """
 def causal_mask(length):
-    return np.tri(length)
+    return np.tri(length, dtype=bool)
 """,
         """
 def causal_mask(length):
     return [[key <= query for key in range(length)] for query in range(length)]
 """,
     ),
+    contracts=(booleans(lambda length: (length, length)),),
 )

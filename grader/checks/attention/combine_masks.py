@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
+from grader.judging.contracts import booleans
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -63,9 +64,9 @@ CHECK = Check(
         ),
     },
     alternatives=(
-        ((ANSWER, 'ops.cast(causal, "float32")[None] * ops.cast(padding, "float32")'),),
+        ((ANSWER, 'ops.cast(ops.cast(causal, "float32")[None] * ops.cast(padding, "float32"), "bool")'),),
         ((ANSWER, "ops.where(causal, padding, False)"),),
-        ((ANSWER, 'ops.minimum(ops.cast(causal, "int32"), ops.cast(padding, "int32"))'),),
+        ((ANSWER, 'ops.minimum(ops.cast(causal, "int32"), ops.cast(padding, "int32")) > 0'),),
         """
 def combine_masks(causal, padding):
     return np.stack([np.asarray(causal) & row for row in np.asarray(padding)])
@@ -75,4 +76,5 @@ def combine_masks(causal, padding):
     return causal & padding
 """,
     ),
+    contracts=(booleans(lambda causal, padding: (len(padding), *causal.shape)),),
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Judged, Mistake
+from grader.judging.contracts import booleans
 
 BATCH, LENGTH = 4, 7
 
@@ -65,7 +66,7 @@ CHECK = Check(
             ("real = ops.not_equal(ids, pad_id)", "real = ops.logical_not(ops.equal(ids, pad_id))"),
             ("ops.expand_dims(real, axis=1)", "real[:, None, :]"),
         ),
-        (("ops.expand_dims(real, axis=1)", 'ops.reshape(ops.cast(real, "int32"), (ids.shape[0], 1, ids.shape[1]))'),),
+        (("ops.expand_dims(real, axis=1)", "ops.reshape(real, (ids.shape[0], 1, ids.shape[1]))"),),
         """
 def padding_mask(ids, pad_id=0):
     return [[[int(token) != pad_id for token in row]] for row in np.asarray(ids)]
@@ -75,4 +76,5 @@ def padding_mask(ids, pad_id=0):
     return (ids != pad_id)[:, np.newaxis]
 """,
     ),
+    contracts=(booleans(lambda ids: (len(ids), 1, *ids.shape[1:])),),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from course import data
 from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
-from grader.judging.contracts import LEARNED
+from grader.judging.contracts import LEARNED, SAME_SEED
 
 LEAST_ACCURACY = 0.95
 LEAST_WEIGHT = 0.75
@@ -261,6 +261,6 @@ def train_unscrambler(x, y, seed):
             ("layers.Attention()", "layers.Attention(use_scale=True)"),
         ),
     ),
-    contracts=(LEARNED,),
+    contracts=(LEARNED, SAME_SEED),
     symptom=symptom,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from course.probe import Randomness
 from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
+from grader.judging.contracts import booleans
 
 DOCUMENTS, SENTENCES, LENGTH = 300, 6, 3
 PAIRS = DOCUMENTS * (SENTENCES - 1)
@@ -147,8 +148,9 @@ def nsp_pairs(documents, rng):
     while (wrong := swapped & (second // sentences == first // sentences)).any():
         second[wrong] = rng.integers(number * sentences, size=wrong.sum())
     rows = documents.reshape(-1, length)
-    return rows[first], rows[second], (~swapped).astype(int)
+    return rows[first], rows[second], ~swapped
 """,
     ),
     symptom=symptom,
+    contracts=(booleans(lambda documents, *args: (documents[:, 1:, 0].size,), "is_next"),),
 )

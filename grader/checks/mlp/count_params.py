@@ -3,29 +3,25 @@
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
-from grader.judging.contracts import INTEGER
-from grader.judging.matching import only
-
-KEPT = "list left as it is"
+from grader.judging.contracts import INTEGER, KEPT
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    def run(length: int, calls: int = 1) -> Call:
+    def run(length: int) -> Call:
         sizes = [int(size) for size in rng.permutation(np.arange(2, 30))[:length]]
         if length > 5:
             sizes[3] = sizes[0]  # a size that is followed by two others
             sizes += [600, 600, 600]  # equal layers, too large to be counted in 16 bits
-        return Call((sizes,), calls=calls)
+        return Call((sizes,))
 
     return [
         Case("one layer", run(2)),
         Case("three layers", run(4)),
         Case("eight layers", run(6)),
-        Case(KEPT, run(3, calls=2)),
     ]
 
 
-def oracle(numbers: list[int], calls: int = 1, way: str = "") -> Array:
+def oracle(numbers: list[int], way: str = "") -> Array:
     sizes = np.array(numbers)
     weights, biases = sizes[:-1] @ sizes[1:], sizes[1:].sum()
     return {
@@ -71,9 +67,6 @@ CHECK = Check(
         "A network in which a size occurs twice goes wrong: look up layers by their position, not by their size.": Mistake(
             (f"{SUM} in range(len(sizes) - 1)", "(k + 1) * sizes[sizes.index(k) + 1] for k in sizes[:-1]"), way="found by value"
         ),
-        "The number is right, but the list of sizes was changed: leave it as it is, or work on a copy.": Mistake(
-            ("return sum(", "sizes, given = list(sizes), sizes\n    given.clear()\n    return sum("), matches=only(KEPT)
-        ),
     },
     alternatives=(
         """
@@ -98,5 +91,5 @@ def count_params(sizes):
     # Whole numbers: nothing between right and wrong.
     atol=0.1,
     rtol=0.0,
-    contracts=(INTEGER,),
+    contracts=(INTEGER, KEPT),
 )

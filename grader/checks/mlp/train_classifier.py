@@ -15,7 +15,7 @@ from course import data
 from course.data.signals import LENGTH
 from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.classifiers import CHANCE, activated_outputs, answers, learns, no_logits, trained, untrained
-from grader.judging.contracts import LEARNED
+from grader.judging.contracts import LEARNED, SAME_SEED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.52
@@ -165,6 +165,6 @@ def train_classifier(x, y, seed):
             ("batch_size=128, epochs=20", "batch_size=64, epochs=20"),
         ),
     ),
-    contracts=(LEARNED,),
+    contracts=(LEARNED, SAME_SEED),
     symptom=symptom,
 )
