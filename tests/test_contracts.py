@@ -49,10 +49,8 @@ def test_contracts_add_and_change_nothing_that_is_measured(unit):
             if isinstance(before.run, ModelCall):
                 inputs = {name: after.run.inputs[name] for name in before.run.inputs}
                 assert probe.encode((before.run.args, before.run.inputs)) == probe.encode((after.run.args, inputs))
-        apart = {SAME_SEED.part, KEPT.part} & {
-            contract.part for contract in check.contracts
-        }  # contracts with a run of their own
-        assert len(runs_of(drawn)) == len(runs_of(own)) + len(apart), name
+        with_runs = {SAME_SEED, KEPT} & set(check.contracts)
+        assert len(runs_of(drawn)) == len(runs_of(own)) + len(with_runs), name
 
 
 # --- with weights drawn anew ---
@@ -277,8 +275,8 @@ def test_an_encoder_that_was_trained_is_not_handed_over_again():
         given.append(encoder)
         return keras.Sequential([layers.Dense(1)])
 
-    grammar = np.arange(len(data.Grammar().words))
-    probe.collect(answer, [probe.Twice((probe.Encoder(grammar), X, 1), inputs={"x": X})])
+    (encoder, *_), *_ = (case.run.args for case in UNITS["bert"].check("train_fine_tuned").draw(np.random.default_rng(0)))
+    probe.collect(answer, [probe.Twice((encoder, X, 1), inputs={"x": X})])
     assert given[0] is not given[1]
 
 
@@ -287,13 +285,8 @@ def test_an_encoder_that_was_trained_is_not_handed_over_again():
 
 def contracted(contract, answer, *args, of=(), **options):
     """What is said of an answer whose values are right."""
-    check = Check(
-        lambda rng: [Case("values", Call(args, returns=of, **options))],
-        answer,
-        mistakes={},
-        alternatives=(),
-        contracts=(contract,),
-    )
+    case = Case("values", Call(args, returns=of, **options))
+    check = Check(lambda rng: [case], answer, mistakes={}, alternatives=(), contracts=(contract,))
     return rehearse(check, answer, np.random.default_rng(0))[0].sentence
 
 
