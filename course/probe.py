@@ -19,6 +19,7 @@ import io
 import json
 import os
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ REQUEST_VARIABLE = "COURSE_PROBE_REQUEST"
 
 EVIDENCE_MIME = "application/vnd.keras-course.evidence+json"
 MAX_ERROR_CHARS = 400
+
+GRAPH = re.compile(r"Graph execution error:.*\n\n(.+?)\n\t \[\[", re.DOTALL)
+"""What TensorFlow says of an error in a compiled function: below the whole stack, a line that tells what is wrong."""
 
 UNWRITTEN = "is not written yet"
 """Of an answer to another exercise, which this one calls."""
@@ -263,7 +267,9 @@ def _text_of(error: Exception, answer: Any) -> str:
         if raised != getattr(answer, "__name__", raised) and PACKAGES not in last.f_code.co_filename:
             return f"NotImplementedError: `{raised}`, which is used here, {UNWRITTEN}"
     try:
-        return f"{type(error).__name__}: {error}"
+        said = str(error)
+        in_graph = GRAPH.search(said)
+        return f"{type(error).__name__}: {in_graph[1] if in_graph else said}"
     except Exception:  # an answer may raise errors of its own kind, which cannot be shown
         return type(error).__name__
 

@@ -324,7 +324,7 @@ def train_mini_bert(sentences, vocab_size, seed):
 
     Returns:
         A trained `keras.Model` from integers `(batch, length)`, some of them `[MASK]`, to logits
-        `(batch, length, vocab_size)`: real numbers of both signs. At a `[MASK]`, their softmax says
+        `(batch, length, vocab_size)`: real numbers. At a `[MASK]`, their softmax says
         how probable each word is.
 
     Example:
@@ -377,7 +377,7 @@ def train_fine_tuned(encoder, x, y, seed):
 
     Returns:
         A trained `keras.Model` from integers `(batch, length)` to logits, `(batch, classes)`: real
-        numbers of both signs, the largest at the predicted class.
+        numbers, the largest at the predicted class.
 
     Reference:
         Devlin, Chang, Lee and Toutanova, 2018, BERT, section 3.2. arXiv:1810.04805

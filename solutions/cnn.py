@@ -306,7 +306,7 @@ def train_signal_classifier(x, y, seed):
 
     Returns:
         A trained `keras.Model` from `(batch, positions)` to logits, `(batch, classes)`: real
-        numbers of both signs, the largest at the predicted class. Not probabilities.
+        numbers, the largest at the predicted class. Not probabilities.
 
     Example:
         >>> y = np.arange(400) % 2

@@ -320,7 +320,7 @@ def train_classifier(x, y, seed):
 
     Returns:
         A trained `keras.Model` from `(batch, features)` to logits, `(batch, classes)`: real
-        numbers of both signs, the largest at the predicted class. Not probabilities.
+        numbers, the largest at the predicted class. Not probabilities.
 
     Example:
         >>> corners = [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]

@@ -326,7 +326,7 @@ def train_sequence_classifier(x, y, seed):
 
     Returns:
         A trained `keras.Model` from `(batch, any, features)` to logits, `(batch, classes)`: real
-        numbers of both signs, the largest at the predicted class. It takes sequences of any length.
+        numbers, the largest at the predicted class. It takes sequences of any length.
 
     Example:
         >>> y = np.arange(400) % 2

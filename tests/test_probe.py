@@ -203,3 +203,15 @@ def test_who_calls_what_is_not_written_yet_reads_whose_it_is():
     own, others = (collect(answer, run) for answer in (softmax, attention))
     assert own == "NotImplementedError: "
     assert others == f"NotImplementedError: `softmax`, which is used here, {UNWRITTEN}"
+
+
+def test_of_an_error_in_a_compiled_function_only_what_is_wrong_is_said():
+    """With TensorFlow a stack of some thousand characters stands before it."""
+
+    def answer():
+        model = keras.Sequential([layers.Embedding(5, 3)])
+        model.compile("sgd", "mse")
+        model.fit(np.full((8, 3), 7), np.zeros((8, 3, 2)), verbose=0)
+
+    (found,) = probe.collect(answer, [Call()])["runs"]
+    assert "File" not in found.get("error", "")

@@ -432,8 +432,8 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 #
 # **Write** a function that cuts the vectors and gives the heads an axis of their own, in front of the words.
 #
-# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. Write `-1` for `batch` in
-#   `ops.reshape`: when a model trains, the size of the batch is not known beforehand.
+# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. `-1` stands for `batch` in
+#   `ops.reshape`: with TensorFlow, a model that trains does not know the size of the batch beforehand.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different, and with a single sequence.
 #
@@ -469,7 +469,8 @@ assert last == [28, 29], (
 #
 # **Write** the way back, a function that undoes `split_heads`.
 #
-# - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`, again with `-1` for `batch`.
+# - *Shapes:* `(batch, num_heads, length, head_dim)` gives `(batch, length, num_heads * head_dim)`, where `-1` may stand for
+#   `batch` again.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different, and with a single sequence.
 #
@@ -805,7 +806,7 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 #   too. Your own functions from above as well. Aim for a training time of less than ten seconds, which is advice and not graded.
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
-#   The visible check trains on reversed sequences and asks for the same.
+#   The same seed must give the same model. The visible check trains on reversed sequences and asks for the same.
 # - *Time:* {limits}
 #
 # Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a

@@ -380,7 +380,8 @@ assert np.allclose(y.ravel(), [7, 8.3], atol=1e-4), (
 # <details><summary>Hint</summary>Count the 2-3-1 network on paper first: the weights into the hidden layer, its biases,
 # then the same for the output.</details>
 #
-# *Checked:* networks of one, three and eight layers, with equal sizes among them, and that the list is left as it is.
+# *Checked:* networks of one, three and eight layers, with equal sizes among them, that the count is an integer, and that
+# the list is left as it is.
 
 # %% exercise="count_params"
 
@@ -631,7 +632,7 @@ plots.decision_boundaries(models, island_x, island_y)
 # you give the model its input shape, its weights exist at once.</details>
 #
 # *Checked:* the logits for given weights, the number of parameters, that all of them can be trained and that they start at
-# random.
+# random, and that the model is not compiled.
 
 # %% exercise="build_mlp"
 
@@ -700,8 +701,8 @@ print(f"accuracy on the test part: {scores['linear']:.2f}")
 # loss, and stop adding epochs when it no longer falls much. Set the seed before the weights are made. If the loss cannot fall
 # below 1.46 with ten classes, reread “twice is once too often”.</details>
 #
-# *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network bends, and that it
-# works for other numbers of features and classes. Grading makes new signals for every submission, renumbers the classes, and
+# *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network bends, that the same seed
+# gives the same model, and that it works for other numbers of features and classes. Grading makes new signals for every submission, renumbers the classes, and
 # shuffles the positions in the same way for all signals.
 # {limits}
 

@@ -27,8 +27,8 @@ def _strong(rng: np.random.Generator, masked: bool) -> Call:
     keys with negative scores may be attended to.
     """
     query, key = rng.integers(1, 4, size=(1, 5, 4)), rng.integers(-3, 4, size=(1, 6, 4))
-    # Neighbouring keys of the same sign differ by at most a few units, so that several of them have weight.
-    key[..., 2:] = np.cumsum(rng.integers(0, 2, size=(1, 6, 2)), axis=1)
+    # One key of each sign has all the weight: of numbers near 20,000, a sum's logarithm is not known to four digits.
+    key[..., 1] = 100 * rng.permutation(6)
     signs = rng.permutation([1, 1, 1, -1, -1, -1])
     query[..., 0], key[..., 0] = 100 * rng.permutation([2, 2, 1, -2, -1]), 200 * signs
     mask = query[..., 0][..., :, None] * key[..., 0][..., None, :] < 0
