@@ -34,7 +34,7 @@ class VisibleCheck:
         code = [cell for cell in unit.text.cells if cell.cell_type == "code"]
         number = next(number for number, cell in enumerate(code) if cell.metadata.get("check") == exercise)
         known = ALWAYS_THERE | defined(unit.text.setup) | {exercise}
-        wanted = used(code[number].source) - known
+        wanted = used(code[number].source) - defined(code[number].source) - known
         above: list[str] = []
         for cell in reversed(code[:number]):
             name = cell.metadata.get("exercise")
