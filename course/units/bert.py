@@ -481,6 +481,7 @@ tuned = train_fine_tuned(pretrained.load_encoder(), labelled, moods, seed=0)
 z = ops.convert_to_numpy(tuned(new[:50]))
 assert z.shape == (50, 2), f"50 sentences and two classes: expected (50, 2), received {z.shape}."
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
+assert z.min() < 0, "no output is negative: does the output layer bend too?"
 
 def score(model):
     """Accuracy on sentences whose words no label has named."""
