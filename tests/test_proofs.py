@@ -12,7 +12,7 @@ from rich.console import Console
 
 from grader.errors import CheckError
 from grader.proving import held_out, proofs, reach
-from grader.proving.laws import DRAWS, Law, Seen
+from grader.proving.laws import DRAWS, VISIBLE, Law, Seen
 from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
 from grader.proving.prove import faults, parts_of, prove, table
@@ -172,7 +172,7 @@ def test_a_changed_solution_stales_its_rows_and_no_others(repository):
 
 
 def test_a_changed_oracle_or_tolerance_stales_all_that_is_compared(repository):
-    compared = {place for place in OF_SOFTMAX if place[1] not in ("inputs", "lists")}
+    compared = {place for place in OF_SOFTMAX if place[1] not in ("inputs", "lists", VISIBLE)}
     assert staled(repository, "grader/checks/mlp/softmax.py", "def oracle(", "THREE = 3\n\n\ndef oracle(") == set()
     assert (
         staled(repository, "grader/checks/mlp/softmax.py", "logits.sum(axis=-1", "logits.sum(axis=1") - {("softmax", "lists")}
@@ -192,6 +192,28 @@ def test_a_higher_bar_stales_what_is_judged_by_it_and_a_sentence_nothing(reposit
     assert ("train_classifier", "reference") in found and {part for part, _ in found} == {"train_classifier"}
     sentence = list(UNITS["mlp"].check("train_classifier").mistakes)[-1][:20]
     assert staled(repository, "grader/checks/mlp/train_classifier.py", sentence, f"So: {sentence}") == set()
+
+
+def test_what_a_visible_check_tries_and_what_it_is_tried_on_stale_its_row(repository):
+    row = {("softmax", VISIBLE)}
+    assert staled(repository, "course/units/mlp.py", "[3.0, 3.0, 3.0]", "[4.0, 4.0, 4.0]") == row | RUN
+    mistake = "ops.sum(exponentials, axis=0, keepdims=True)"
+    found = staled(repository, "grader/checks/mlp/softmax.py", mistake, f"1.0 * {mistake}")
+    assert len(found) == 2 and row < found
+    held = staled(repository, "grader/checks/mlp/softmax.answers", "# %% right: ", "# %% wrong: ")
+    assert held == row | {("softmax", "held-out 1, wrong")}
+    assert staled(repository, "course/units/mlp.py", "is each exp divided", "is every exp divided") == row | RUN
+
+
+def test_what_a_visible_check_needs_of_an_earlier_cell_counts_and_no_more_of_it(repository):
+    def digest():
+        return sources(repository, "cnn")["global_average_pool", VISIBLE]
+
+    text, before = repository / "course" / "units" / "cnn.py", digest()
+    edit(text, "pooled.shape == (1, 2, 2, 1)", "(1, 2, 2, 1) == pooled.shape")
+    assert digest() == before
+    edit(text, "ops.reshape(ops.array([12.0, 12,", "ops.reshape(ops.array([12.0, 13,")
+    assert digest() != before
 
 
 def test_weights_that_are_read_count(repository):
@@ -240,7 +262,7 @@ def test_a_unit_of_ones_own_is_proven_and_only_what_changed_is_proven_again(cour
     assert again == first
     edit(course / "checks" / "tiny" / "rescale.py", 'LIMITS, "low, high = ops.min(x), ops.max(x)"', 'RETURN, "return x"')
     third, missing = see(course, "rescale")
-    assert {name for name in third if third[name] != first[name]} == {"mistake 1"}
+    assert {name for name in third if third[name] != first[name]} == {"mistake 1", VISIBLE}
     assert len(missing) == 1 and "rescale · " in missing[0] and "mistake 1: " in missing[0]
 
 
@@ -249,7 +271,8 @@ def test_an_answer_that_ends_its_process_has_a_row_that_says_so(course):
     alternative = "    alternatives=(\n        'def rescale(x):\\n    import os\\n    os._exit(1)',"
     edit(course / "checks" / "tiny" / "rescale.py", "    alternatives=(", alternative)
     rows, missing = see(course, "rescale")
-    assert rows["alternative 1"].verdict == "the process died" and len(missing) == 1
+    assert {name for name, row in rows.items() if row.verdict == "the process died"} == {"alternative 1", VISIBLE}
+    assert len(missing) == 2
     assert len(rows) == len(laws(find_unit(course, "tiny"), "rescale"))
 
 

@@ -12,8 +12,8 @@
 # attention, padding masks.
 #
 # **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
-# then run the check below it. If the check prints nothing, you have passed it. Grading tries more cases with other numbers,
-# and an answer that is right in some of them earns part of the points.
+# then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
+# cases, and an answer that is right in some of them earns part of the points.
 #
 # Your answers can use what the set-up cell imports, but nothing that is defined in the cells headed “look at it”. No exercise
 # needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Answers must not look into the grammar
@@ -338,6 +338,17 @@ assert n == 112_604, (
 )
 changed = ops.convert_to_numpy(model(np.array([[1, 7, 3, 9, 5, 4, 8, 6, 2, 50]])))
 assert not np.allclose(z[0, 0], changed[0, 0]), "the first token does not see the last one."
+small = build_mini_bert(6, length=5, dim=6, num_heads=2, ff_dim=9, num_layers=2)
+small(np.arange(5)[None])  # builds it
+for weight in small.weights:  # for words the identity, other tables and kernels 0, all biases and scales 1
+    shape = tuple(weight.shape)
+    weight.assign(np.eye(6) if shape == (6, 6) else np.full(shape, float(len(shape) == 1)))
+z = ops.convert_to_numpy(small(np.arange(5)[None]))[0, 0]
+assert np.allclose(z, [2 + 5**0.5, *[2 - 5**-0.5] * 5], atol=1e-3), (
+    f"word 0 is (1, 0, 0, 0, 0, 0), or (2.236, -0.447, ...) when normalised. If each part gives 1 everywhere, its logits "
+    f"are 4.236 and five times 1.553: the same, 1 of the last normalisation and 1 of the words' biases. Received {z}: "
+    "what goes round each part, where does each normalisation stand, and does anything follow the last layer?"
+)
 
 # %% [markdown]
 # ## 8. Pre-training
@@ -470,6 +481,7 @@ tuned = train_fine_tuned(pretrained.load_encoder(), labelled, moods, seed=0)
 z = ops.convert_to_numpy(tuned(new[:50]))
 assert z.shape == (50, 2), f"50 sentences and two classes: expected (50, 2), received {z.shape}."
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
+assert z.min() < 0, "no output is negative: does the output layer bend too?"
 
 def score(model):
     """Accuracy on sentences whose words no label has named."""

@@ -11,8 +11,8 @@
 # ideas: dense layers, logits, ReLU, training with Keras.
 #
 # **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
-# then run the check below it. If the check prints nothing, you have passed it. Grading tries more cases with other numbers,
-# and an answer that is right in some of them earns part of the points.
+# then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
+# cases, and an answer that is right in some of them earns part of the points.
 #
 # Your answers can use what the set-up cell imports, but nothing that is defined in the cells headed “look at it”. No exercise
 # needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Some functions are
@@ -457,6 +457,17 @@ assert n == 160 + 4640 + 330, (
 )
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
 assert z.min() < 0, "no output is negative: does the output layer bend too?"
+pixel = np.zeros((1, 8, 8, 1))
+pixel[0, 2, 2] = 1
+small = build_cnn(8, channels=1, filters=1, n_classes=2)
+small(pixel)  # builds it
+for weight in small.weights:  # all kernels 1, all biases 0
+    weight.assign(np.full(weight.shape, float(len(weight.shape) > 1)))
+bright, dark = (ops.convert_to_numpy(small(x)).ravel() for x in (pixel, -pixel))
+assert np.allclose(bright, 2 * 9 / 4, atol=1e-4) and np.allclose(dark, 0, atol=1e-4), (
+    f"kernels of 1, and one pixel of 1: 4, 2, 2 and 1 are left in each of 2 channels, 4.5 for a class, not {bright}; "
+    f"with a pixel of -1 nothing is left, expected 0, not {dark}. What comes after each convolution, and last?"
+)
 
 # %% [markdown]
 # **Train it on digits**, as they are and with shuffled pixels, next to a dense network of about the same size. *Predict the four

@@ -12,8 +12,8 @@
 # dense layers, tanh, sigmoid, logits, training with Keras.
 #
 # **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
-# then run the check below it. If the check prints nothing, you have passed it. Grading tries more cases with other numbers,
-# and an answer that is right in some of them earns part of the points.
+# then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
+# cases, and an answer that is right in some of them earns part of the points.
 #
 # Your answers can use what the set-up cell imports, but nothing that is defined in the cells headed “look at it”. No exercise
 # needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Some functions are
@@ -343,12 +343,18 @@ plots.curves({f"bias {b}": remembered(b) for b in (0.0, 1.0, 4.0)}, xlabel="step
 
 # %% check="gru_step" points=4
 half = ops.full((1, 3), 0.5)
-new = float(gru_step(one, one, half, half, ops.zeros((2, 3)))[0, 0])
+new = ops.convert_to_numpy(gru_step(one, one, half, half, ops.zeros((2, 3)))).item()
 assert abs(new - 0.9191) < 1e-3, f"the new state is {new:.4f}, expected 0.9191 as above."
 blocks = ops.array([[0.1, 0.9, 0.5]])  # update, reset, candidate
-new = float(gru_step(one, one, blocks, blocks, ops.zeros((2, 3)))[0, 0])
+new = ops.convert_to_numpy(gru_step(one, one, blocks, blocks, ops.zeros((2, 3)))).item()
 assert abs(new - 0.9503) > 1e-3, "update and reset gate are swapped: update comes first."
 assert abs(new - 0.8785) < 1e-3, f"with weights that differ the new state is {new:.4f}, expected 0.8785."
+biases = ops.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])  # they move the candidate to tanh(-0.5 + 0.7311 · 1.5)
+new = ops.convert_to_numpy(gru_step(one, one, half, half, biases)).item()
+assert abs(new - 0.8748) < 1e-3, (
+    f"with biases of -1 and 1 for the candidate the new state is {new:.4f}, expected 0.8748: "
+    "to which sum does each row belong, and what exactly does the reset gate multiply?"
+)
 
 # %% [markdown]
 # ## 6. Counting
@@ -409,12 +415,20 @@ assert counted == 99_328, f"PyTorch has 99328, not {counted}: two biases everywh
 # %% exercise="build_recurrent"
 
 # %% check="build_recurrent" points=3
-sequences, single = ops.ones((2, 7, 3)), ops.ones((2, 3))
-shapes = {"many to one": (2, 4), "many to many": (2, 7, 4), "one to many": (2, 6, 4)}
-for pattern, shape in shapes.items():
-    x = single if pattern == "one to many" else sequences
-    y = build_recurrent(pattern, features=3, units=5, outputs=4, steps=6)(x)
+every = [np.tanh(1), np.tanh(1 + np.tanh(1)), np.tanh(1 + np.tanh(1 + np.tanh(1)))]  # the states
+for pattern, states in {"many to one": every[-1], "many to many": every, "one to many": every[:2]}.items():
+    x = 2 * ops.ones((5, 1) if pattern == "one to many" else (5, 3, 1))
+    model = build_recurrent(pattern, features=1, units=1, outputs=1, steps=2)
+    shape, wanted = (5, *np.shape(states), 1), np.reshape(states, (-1, 1)) - 1
+    y = model(x)
     assert tuple(y.shape) == shape, f"{pattern}: expected the shape {shape}, received {tuple(y.shape)}."
+    for weight in model.weights:  # all kernels 1, all biases -1: what goes through tanh first is 2 - 1
+        weight.assign(np.full(weight.shape, 1.0 if len(weight.shape) > 1 else -1.0))
+    y = ops.convert_to_numpy(model(x))[0]
+    assert np.allclose(y, wanted.reshape(y.shape), atol=1e-3), (
+        f"{pattern}: inputs of 2, kernels of 1 and biases of -1 give {y.ravel()}, expected {wanted.ravel()}, a state "
+        "minus 1: which steps read the input, which state is shown, and what bends it?"
+    )
 
 # %% [markdown]
 # ### `build_sequence_classifier`
@@ -443,6 +457,17 @@ padded = ops.convert_to_numpy(model(np.pad(x, ((0, 0), (0, 6), (0, 0)))))
 assert np.allclose(z, padded, atol=1e-5), "six steps of padding change the logits: is anything masked?"
 n = model.count_params()
 assert n == 4 * (8 * 10 + 8) + 27, f"expected 352 + 27 = 379 parameters, received {n}: is it an LSTM?"
+step, padding = [2.0, 0.0], [0.0, 0.0]
+two_and_one = np.array([[step, step, padding], [step, padding, padding]])
+small = build_sequence_classifier(features=2, units=1, n_classes=1)
+small(two_and_one)  # builds it
+for weight in small.weights:  # all kernels 1, all biases -1: each sum is 1 in the first step
+    weight.assign(np.full(weight.shape, 1.0 if len(weight.shape) > 1 else -1.0))
+z = ops.convert_to_numpy(small(two_and_one)).ravel()
+assert np.allclose(z, [0.6505 - 1, 0.3696 - 1], atol=1e-3), (
+    f"with kernels of 1 and biases of -1, {z} is shown after two steps and after one, expected -0.3495 and -0.6304, "
+    "a hidden state minus 1: of which step is it, and what bends it?"
+)
 
 # %% [markdown]
 # **Look at it.** An LSTM that was never trained reads the same sequence with more and more padding. *Predict the two curves.*

@@ -16,6 +16,7 @@ from grader.judging.bars import bars_of
 from grader.judging.judge import RIGHT, Verdict, diagnosis_in, judge, matches, runs_of
 from grader.proving.held_out import read_answers
 from grader.proving.rehearsal import answer_of, rehearse
+from grader.proving.visible import VisibleCheck
 from grader.units.unit import Unit
 from grader.units.variants import vary
 
@@ -35,6 +36,7 @@ JUDGING = ("cases", "oracle", "atol", "rtol", "off_limits", "contracts")
 NAMING = (*JUDGING, "mistakes")
 """What of a check decides which mistake is named."""
 REFERENCE, ALTERNATIVE, MISTAKE, HELD_OUT = "reference", "alternative", "mistake", "held-out"
+VISIBLE = "visible check"
 LISTED, DIAGNOSED, UNSPECIFIC = "listed", "diagnosed", "unspecific"
 """How a wrong answer's sentence was found."""
 
@@ -140,6 +142,7 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
         name = f"{HELD_OUT} {k}, {answer.kind}"
         if answer.kind != "open":
             yield right(name, answer.source, HELD_OUT_SEEDS) if answer.kind == "right" else rejected(name, answer.source)
+    yield _visible(unit, exercise)
     yield Law("trivial answers", lambda draws: _trivial(check), of=NAMING)
     yield Law("inputs", lambda draws: _inputs(check), of=("cases", "contracts"))
     yield Law("lists", lambda draws: _lists(check), of=("mistakes", "alternatives"))
@@ -180,6 +183,36 @@ def _inputs(check: Check) -> Seen:
     if first != again:
         return Seen(False, "one seed draws two kinds of inputs: is there randomness that is not of the generator?")
     return Seen(first != other, "drawn by the seed" if first != other else "all seeds draw the same inputs")
+
+
+# --- the visible check ---
+
+
+def _visible(unit: Unit, exercise: str) -> Law:
+    """The visible check is silent on right answers, and catches at least two thirds of the known mistakes."""
+    check, reference = unit.check(exercise), unit.text.exercises[exercise].reference
+    variants = {REFERENCE: ()} | {f"{ALTERNATIVE} {k}": variant for k, variant in enumerate(check.alternatives, start=1)}
+    try:
+        right = {name: vary(reference, variant) for name, variant in variants.items()}
+        wrong = [vary(reference, mistake.edits) for mistake in check.mistakes.values()]
+    except CheckError as error:
+        unfit = Seen(False, str(error))
+        return Law(VISIBLE, lambda draws: unfit)
+    answers = enumerate(read_answers(unit, exercise), start=1)
+    right |= {f"{HELD_OUT} {k}, right": answer.source for k, answer in answers if answer.kind == "right"}
+    visible = VisibleCheck.of(unit, exercise)
+
+    def see(draws: int) -> Seen:
+        for name, source in right.items():
+            if said := visible.says(source):
+                return Seen(False, f"rejects {name}: {said}")
+        silent = [str(k) for k, source in enumerate(wrong, start=1) if not visible.says(source)]
+        caught = len(wrong) - len(silent)
+        missed = f", not {', '.join(silent)}" if silent else ""
+        return Seen(3 * caught >= 2 * len(wrong), f"catches {caught} of {len(wrong)} mistakes{missed}")
+
+    sources = "\n\n".join([visible.depends_on, *right.values(), *wrong])
+    return Law(VISIBLE, see, sources, of=("mistakes", "alternatives"), trains=bool(bars_of(check)))
 
 
 # --- distances ---

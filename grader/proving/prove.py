@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from grader.errors import CourseError
 from grader.proving.calibrate import complaints
-from grader.proving.laws import DRAWS, Seen
+from grader.proving.laws import DRAWS, VISIBLE, Seen
 from grader.proving.notebooks import NOTEBOOK
 from grader.proving.processes import each
 from grader.proving.proofs import BACKENDS, Row, file_of, laws, read_rows, source_of, stale, write_row
@@ -126,8 +127,10 @@ def faults(unit: Unit, exercise: str, backends: Sequence[str], draws: int = DRAW
 
 
 def table(units: Sequence[Unit], exercise: str, backends: Sequence[str], draws: int) -> tuple[Table, list[str]]:
-    """What is proven of units: how many laws hold of each exercise on each backend, and what is missing."""
-    shown = Table("unit", "exercise", *backends, "seconds", title="laws that hold")
+    """What is proven of units, and what is missing: how many laws hold of each exercise on each backend, and how many of the
+    known mistakes its visible check catches, on the first of them.
+    """
+    shown = Table("unit", "exercise", *backends, VISIBLE, "seconds", title="laws that hold")
     missing = []
     for unit in units:
         for part in parts_of(unit, exercise):
@@ -137,7 +140,8 @@ def table(units: Sequence[Unit], exercise: str, backends: Sequence[str], draws: 
             counts = [total - sum(line.startswith(f"{backend} ·") for line in wrong) for backend in backends]
             cells = [f"[{'green' if count == total else 'red'}]{count} of {total}" for count in counts]
             spent = sum(row.seconds for row in rows.values() if row.backend in backends)
-            shown.add_row(unit.name, part, *cells, f"{spent:.0f}")
+            visible = next((rows[VISIBLE, backend].verdict for backend in backends if (VISIBLE, backend) in rows), "")
+            shown.add_row(unit.name, part, *cells, escape(visible), f"{spent:.0f}")
     return shown, missing
 
 

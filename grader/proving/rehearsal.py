@@ -37,6 +37,11 @@ def rehearse(check: Check, answer: Any, rng: np.random.Generator, points: float 
 
 def answer_of(unit: Unit, exercise: str, source: str) -> Any:
     """The callable that a cell with this source defines, below the unit's set-up cell."""
+    return namespace_of(unit, exercise, source)[exercise]
+
+
+def namespace_of(unit: Unit, exercise: str, source: str) -> dict[str, Any]:
+    """What a cell with this source, and the unit's set-up cell above it, define."""
     import keras
 
     namespace: dict[str, Any] = {"__name__": "__main__"}
@@ -48,7 +53,7 @@ def answer_of(unit: Unit, exercise: str, source: str) -> Any:
     # A class registers itself for loading under its name: a mistake must not be what others load.
     registered.clear()
     registered.update(before)
-    return namespace[exercise]
+    return namespace
 
 
 def show_verdict(answer: Any, units: Sequence[Unit]) -> None:
