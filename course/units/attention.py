@@ -216,13 +216,8 @@ for size in (1, 64, 4096):
 toy_query = ops.array([[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]])
 toy_key = ops.array(np.log([[1, 3, 1, 1], [2, 1, 1, 1], [3, 2, 1, 1]]).astype("float32"))
 toy_value = ops.array([[6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
-def attend(*inputs):
-    """Output and weights, as arrays."""
-    told = scaled_dot_product_attention(*inputs)
-    told = (told["output"], told["weights"]) if isinstance(told, dict) else told
-    return map(ops.convert_to_numpy, told)
-
-output, weights = attend(toy_query, toy_key, toy_value)
+output, weights = map(
+    ops.convert_to_numpy, scaled_dot_product_attention(toy_query, toy_key, toy_value))
 assert weights.shape == (2, 3), (
     f"2 queries and 3 keys, but the weights have shape {weights.shape}: is it (output, weights)?")
 total = weights[0].sum()
@@ -235,8 +230,8 @@ assert output.shape == (2, 2), (
 assert np.allclose(output[0], [4, 5], atol=1e-3), (
     f"the first output is {output[0]}, expected [4, 5]: are the values weighted with row 0?")
 toy_mask = ops.array([[True, False, True], [True, True, False]])  # now with a leading axis, too
-_, weights = attend(toy_query[None], toy_key[None], toy_value[None], toy_mask)
-first = weights[0, 0]
+_, weights = scaled_dot_product_attention(toy_query[None], toy_key[None], toy_value[None], toy_mask)
+first = ops.convert_to_numpy(weights)[0, 0]
 assert not np.isnan(first).any(), "there is a NaN among the weights: 0 times infinity is no number."
 assert first[1] < 0.9, "the masked key gets all the weight: True means 'may attend'."
 assert first[1] < 1e-6, (
@@ -245,8 +240,8 @@ assert first[1] < 1e-6, (
 assert abs(first[0] - 0.25) < 1e-4, (
     f"key 0 gets {first[0]:.4f}, expected 1/4: is the mask applied before the softmax?")
 late = ops.array([[False, True, True]] * 2)  # and with scores of about -700 and -1100
-_, weights = attend(-1000 * toy_query, toy_key, toy_value, late)
-first = weights[0].round(3)
+_, weights = scaled_dot_product_attention(-1000 * toy_query, toy_key, toy_value, late)
+first = ops.convert_to_numpy(weights)[0].round(3)
 assert np.allclose(first, [0, 1, 0]), (
     f"with scores far below 0 and key 0 masked, row 0 is {first}, expected [0, 1, 0]: is a masked "
     "score lower than any other? And no power of e may overflow or vanish from a whole row.")
@@ -308,8 +303,10 @@ plots.heatmap(weights, rows=words, columns=words, title="each row sums to 1")
 # %% exercise="causal_mask"
 
 # %% check="causal_mask" points=2
-allowed = ops.convert_to_numpy(causal_mask(3)).astype(bool)
+allowed = ops.convert_to_numpy(causal_mask(3))
 assert allowed.shape == (3, 3), f"the mask for length 3 has shape {allowed.shape}, expected (3, 3)."
+assert allowed.dtype == bool, (
+    f"the mask holds {allowed.dtype}, expected booleans, such as a comparison gives.")
 assert not (allowed[0, 2] and not allowed[2, 0]), (
     "position 0 sees position 2, but not the other way round: True means 'may attend', "
     "rows are queries, columns are keys.")
@@ -363,9 +360,10 @@ plots.heatmaps(ways, rows=words, columns=words)
 
 # %% check="padding_mask" points=2
 ids = ops.array([[7, 3, 9, 0, 0], [4, 8, 2, 6, 0]])
-real = ops.convert_to_numpy(padding_mask(ids)).astype(bool)
+real = ops.convert_to_numpy(padding_mask(ids))
 assert real.shape == (2, 1, 5), (
     f"the mask has shape {real.shape}, expected (2, 1, 5): batch, one row for all queries, keys.")
+assert real.dtype == bool, f"the mask holds {real.dtype}, expected booleans."
 assert real[0, 0, 0] and not real[0, 0, 4], (
     "a word is hidden or padding is seen: True means 'may attend'.")
 assert real.sum() == 7, f"{real.sum()} tokens may be seen, expected 3 + 4 = 7."

@@ -550,8 +550,7 @@ assert np.allclose(after["b"], [1.6]), (
 
 # %% check="momentum_step" points=3
 old_w, old_v = {"w": np.array([1.0])}, {"w": np.array([0.5])}
-told = momentum_step(old_w, {"w": np.array([2.0])}, old_v, 0.1, 0.9)
-new_w, new_v = (told["params"], told["velocity"]) if isinstance(told, dict) else told
+new_w, new_v = momentum_step(old_w, {"w": np.array([2.0])}, old_v, 0.1, 0.9)
 assert np.allclose(new_v["w"], 0.25), (
     f"the velocity is {new_v['w']}, expected 0.25: where does the learning rate act?"
 )

@@ -198,7 +198,7 @@ def scaled_dot_product_attention(query, key, value, mask=None):
         scores = np.where(np.asarray(mask), scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
-    return {"weights": weights, "output": weights @ value}
+    return [weights @ value, weights]
 """,
         """
 def scaled_dot_product_attention(query, key, value, mask=None):

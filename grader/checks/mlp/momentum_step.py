@@ -126,7 +126,7 @@ def momentum_step(params, grads, velocity, learning_rate, momentum):
     for name in params:
         velocity[name] = momentum * velocity[name] - learning_rate * grads[name]
         params[name] = params[name] + velocity[name]
-    return {"velocity": velocity, "params": params}
+    return params, velocity
 """,
         """
 def momentum_step(params, grads, velocity, learning_rate, momentum):
