@@ -106,6 +106,20 @@ def test_a_limit_on_time_leaves_nothing_behind_and_asks_nothing_of_other_threads
     assert ended == [True]
 
 
+def test_a_limit_that_is_over_while_it_is_taken_away_ends_nothing_and_leaves_no_timer(monkeypatch):
+    set_timer = signal.setitimer
+
+    def late(timer, *seconds):
+        if seconds == (0,):
+            signal.raise_signal(signal.SIGPROF)
+        return set_timer(timer, *seconds)
+
+    monkeypatch.setattr(signal, "setitimer", late)
+    with at_most(60):
+        pass
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+
+
 @pytest.mark.parametrize("text", ["a\x1b[31m" * 1_000_000, "\x1b" * 5_000_000, "a " * 3_000_000, "\u202e" * 3_000_000])
 def test_of_a_long_text_only_the_beginning_is_looked_at(text, monkeypatch):
     seen = []

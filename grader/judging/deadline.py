@@ -28,13 +28,19 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
         return
 
+    running = True
+
     def end(number: int, frame: FrameType | None) -> None:
-        raise OverTime
+        if running:
+            raise OverTime
 
     before = signal.signal(signal.SIGPROF, end)
     signal.setitimer(signal.ITIMER_PROF, seconds, 1)  # again, should something have caught it
     try:
-        yield
+        try:
+            yield
+        finally:
+            running = False  # a signal that comes while the timer is stopped would else leave it going, for whoever comes next
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before or signal.SIG_DFL)  # None: it was not Python's
