@@ -10,7 +10,8 @@ from course.probe import Randomness
 from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
 from grader.judging.contracts import booleans
 
-DOCUMENTS, SENTENCES, LENGTH = 300, 6, 3
+DOCUMENTS, SENTENCES, LENGTH = 120, 26, 3
+"""Few documents, so that whoever does not leave out the own one meets it: of 1,500 random sentences, 12 come from there."""
 PAIRS = DOCUMENTS * (SENTENCES - 1)
 ORDER = "first sentences"
 
