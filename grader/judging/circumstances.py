@@ -83,7 +83,7 @@ def _of(name: str, value: Any) -> Iterator[tuple[str, Fact]]:
     elif isinstance(value, list) and value and all(type(item) is int for item in value):
         yield f"{name} has more entries / {name} has fewer entries", len(value)
         yield f"{name} holds a number twice", len(set(value)) < len(value)
-        yield f"{name} holds larger numbers / {name} holds smaller numbers", 2 * np.log10(max(value))
+        yield f"{name} holds larger numbers / {name} holds smaller numbers", float(2 * np.log10(max(value) + 1e-9))
     elif type(value) in (int, float):
         yield f"{name} is 0", value == 0
     if type(value) is int:

@@ -47,7 +47,8 @@ def _of_terms(apart: Array, known: Sequence[dict[str, int]]) -> str:
     for size in (1, 2):
         for names in combinations(table, size) if len(apart) > size else ():
             columns = np.stack([table[name] for name in names], axis=1)
-            often: list[float] = list(np.round(np.linalg.lstsq(columns, apart, rcond=None)[0]))
+            solved: Array = np.linalg.lstsq(columns, apart, rcond=None)[0]
+            often = [round(float(times)) for times in solved]
             if all(0 < abs(times) <= MOST for times in often) and np.array_equal(columns @ np.array(often), apart):
                 parts = [f"too {_size(times)} by {_times(times, name)}" for times, name in zip(often, names, strict=True)]
                 return f"The number is {', and '.join(parts)}."
