@@ -14,7 +14,7 @@ from harness import UNITS, grade, reference
 ANSWERS = [
     ("mlp", "affine", "return 2 * (x @ kernel + bias)", "All values are 2 times what is right"),
     ("mlp", "affine", "return -(x @ kernel + bias)", "Every sign is the wrong way round."),
-    ("mlp", "affine", "return x @ kernel + bias[0]", "Only the first column is right."),
+    ("mlp", "affine", "return x @ kernel + bias[0]", "as if the third argument were its first entry along axis 0, everywhere."),
     ("mlp", "affine", "return ops.transpose(x @ kernel + bias)", "the axes are in another order."),
     ("mlp", "relu", "return ops.maximum(z, 0.0) + 1", "All values are too large by 1."),
     ("mlp", "relu", "return -ops.minimum(z, 0.0)", "as if the first argument were of the other sign."),
@@ -27,7 +27,7 @@ ANSWERS = [
         "    return v, {n: params[n] + v[n] for n in v}",
         "what should be `params` is `velocity`, and the other way round.",
     ),
-    ("mlp", "count_params", "return sum(a * b + b for a, b in zip(sizes, sizes[1:])) + 1", "All values are too large by 1."),
+    ("mlp", "count_params", "return sum(a * b + b for a, b in zip(sizes, sizes[1:])) + 1", "The number is too large by 1."),
     ("mlp", "build_mlp", "return keras.Sequential([layers.Dense(n_classes)]), 1", "Expected a Keras model, received 2 values."),
     ("attention", "causal_mask", "return np.tri(length)[::-1]", "The first axis runs backwards."),
     ("rnn", "gru_step", "return state", "What comes out is the second argument, as it was."),

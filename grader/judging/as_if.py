@@ -16,6 +16,7 @@ from grader.judging.vocabulary import Array, Arrays, Call, Check, LayerCall
 
 Slot = tuple[str, Any, Callable[[Any], Call]]
 """A part of a run's input: what it is called, its value, and the run with another value for it."""
+AS_IF = "What comes out is as if "
 FEW = 3
 """Who writes out a sum does so for so many entries at most."""
 
@@ -40,31 +41,49 @@ class Others:
 
     def __init__(self, check: Check) -> None:
         self.check = check
-        self._runs: dict[int, dict[str, Call]] = {}
+        self._runs: dict[tuple[int, str], dict[str, Call]] = {}
         self._known: dict[tuple[int, str], Arrays] = {}
 
     def taken(self, check: Check, pairs: Sequence[Pair]) -> str:
         """What comes out is right for other inputs: without an argument, with zeros for it, with two of them exchanged."""
-        first, *others = sorted(pairs, key=lambda pair: (pair.fits, pair.right.size))
-        for label in self._of(first.case.run):
-            if self._fits(first, label) and all(self._fits(pair, label) for pair in others):
-                return f"{label}."
-        return ""
+        return self._as(pairs, other_inputs)
 
-    def _of(self, run: Call) -> dict[str, Call]:
-        if id(run) not in self._runs:
-            self._runs[id(run)] = dict(other_inputs(run))
-        return self._runs[id(run)]
+    def cut(self, check: Check, pairs: Sequence[Pair]) -> str:
+        """What comes out is right for an input of which some entries are left out, in two runs: in one it may be chance."""
+        return self._as(pairs, cut_inputs) if len({id(pair.case.run) for pair in pairs if not pair.fits}) > 1 else ""
 
-    def _fits(self, pair: Pair, label: str) -> bool:
+    def _as(self, pairs: Sequence[Pair], others: Callable[[Call], Iterator[tuple[str, Call]]]) -> str:
+        first, *more = sorted(pairs, key=lambda pair: (pair.fits, pair.right.size))
+        runs = {id(pair.case.run): self._of(pair.case.run, others) for pair in pairs}
+        found = (
+            label
+            for label in runs[id(first.case.run)]
+            if all(self._fits(pair, label, runs[id(pair.case.run)].get(label)) for pair in (first, *more))
+        )
+        said = next(found, "")
+        begin, were, what = said.partition(" were ")
+        if not what:
+            return f"{said}." if said else ""
+        # One factor of a product may be taken for the other.
+        other = next((label for label in found if label.endswith(f"{were}{what}")), "")
+        return f"{begin}{other.replace(AS_IF, ', or ').replace(f'{were}{what}', ',')}{were}{what}."
+
+    def _of(self, run: Call, others: Callable[[Call], Iterator[tuple[str, Call]]]) -> dict[str, Call]:
+        place = id(run), others.__name__
+        if place not in self._runs:
+            self._runs[place] = dict(others(run))
+        return self._runs[place]
+
+    def _fits(self, pair: Pair, label: str, run: Call | None) -> bool:
         """Whether an array is what would be right for another run, if there is one; a run may have no such argument."""
-        run = self._of(pair.case.run).get(label)
+        if run is None:
+            return pair.fits
         place = id(pair.case.run), label
-        if run is not None and place not in self._known:
+        if place not in self._known:
             self._known[place] = {}
             with suppress(Exception):  # an oracle may not bear other inputs
                 self._known[place] = expected(self.check, pair, run)
-        right = self._known[place].get(pair.name) if run is not None else pair.right
+        right = self._known[place].get(pair.name)
         return right is not None and same(self.check, pair.given, right)
 
 
@@ -81,17 +100,22 @@ def other_inputs(run: Call) -> Iterator[tuple[str, Call]]:
     for name in run.kwargs:
         kept = {k: v for k, v in run.kwargs.items() if k != name}
         yield f"What comes out does not depend on `{name}`", replace(run, kwargs=kept)
-    every = list(slots(run))
-    for instead in (_instead, _fewer):
-        for name, value, put in every:
-            for what, other in instead(value):
-                yield f"What comes out is as if {name} were {what}", put(other)
+    for name, value, put in slots(run):
+        for what, other in _instead(value):
+            yield f"{AS_IF}{name} were {what}", put(other)
     for (i, one), (j, other) in combinations(enumerate(run.args[: len(ORDINALS)]), 2):
         if np.shape(one) == np.shape(other) and not isinstance(one, Mapping):
             exchanged = _with_argument(_with_argument(run, i, other), j, one)
-            yield f"What comes out is as if the {ORDINALS[i]} and the {ORDINALS[j]} argument were exchanged", exchanged
+            yield f"{AS_IF}the {ORDINALS[i]} and the {ORDINALS[j]} argument were exchanged", exchanged
     if isinstance(run, LayerCall):
         yield from _other_layers(run)
+
+
+def cut_inputs(run: Call) -> Iterator[tuple[str, Call]]:
+    """Runs with arrays of which some entries are left out."""
+    for name, value, put in slots(run):
+        for what, other in _fewer(value):
+            yield f"{AS_IF}{name} were {what}", put(other)
 
 
 def slots(run: Call) -> Iterator[Slot]:
@@ -143,20 +167,18 @@ def _other_layers(run: LayerCall) -> Iterator[tuple[str, Call]]:
     for (name, weights), (other, others) in permutations(_layers(run).items(), 2):
         if [value.shape for value in weights.values()] == [value.shape for value in others.values()]:
             given = dict(zip(weights, others.values(), strict=True))
-            yield f"What comes out is as if `{other}` stood in the place of `{name}`", _with_weights(run, given)
+            yield f"{AS_IF}`{other}` stood in the place of `{name}`", _with_weights(run, given)
 
 
 def _instead(value: Any) -> Iterator[tuple[str, Any]]:
     """What may be taken for a value by one who forgets it, or something about it."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "iu":
+        yield from {"all zeros": np.zeros_like(value), "all ones": np.ones_like(value)}.items()
+        yield from _turned(value)
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
         for what, change in CHANGES.items():
             yield what, change(value)
-        if value.ndim > 1 and value.shape[-1] == value.shape[-2]:
-            yield "transposed", np.swapaxes(value, -1, -2)
-        elif value.ndim == 2 and min(value.shape) > 1:
-            yield "reshaped where it should be transposed", value.reshape(value.shape[::-1]).T
-        if value.ndim > 1:
-            yield "its mean along axis 0, in each entry", np.broadcast_to(value.mean(axis=0), value.shape)
+        yield from _turned(value)
     elif isinstance(value, np.ndarray) and value.dtype.kind == "b":
         yield "True everywhere", np.ones_like(value)
         yield "turned around, True for False", ~value
@@ -194,6 +216,21 @@ def _instead(value: Any) -> Iterator[tuple[str, Any]]:
         yield "without its second entry", [value[0], *value[2:]]
 
 
+def _turned(value: Array) -> Iterator[tuple[str, Array]]:
+    """The same numbers, or some of them, in other places."""
+    for axis, size in enumerate(value.shape):
+        if size > 1:
+            yield f"backwards along axis {axis}", np.flip(value, axis)
+    if value.ndim and len(value) > 1:
+        yield "its first entry along axis 0, everywhere", np.broadcast_to(value[:1], value.shape)
+    if value.ndim > 1 and value.shape[-1] == value.shape[-2]:
+        yield "transposed", np.swapaxes(value, -1, -2)
+    elif value.ndim == 2 and min(value.shape) > 1:
+        yield "reshaped where it should be transposed", value.reshape(value.shape[::-1]).T
+    if value.ndim > 1 and value.dtype.kind == "f":
+        yield "its mean along axis 0, everywhere", np.broadcast_to(value.mean(axis=0), value.shape)
+
+
 CHANGES: dict[str, Callable[[Array], Array]] = {
     "all zeros": np.zeros_like,
     "all ones": np.ones_like,
@@ -204,6 +241,7 @@ CHANGES: dict[str, Callable[[Array], Array]] = {
     "0 where it is negative": lambda value: np.maximum(value, 0),
     "nothing but its signs": np.sign,
     "squared": np.square,
+    "cut to whole numbers": np.trunc,
 }
 
 
@@ -214,8 +252,8 @@ def _fewer(value: Any) -> Iterator[tuple[str, Any]]:
     for axis, size in enumerate(value.shape):
         where = np.arange(size).reshape(-1, *[1] * (value.ndim - axis - 1))
         for number in range(1, min(FEW + 1, size)):
-            entries = f"entr{'y' if number == 1 else 'ies'}"
-            yield f"0 but for its first {number} {entries} along axis {axis}", value * (where < number)
+            entries = "entry" if number == 1 else f"{number} entries"
+            yield f"0 but for its first {entries} along axis {axis}", value * (where < number)
         if size > 1:
             yield f"0 in its last entry along axis {axis}", value * (where < size - 1)
             yield f"0 in its first entry along axis {axis}", value * (where > 0)

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from grader.judging.pairs import ORDINALS, Pair, counted
+from grader.judging.pairs import ORDINALS, Pair, counted, listed
 from grader.judging.vocabulary import Array, Call, Check
 
 BITS = (32, 16, 8)
@@ -20,6 +20,7 @@ def counts(check: Check, pairs: Sequence[Pair]) -> str:
     """By how much counts are wrong: by one, by what was handed in, by what overflowed, or in the last digits."""
     if not counted(pairs) or any(pair.right.size != 1 or not np.isfinite(pair.given).all() for pair in pairs):
         return ""
+    pairs = list({id(pair.case.run): pair for pair in pairs}.values())
     right = np.array([pair.right.item() for pair in pairs])
     apart = np.array([pair.given.item() for pair in pairs]) - right
     if not np.allclose(apart, np.round(apart)):
@@ -45,18 +46,21 @@ def _of_terms(apart: Array, known: Sequence[dict[str, int]]) -> str:
     """One or two terms that, counted some times too often or too seldom, are the difference in every run."""
     table = {name: np.array([float(one[name]) for one in known]) for name in known[0] if all(name in one for one in known)}
     for size in (1, 2):
-        for names in combinations(table, size) if len(apart) > size else ():
+        for names in combinations(table, size) if len(apart) > size + 1 else ():
             columns = np.stack([table[name] for name in names], axis=1)
             solved: Array = np.linalg.lstsq(columns, apart, rcond=None)[0]
             often = [round(float(times)) for times in solved]
             if all(0 < abs(times) <= MOST for times in often) and np.array_equal(columns @ np.array(often), apart):
-                parts = [f"too {_size(times)} by {_times(times, name)}" for times, name in zip(often, names, strict=True)]
-                return f"The number is {', and '.join(parts)}."
+                sides: dict[str, list[str]] = {}
+                for times, name in zip(often, names, strict=True):
+                    sides.setdefault(_size(times), []).append(_times(times, name))
+                return f"The number is {', and '.join(f'too {side} by {listed(some)}' for side, some in sides.items())}."
     return ""
 
 
 def _times(number: float, name: str) -> str:
-    return name if abs(number) == 1 else f"{abs(int(number))} times {name}"
+    often = str(abs(int(number)))
+    return often if name == "1" else name if often == "1" else f"{often} times {name}"
 
 
 def terms(run: Call) -> dict[str, int]:

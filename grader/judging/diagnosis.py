@@ -37,7 +37,8 @@ def diagnose(judged: Judged) -> str:
         found = [_not_finite(pairs, spoilt)] if spoilt else []
         rest = [pair for pair in pairs if pair not in spoilt]
         if not all(pair.fits for pair in rest):
-            found.append(_of_values(judged.check, rest))
+            said = _of_values(judged.check, rest)
+            found.append(f"Elsewhere, {said[0].lower()}{said[1:]}" if spoilt and said else said)
         elif spoilt:
             found.append(circumstances(pairs))
         return " ".join(filter(None, found))
@@ -47,20 +48,17 @@ def _of_values(check: Check, pairs: Sequence[Pair]) -> str:
     wrong = [pair for pair in pairs if not pair.fits]
     if said := order(check, pairs):
         return said
-    scopes = list(_scopes(pairs, wrong))
-    if said := _first(check, scopes, _finders(check)):
-        return said
-    said = _first(check, scopes[: 1 + (scopes[0][1] is pairs)], WEAK)
-    return " ".join(filter(None, (said or _alone(pairs, wrong), circumstances(pairs), _between(wrong))))
-
-
-def _finders(check: Check) -> tuple[Finder, ...]:
-    """The most specific one first."""
     others, scaled = Others(check), Scaled(check)
-    return counts, inputs, mapped, multiple, precision, others.taken, scaled.find, elsewhere, multiples, places
+    exact: tuple[Finder, ...] = (counts, inputs, mapped, multiple, precision, others.taken, others.cut, scaled.find)
+    whole, parts = _scopes(pairs, wrong), list(_by_name(wrong))
+    return (
+        _first(check, [*whole, *parts], (*exact, elsewhere, multiples, places))
+        or _first(check, list(_by_arguments(wrong)), (others.taken,))
+        or " ".join(filter(None, (_first(check, whole, WEAK) or _alone(pairs, wrong), circumstances(pairs), _between(wrong))))
+    )
 
 
-def _first(check: Check, scopes: Sequence[tuple[str, Sequence[Pair]]], finders: Sequence[Finder]) -> str:
+def _first(check: Check, scopes: Sequence[Scope], finders: Sequence[Finder]) -> str:
     for begin, some in scopes:
         for find in finders:
             if said := find(check, some):
@@ -68,17 +66,35 @@ def _first(check: Check, scopes: Sequence[tuple[str, Sequence[Pair]]], finders: 
     return ""
 
 
-def _scopes(pairs: Sequence[Pair], wrong: Sequence[Pair]) -> Iterator[tuple[str, Sequence[Pair]]]:
-    """All evidence, or what of it is wrong, or one value of several; with how a sentence about it begins."""
-    groups = list(dict.fromkeys(pair.group for pair in wrong))
-    if alone := _alone(pairs, wrong):
-        yield f"{alone[:-1]}: ", wrong
-    else:
-        yield "", pairs
-        if len(wrong) < len(pairs):
-            yield "There, ", wrong
+Scope = tuple[str, Sequence[Pair]]
+"""How a sentence begins, and what arrays it is about."""
+
+
+def _scopes(pairs: Sequence[Pair], wrong: Sequence[Pair]) -> list[Scope]:
+    """All evidence but that of values that are right everywhere, and what is wrong."""
+    groups = dict.fromkeys(pair.group for pair in wrong)
+    about = [pair for pair in pairs if pair.group in groups]
+    alone = _alone(pairs, wrong)
+    found: list[Scope] = [(f"{alone[:-1]}: " if alone else "", about)]
+    if len(wrong) < len(about):
+        found.append((f"Where {alone.replace(' alone ', ' ')[:-1]}, " if alone else "There, ", wrong))
+    return found
+
+
+def _by_name(wrong: Sequence[Pair]) -> Iterator[Scope]:
+    """What is wrong, one value after the other."""
+    groups = dict.fromkeys(pair.group for pair in wrong)
     for group in groups if len(groups) > 1 else ():
         yield f"As for `{group}`, ", [pair for pair in wrong if pair.group == group]
+
+
+def _by_arguments(wrong: Sequence[Pair]) -> Iterator[Scope]:
+    """What is wrong, by the arguments that were given: one that is given by its name in some runs has none in others."""
+    kinds: dict[tuple[int, tuple[str, ...]], list[Pair]] = {}
+    for pair in wrong:
+        kinds.setdefault((len(pair.case.run.args), tuple(pair.case.run.kwargs)), []).append(pair)
+    for some in kinds.values() if len(kinds) > 1 else ():
+        yield f"In {listed(list(dict.fromkeys(f'“{pair.case.part}”' for pair in some)))}, ", some
 
 
 def _alone(pairs: Sequence[Pair], wrong: Sequence[Pair]) -> str:

@@ -12,7 +12,8 @@ from grader.judging.vocabulary import Array, Check
 
 def places(check: Check, pairs: Sequence[Pair]) -> str:
     """Right but for the first or the last along an axis, or right there alone."""
-    return next(_along_axes([wrong_in(check, pair) for pair in pairs if not pair.fits]), "")
+    said = next(_along_axes([wrong_in(check, pair) for pair in pairs if not pair.fits]), "")
+    return f"{kinds(check, pairs)} {said}".strip() if said and yes_or_no(pairs) else said
 
 
 def _along_axes(bad: Sequence[Array]) -> Iterator[str]:
@@ -63,6 +64,8 @@ def kinds(check: Check, pairs: Sequence[Pair]) -> str:
     wrong = [pair for pair in pairs if not pair.fits]
     bad = [wrong_in(check, pair) for pair in wrong]
     for word, sign in (("0", 0), ("negative", -1), ("positive", 1)):
+        if word == "negative" and yes_or_no(wrong):
+            continue
         which = [np.sign(pair.right) == sign for pair in wrong]
         if not all((where <= one).all() and not one.all() for where, one in zip(bad, which, strict=True)):
             continue
@@ -74,4 +77,4 @@ def kinds(check: Check, pairs: Sequence[Pair]) -> str:
         if word != "0" and not any(pair.given[where].any() for pair, where in zip(wrong, bad, strict=True)):
             how = ": it comes out as 0"
         return f"Only what should be {word} is wrong{how}."
-    return ""
+    return "Some entries are True that should be False, and others the other way round." if yes_or_no(wrong) else ""

@@ -30,7 +30,6 @@ def order(check: Check, pairs: Sequence[Pair]) -> str:
 
 
 MAPS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
-    ("Everything that comes out is 0.", np.zeros_like),
     ("Every sign is the wrong way round.", lambda x: -x),
     ("Nothing negative comes out: these are the absolute values of what is right.", np.abs),
     ("What should be negative is 0: is there a ReLU where none belongs?", lambda x: np.maximum(x, 0)),
@@ -77,6 +76,10 @@ def mapped(check: Check, pairs: Sequence[Pair]) -> str:
         with suppress(Exception):  # an array may have too few axes
             if all(same(check, pair.given, change(pair.right)) for pair in pairs):
                 return sentence
+    right, given = _joined(pairs)
+    if np.ptp(given) == 0 < np.ptp(right):
+        number = ("False", "True") if yes_or_no(pairs) else ("0", "1")
+        return f"Everything that comes out is {number[int(given[0])] if given[0] in (0, 1) else 'one and the same number'}."
     if all(pair.given.ndim and len(pair.given) > 1 for pair in pairs) and all(
         same(check, pair.given, np.broadcast_to(pair.given[:1], pair.given.shape)) for pair in pairs
     ):
@@ -98,9 +101,16 @@ def precision(check: Check, pairs: Sequence[Pair]) -> str:
         return "What stands behind the point is cut off: were the numbers made integers?"
     if len(right) >= LEAST and (said := _clipped(check, pairs)):
         return said
-    if (np.abs(given - right) <= 2e-3 * np.abs(right) + check.atol).all():
+    if all(_nearly(pair) for pair in pairs):
         return "Nearly right, to about three digits: is a constant rounded, an epsilon too large, or the precision halved?"
     return ""
+
+
+def _nearly(pair: Pair) -> bool:
+    """Whether all of an array is right to about three digits, of its own size or, where terms cancel, of the others'."""
+    sizes = np.abs(pair.right)
+    near = np.abs(pair.given - pair.right) <= 2e-3 * (sizes + np.median(sizes))
+    return bool((near & ((pair.given != 0) | (sizes < 1e-6))).all())
 
 
 def _clipped(check: Check, pairs: Sequence[Pair]) -> str:

@@ -112,6 +112,8 @@ def _said(name: str, runs: Sequence[Call], numbers: Sequence[float]) -> tuple[in
     begin = f"What comes out is as if {name} were"
     if instead and len(runs) > 1 and _equal(numbers, numbers[0]) and np.ptp(values) > ROUGHLY:
         return 0, f"{begin} one and the same number in all runs: is it built in?"
+    if instead and 0 in values:
+        return 1, f"{begin} another number than the one that was handed in: is it built in?"
     for what in _known(runs[0], name):
         known = [_known(run, name).get(what, np.nan) for run in runs]
         if instead and _equal(numbers, known):
