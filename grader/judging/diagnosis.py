@@ -17,7 +17,8 @@ from grader.judging.counts import counts
 from grader.judging.form import wrong_form
 from grader.judging.pairs import Pair, listed, pairs_of
 from grader.judging.places import kinds, places
-from grader.judging.relations import elsewhere, mapped, multiple, multiples, order, precision, sums, tendency
+from grader.judging.precision import precision
+from grader.judging.relations import elsewhere, mapped, multiple, multiples, order, sums, tendency
 from grader.judging.scaled import Scaled
 from grader.judging.vocabulary import Check, Judged, LayerCall, ModelCall
 
@@ -37,7 +38,7 @@ def diagnose(judged: Judged) -> str:
         found = [_not_finite(pairs, spoilt)] if spoilt else []
         rest = [pair for pair in pairs if pair not in spoilt]
         if not all(pair.fits for pair in rest):
-            said = _of_values(judged.check, rest)
+            said = _of_values(judged.check, rest).removeprefix("There, " if spoilt else "")
             found.append(f"Elsewhere, {said[0].lower()}{said[1:]}" if spoilt and said else said)
         elif spoilt:
             found.append(circumstances(pairs))

@@ -9,6 +9,8 @@ import numpy as np
 from grader.judging.pairs import ENTRIES, Pair, wrong_in, yes_or_no
 from grader.judging.vocabulary import Array, Check
 
+CHANCE = 0.02
+
 
 def places(check: Check, pairs: Sequence[Pair]) -> str:
     """Right but for the first or the last along an axis, or right there alone."""
@@ -25,6 +27,8 @@ def _along_axes(bad: Sequence[Array]) -> Iterator[str]:
         # Whether each entry along the axis is right throughout, and whether it is wrong throughout.
         right = [np.atleast_1d(~one.any(axis=_others(one, axis))) for one in bad]
         wrong = [np.atleast_1d(one.all(axis=_others(one, axis))) for one in bad]
+        if not _telling(bad, axis, right):
+            continue
         what = {ENTRIES.get((axis, one.ndim), "entry" if one.ndim == 1 else f"entry along axis {axis}") for one in bad}
         name = what.pop() if len(what) == 1 else f"entry along axis {axis}"
         share = float(np.mean([one.mean() for one in right]))
@@ -47,6 +51,14 @@ def _along_axes(bad: Sequence[Array]) -> Iterator[str]:
                 yield f"Only every second {name} is right."
         if all(len(one) > 2 and (~one).sum() == 1 for one in right):
             yield f"All is right but for one {name}."
+
+
+def _telling(bad: Sequence[Array], axis: int, right: Sequence[Array]) -> bool:
+    """Whether what is right along an axis would hardly be so by chance, when the others are right as often as they are."""
+    tables = [np.moveaxis(one, axis, 0) for one in bad]
+    kept = sum(table[where].size for table, where in zip(tables, right, strict=True))
+    lost = [table[~where].ravel() for table, where in zip(tables, right, strict=True)]
+    return bool((1 - np.mean(np.concatenate(lost))) ** kept < CHANCE)
 
 
 def _others(array: Array, axis: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from grader.judging.pairs import LEAST, ORDINALS, Pair, counted, same, yes_or_no
+from grader.judging.pairs import LEAST, ORDINALS, Pair, counted, same, together, yes_or_no
 from grader.judging.vocabulary import Array, Check
 
 
@@ -76,7 +76,7 @@ def mapped(check: Check, pairs: Sequence[Pair]) -> str:
         with suppress(Exception):  # an array may have too few axes
             if all(same(check, pair.given, change(pair.right)) for pair in pairs):
                 return sentence
-    right, given = _joined(pairs)
+    right, given = together(pairs)
     if np.ptp(given) == 0 < np.ptp(right):
         number = ("False", "True") if yes_or_no(pairs) else ("0", "1")
         return f"Everything that comes out is {number[int(given[0])] if given[0] in (0, 1) else 'one and the same number'}."
@@ -87,46 +87,9 @@ def mapped(check: Check, pairs: Sequence[Pair]) -> str:
     return ""
 
 
-def precision(check: Check, pairs: Sequence[Pair]) -> str:
-    """Rounded, cut off, clipped, or nearly right, of numbers that are not counted."""
-    if counted(pairs):
-        return ""
-    right, given = _joined(pairs)
-    for decimals in (1, 2, 3):
-        step = 0.1**decimals
-        if np.allclose(given, np.round(given, decimals), atol=1e-6) and (np.abs(given - right) < step / 2 + check.atol).all():
-            return f"Each number is rounded, to {decimals} decimal{'s' * (decimals > 1)}: leave them as they are."
-    whole = given == np.round(given)
-    if (whole & (np.abs(given) < np.abs(right) + check.atol) & (np.abs(right - given) < 1) & (given * right >= 0)).all():
-        return "What stands behind the point is cut off: were the numbers made integers?"
-    if len(right) >= LEAST and (said := _clipped(check, pairs)):
-        return said
-    if all(_nearly(pair) for pair in pairs):
-        return "Nearly right, to about three digits: is a constant rounded, an epsilon too large, or the precision halved?"
-    return ""
-
-
-def _nearly(pair: Pair) -> bool:
-    """Whether all of an array is right to about three digits, of its own size or, where terms cancel, of the others'."""
-    sizes = np.abs(pair.right)
-    near = np.abs(pair.given - pair.right) <= 2e-3 * (sizes + np.median(sizes))
-    return bool((near & ((pair.given != 0) | (sizes < 1e-6))).all())
-
-
-def _clipped(check: Check, pairs: Sequence[Pair]) -> str:
-    right, given = _joined(pairs)
-    low, high = given.min(), given.max()
-    if np.ptp(given) > 0 and all(same(check, pair.given, np.clip(pair.right, low, high)) for pair in pairs):
-        beyond = int((right > high + check.atol).sum()), int((right < low - check.atol).sum())
-        if max(beyond) > 1 or (min(beyond) == 1 and np.isclose(low, -high)):
-            sides = [word for word, number in zip(("larger", "smaller"), beyond, strict=True) if number]
-            return f"All is right, except that nothing {' or '.join(sides)} than a certain number comes out: is it clipped?"
-    return ""
-
-
 def multiple(check: Check, pairs: Sequence[Pair]) -> str:
     """One number times what is right, or one number more."""
-    right, given = _joined(pairs)
+    right, given = together(pairs)
     if len(right) < LEAST or np.ptp(right) == 0:
         return ""
     scale = (given @ right) / (right @ right)
@@ -157,11 +120,6 @@ def _far_from_right(scale: float) -> bool:
     return bool(np.isfinite(scale)) and abs(scale) > 1e-9 and abs(scale - 1) > 1e-3
 
 
-def _joined(pairs: Sequence[Pair]) -> tuple[Array, Array]:
-    """All that is right, and all that came out, each in a row."""
-    return np.concatenate([pair.right.ravel() for pair in pairs]), np.concatenate([pair.given.ravel() for pair in pairs])
-
-
 def _times(scale: float) -> str:
     for number in (2, 3, 4, 5, 8, 10):
         if abs(scale - number) < 1e-3 * number:
@@ -181,7 +139,11 @@ def multiples(check: Check, pairs: Sequence[Pair]) -> str:
     """A number of its own for each part, row or column, times what is right or more than that."""
     if any(pair.fits for pair in pairs):
         return ""
-    if all(pair.right.size >= LEAST for pair in pairs) and all(_one_multiple(check, pair.given, pair.right) for pair in pairs):
+    runs: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        runs.setdefault(id(pair.case.run), []).append(pair)
+    joined = [together(some) for some in runs.values()]
+    if all(len(right) >= LEAST and _one_multiple(check, given, right) for right, given in joined):
         return "In each part all values are one multiple of what is right, and another one in each: is a factor wrong?"
     for axis, name in ((-1, "row"), (0, "column")):
         tables = [pair for pair in pairs if pair.right.ndim > 1 and min(pair.right.shape[0], pair.right.shape[-1]) >= LEAST]
@@ -241,7 +203,7 @@ def sums(check: Check, pairs: Sequence[Pair]) -> str:
 
 def tendency(check: Check, pairs: Sequence[Pair]) -> str:
     """What little is known of numbers that are wrong in many ways: too large, or of the right signs."""
-    right, given = _joined(pairs)
+    right, given = together(pairs)
     if not np.isfinite(given).all() or yes_or_no(pairs):
         return ""
     bad = ~np.isclose(given, right, atol=check.atol, rtol=check.rtol)

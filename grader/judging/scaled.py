@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from grader.judging.as_if import expected, slots
+from grader.judging.as_if import expected
+from grader.judging.other_inputs import slots
 from grader.judging.pairs import LEAST, ORDINALS, Pair, same
-from grader.judging.vocabulary import Array, Arrays, Call, Check
+from grader.judging.vocabulary import Array, Arrays, Call, Check, LayerCall
 
 STEPS = 10
 """Of Newton's method at most, where what comes out is no linear function of the number."""
@@ -41,7 +42,9 @@ class Scaled:
         if any(pair.fits or not np.isfinite(pair.given).all() for pair in pairs) or _size(found[0]) < LEAST:
             return ""
         said = []
-        for name, _, _ in slots(found[0][0].case.run):
+        for name, value, _ in slots(found[0][0].case.run):
+            if isinstance(found[0][0].case.run, LayerCall) and name.startswith("`") and isinstance(value, np.ndarray):
+                continue  # a weight is no factor by itself: what its layer gives may be one
             numbers = []
             for some in found:
                 if (number := self._number(some, name)) is None:
@@ -92,14 +95,15 @@ def _times(value: Any, number: float) -> Any:
 
 def _solve(right: Callable[[float], Array], given: Array, number: float) -> float:
     """The number for which `right` comes nearest to what came out, by Newton's method; where it is linear, one step does."""
-    before, distance = right(number), np.inf
+    before = right(number)
+    distance = float(np.abs(given - before).max())
     for _ in range(STEPS):
         slope = (right(number + NEAR) - before) / NEAR
         step = float(np.vdot(slope, given - before) / np.vdot(slope, slope))
         number, last = number + step, distance
         before = right(number)
         distance = float(np.abs(given - before).max())
-        if abs(step) < NEAR**2 or not distance < last / 2:  # it has come to its end, or it goes nowhere
+        if abs(step) < NEAR**2 or not distance < 0.7 * last:  # it has come to its end, or it goes nowhere
             break
     return number
 
@@ -112,16 +116,15 @@ def _said(name: str, runs: Sequence[Call], numbers: Sequence[float]) -> tuple[in
     begin = f"What comes out is as if {name} were"
     if instead and len(runs) > 1 and _equal(numbers, numbers[0]) and np.ptp(values) > ROUGHLY:
         return 0, f"{begin} one and the same number in all runs: is it built in?"
+    known = {what: [_known(run, name).get(what, np.nan) for run in runs] for what in _known(runs[0], name)}
+    if instead and (whats := [what for what in known if _equal(numbers, known[what])]):
+        return 1, f"{begin} {whats[0]}."
     if instead and 0 in values:
         return 1, f"{begin} another number than the one that was handed in: is it built in?"
-    for what in _known(runs[0], name):
-        known = [_known(run, name).get(what, np.nan) for run in runs]
-        if instead and _equal(numbers, known):
-            return 1, f"{begin} {what}."
-        if _equal(factors, known):
-            return 1, f"{begin} multiplied by {what}."
-        if _equal(factors, 1 / np.array(known)):
-            return 1, f"{begin} divided by {what}."
+    for what, sizes in known.items():
+        for word, factor in (("multiplied", np.array(sizes)), ("divided", 1 / np.array(sizes))):
+            if _equal(factors, factor):
+                return 1, f"{begin} {word} by {what}."
     if _equal(factors, factors[0]):
         return 2, f"{begin} multiplied by a number{', the same in each run' * (len(runs) > 1)}: is a factor missing, or wrong?"
     return 3, f"{begin} multiplied by a number, another one in each run: is a factor missing, or wrong?"
