@@ -30,9 +30,9 @@ def counts(check: Check, pairs: Sequence[Pair]) -> str:
     if said := _of_terms(np.round(apart), [terms(pair.case.run) for pair in pairs]):
         return said
     for bits in BITS:
-        # By chance, one difference in so many is a multiple.
-        if (apart % 2**bits == 0).all() and 2 ** (bits * np.count_nonzero(apart)) > 1000:
-            return f"The number is off by a multiple of 2 to the power of {bits}: are integers of {bits} bits too small for it?"
+        # Of whole numbers, one in 2 to the power of so many bits is a multiple by chance.
+        if (apart % 2**bits == 0).all() and bits * np.count_nonzero(apart) > 10:
+            return f"The number is off by what integers of {bits} bits cannot hold: did they overflow?"
     if (np.abs(apart) < 1e-5 * right).all():
         return "Right but for the last digits: is something counted in floats, which cannot hold every large integer?"
     return ""

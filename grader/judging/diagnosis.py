@@ -50,7 +50,7 @@ def _of_values(check: Check, pairs: Sequence[Pair]) -> str:
     if said := order(check, pairs):
         return said
     others, scaled = Others(check), Scaled(check)
-    exact: tuple[Finder, ...] = (counts, inputs, mapped, multiple, precision, others.taken, others.cut, scaled.find)
+    exact: tuple[Finder, ...] = (inputs, mapped, multiple, precision, others.taken, counts, others.cut, scaled.find)
     whole, parts = _scopes(pairs, wrong), list(_by_name(wrong))
     return (
         _first(check, [*whole, *parts], (*exact, elsewhere, multiples, places))
