@@ -39,7 +39,7 @@ def _nearly(pair: Pair) -> bool:
 def _clipped(check: Check, pairs: Sequence[Pair]) -> str:
     right, given = together(pairs)
     low, high = given.min(), given.max()
-    if np.ptp(given) > 0 and all(same(check, pair.given, np.clip(pair.right, low, high)) for pair in pairs):
+    if np.ptp(given) > 1e-6 and all(same(check, pair.given, np.clip(pair.right, low, high)) for pair in pairs):
         beyond = int((right > high + check.atol).sum()), int((right < low - check.atol).sum())
         if max(beyond) > 1 or (min(beyond) == 1 and np.isclose(low, -high)):
             sides = [word for word, number in zip(("larger", "smaller"), beyond, strict=True) if number]

@@ -77,7 +77,7 @@ def mapped(check: Check, pairs: Sequence[Pair]) -> str:
             if all(same(check, pair.given, change(pair.right)) for pair in pairs):
                 return sentence
     right, given = together(pairs)
-    if np.ptp(given) == 0 < np.ptp(right):
+    if np.ptp(given) <= 1e-6 < np.ptp(right):
         number = ("False", "True") if yes_or_no(pairs) else ("0", "1")
         return f"Everything that comes out is {number[int(given[0])] if given[0] in (0, 1) else 'one and the same number'}."
     if all(pair.given.ndim and len(pair.given) > 1 for pair in pairs) and all(
@@ -111,7 +111,11 @@ def multiple(check: Check, pairs: Sequence[Pair]) -> str:
         return f"All values are too {'large' if step > 0 else 'small'} by {'1' if whole else 'one and the same number'}."
     if np.isfinite(given).all() and np.ptp(given) > 0:
         scale, step = np.polyfit(right, given, 1)
-        if abs(scale) > 1e-3 and all(same(check, (pair.given - step) / scale, pair.right) for pair in pairs):
+        if (
+            _far_from_right(scale)
+            and abs(scale) > 1e-3
+            and all(same(check, (pair.given - step) / scale, pair.right) for pair in pairs)
+        ):
             return "All values are a multiple of what is right and a number more, the same two everywhere."
     return ""
 
