@@ -1,13 +1,22 @@
-"""How the shape of what an answer gives differs from what was asked for."""
+"""What can be said of answers that gave no values: of a wrong shape, with an entry missing, or that raised."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from grader.judging.matching import named
-from grader.judging.vocabulary import Judged
+from grader.judging.pairs import listed
+from grader.judging.vocabulary import Call, Judged
+
+NOISE = re.compile(
+    r"Exception encountered when calling [\w.]+\(\)\. |\{\{.*?\}\} ?| ?\[Op:\w+\].*| ?Arguments received by .*|\\x1b\[[\d;]*m"
+)
+"""What backends and Keras put around the message of an error."""
 
 
 def wrong_form(judged: Judged) -> str:
@@ -46,3 +55,33 @@ def _shapes(right: tuple[int, ...], given: tuple[int, ...]) -> Iterator[str]:
         for step, word in ((1, "many"), (-1, "few")):
             if set(apart.values()) == {step}:
                 yield f"Along axis {' and '.join(map(str, apart))} there is one entry too {word}."
+
+
+# --- what was raised ---
+
+
+def lacking(error: str) -> str:
+    """What is said of a dict in which an entry is missing; "" if that is not what is wrong."""
+    found = re.fullmatch(r"There is no evidence of '(.+)\.(.+)'\.", error)
+    return f"`{found[1]}` came back without `{found[2]}`: it should have an entry for each that was handed in." if found else ""
+
+
+def without_noise(error: str) -> str:
+    """What was raised, without what libraries put around it."""
+    return NOISE.sub("", error).strip()
+
+
+def called_with(run: Call) -> str:
+    """What an answer was called with when it raised: kinds and shapes, never values."""
+    given = [_kind(value) for value in run.args] + [f"`{name}`, {_kind(value)}" for name, value in run.kwargs.items()]
+    return f"It was called with {listed(given)}." if given else ""
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, Mapping):
+        return f"a dict of {listed([f'`{name}` {np.shape(item)}' for name, item in value.items()])}"
+    if isinstance(value, list):
+        return f"a list of {len(value)} entries"
+    return "an integer" if isinstance(value, int) else "a number" if isinstance(value, float) else f"a {type(value).__name__}"

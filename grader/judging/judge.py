@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from course.probe import UNWRITTEN, ProbeError
+from course.probe import ProbeError
 from grader.errors import EvidenceError
 from grader.judging.diagnosis import diagnose
+from grader.judging.form import called_with, lacking, without_noise
 from grader.judging.vocabulary import Array, Arrays, Call, Case, Check, Judged, Mistake
 from grader.shown import ANSI
 
@@ -157,9 +158,18 @@ def _sentence(judged: Judged) -> str:
         return next(iter(broken.values()))
     parts = ", ".join(case.part for case in judged.cases if case.part in judged.failed)
     where = f": {parts}" if len(judged.failed) < len(judged.cases) else ""
-    reasons = [judged.errors.get(case.part) or broken.get(case.part, "") for case in judged.cases]
+    reasons = [_reason(judged, case) or broken.get(case.part, "") for case in judged.cases]
     said = [f"{NOT_YET}{where}.", next(filter(None, reasons), ""), _diagnosis(judged)]
     return " ".join(filter(None, said if any(said[1:]) else [*said, UNKNOWN]))
+
+
+def _reason(judged: Judged, case: Case) -> str:
+    """Why there are no values of a part; of what the answer raised, also what it had been called with."""
+    error = judged.errors.get(case.part, "")
+    if not error.startswith(RAISED):
+        return lacking(error) or error
+    message = without_noise(error)
+    return f"{message}{'' if message.endswith('.') else '.'} {called_with(case.run)}".strip()
 
 
 def diagnosis_in(sentence: str) -> str:
@@ -169,7 +179,8 @@ def diagnosis_in(sentence: str) -> str:
 
 
 def _unanswered(error: str) -> bool:
-    return "NotImplementedError" in error and UNWRITTEN not in error
+    """Whether an error is that of the cell as it was handed out; with an error of its own kind, Keras gives a reason."""
+    return error.removesuffix(":") == f"{RAISED} {NotImplementedError.__name__}"
 
 
 def _diagnosis(judged: Judged) -> str:

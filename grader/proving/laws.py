@@ -13,7 +13,7 @@ from course.probe import Call
 from grader.errors import CheckError
 from grader.judging import Array, Arrays, Check, Edits, Judged
 from grader.judging.bars import bars_of
-from grader.judging.judge import RIGHT, Verdict, diagnosis_in, judge, matches, runs_of
+from grader.judging.judge import RAISED, RIGHT, Verdict, diagnosis_in, judge, matches, runs_of
 from grader.proving.held_out import read_answers
 from grader.proving.rehearsal import answer_of, rehearse
 from grader.proving.visible import VisibleCheck
@@ -37,7 +37,7 @@ NAMING = (*JUDGING, "mistakes")
 """What of a check decides which mistake is named."""
 REFERENCE, ALTERNATIVE, MISTAKE, HELD_OUT = "reference", "alternative", "mistake", "held-out"
 VISIBLE = "visible check"
-LISTED, DIAGNOSED, UNSPECIFIC = "listed", "diagnosed", "unspecific"
+LISTED, DIAGNOSED, RAISING, UNSPECIFIC = "listed", "diagnosed", "raised", "unspecific"
 """How a wrong answer's sentence was found."""
 
 
@@ -154,9 +154,11 @@ def _laws(unit: Unit, exercise: str) -> Iterator[Law]:
 
 
 def how_specific(check: Check, sentence: str) -> str:
-    """Whether a sentence is a known mistake's, a contract's or the diagnosis of another one, or tells nothing."""
+    """Whether a sentence is a known mistake's, a contract's, a diagnosis of another one, of what was raised, or empty."""
     listed = {*check.mistakes, *(contract.sentence for contract in check.contracts)}
-    return LISTED if sentence in listed else DIAGNOSED if diagnosis_in(sentence) else UNSPECIFIC
+    if sentence in listed:
+        return LISTED
+    return DIAGNOSED if diagnosis_in(sentence) else RAISING if RAISED in sentence else UNSPECIFIC
 
 
 def _seeds(draws: int, check: Check) -> range:

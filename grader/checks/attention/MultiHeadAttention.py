@@ -234,7 +234,7 @@ CHECK = Check(
         "row's maximum.": Mistake(
             (SOFTMAX, "(ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True))"), matches=_underflows
         ),
-        "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.": Mistake(
+        "Masked keys still get weight: their scores became 0, not minus infinity, and exp(0) is 1.": Mistake(
             (WHERE, "scores * ops.cast(ops.expand_dims(mask, axis=1), scores.dtype)"), matches=shows(*MODERATE, masking="times")
         ),
         "Masking after the softmax takes weight away and gives it to nobody: mask the scores instead.": Mistake(

@@ -153,7 +153,7 @@ CHECK = Check(
         "Inputs without a batch axis fail, and those with two leading axes: count axes from the end, with -1 and -2.": Mistake(
             ("ops.swapaxes(key, -1, -2)", "ops.transpose(key, (0, 2, 1))"), matches=_needs_three_axes
         ),
-        "Masked keys still get weight: a score multiplied by 0 is 0, not minus infinity, and exp(0) is 1.": Mistake(
+        "Masked keys still get weight: their scores became 0, not minus infinity, and exp(0) is 1.": Mistake(
             (WHERE, "scores * ops.cast(mask, scores.dtype)"), matches=shows(*MODERATE, masking="times")
         ),
         "With a mask the rows no longer sum to 1: masking after the softmax takes weight away and gives it to nobody.": Mistake(
@@ -170,8 +170,8 @@ CHECK = Check(
             (SOFTMAX, "ops.exp(scores) / ops.sum(ops.exp(scores), axis=-1, keepdims=True)"),
             matches=lambda judged: judged.failed <= LARGE and all(_nan(judged, part) for part in judged.failed),
         ),
-        "The weights are NaN as soon as there is a mask: 0 times minus infinity is NaN; choose the score "
-        "with ops.where.": Mistake(
+        "The weights are NaN as soon as there is a mask. 0 times minus infinity gives that, and so does a score of plus "
+        "infinity: choose between score and minus infinity with ops.where.": Mistake(
             (WHERE, "scores + (1.0 - ops.cast(mask, scores.dtype)) * -np.inf"),
             matches=lambda judged: _nan(judged, "mask") and not judged.failed & {"weights", "output"},
         ),

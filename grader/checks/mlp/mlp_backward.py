@@ -110,8 +110,8 @@ CHECK = Check(
         "The gradients do not depend on the labels: subtract the true class from the probabilities.": Mistake(
             (ERRORS, "probabilities"), way="no targets"
         ),
-        "Only a batch in which the last class does not occur goes wrong: the parameters tell how many classes there are, "
-        "not the labels.": Mistake(
+        "Only the batch without the last class goes wrong, whose parameters stand in another order, too: take the number of "
+        "classes from the parameters, not from the labels, and the parameters by their names.": Mistake(
             ("np.eye(logits.shape[1])[labels]", "np.eye(labels.max() + 1)[labels]"), matches=only(ABSENT)
         ),
     },
