@@ -409,8 +409,7 @@ assert counted == 99_328, f"PyTorch has 99328, not {counted}: two biases everywh
 # <details><summary>Hint</summary>What comes in differs for one pattern, and what the recurrent layer returns for
 # another.</details>
 #
-# *Checked:* the outputs of each pattern with weights that we set, for sequences of several lengths, and that the model is not
-# compiled.
+# *Checked:* the outputs of each pattern with weights that we set, for sequences of several lengths.
 
 # %% exercise="build_recurrent"
 
@@ -442,7 +441,7 @@ for pattern, states in {"many to one": every[-1], "many to many": every, "one to
 # <details><summary>Hint</summary>Four lines of a <code>keras.Sequential</code>, <code>layers.Input</code> included.</details>
 #
 # *Checked:* the logits for weights that we set, without padding, with padding, and with several lengths in a batch; the number of
-# parameters; and that the model is not compiled.
+# parameters.
 
 # %% exercise="build_sequence_classifier"
 
