@@ -371,7 +371,7 @@ assert abs(new - 0.8748) < 1e-3, (
 #
 # <details><summary>Hint</summary>How many blocks, and how many biases per block?</details>
 #
-# *Checked:* all three cells, as Keras counts and as PyTorch does, and that the count is an integer.
+# *Checked:* all three cells, as Keras counts and as PyTorch does.
 
 # %% exercise="count_recurrent_params"
 
@@ -507,8 +507,8 @@ plots.signals(s_train, t_train)
 # rate decides: 0.02, falling to 0 over all steps, with <code>keras.optimizers.schedules.CosineDecay</code>; and
 # <code>clipnorm=1.0</code>. Leave the number of steps open in <code>layers.Input</code>.</details>
 #
-# *Checked:* an accuracy of at least 0.78 on new samples, that the output is logits, that the same seed gives the same model, and
-# that it works for other numbers of features and classes and for sequences that are longer than those it was trained with. Grading makes new signals for every submission and
+# *Checked:* an accuracy of at least 0.78 on new samples, that the output is logits, and that it works for other numbers of features
+# and classes and for sequences that are longer than those it was trained with. Grading makes new signals for every submission and
 # renumbers the classes.
 # {limits}
 
@@ -575,7 +575,7 @@ plots.curves({"one series": cycles[0], "another": cycles[1]}, xlabel="step", yla
 # should come out? Both need a last axis of size 1.</details>
 #
 # *Checked:* that the error on new series is near the smallest possible: at least 0.9 of the way from the naive forecast to the best one,
-# and not beyond it; series that are longer; and that the same seed gives the same model.
+# and not beyond it; and series that are longer.
 # {limits}
 
 # %% exercise="train_forecaster"
