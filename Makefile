@@ -2,8 +2,9 @@
 PYTHON ?= python3
 DEMO := build/demo
 UNIT := $(notdir $(wildcard assignments/*))
-# A process for each of two cores, with one thread each; where classes are graded, one more, since those often wait.
-PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2
+# A process for each of two cores, with one thread each; where classes are graded, one more, since those often wait. Ten failures
+# are enough to read: something that breaks all that comes after it would fill the page, and hide what it was.
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2 --maxfail 10
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
