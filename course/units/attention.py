@@ -432,8 +432,8 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 #
 # **Write** a function that cuts the vectors and gives the heads an axis of their own, in front of the words.
 #
-# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. `-1` stands for `batch` in
-#   `ops.reshape`: with TensorFlow, a model that trains does not know the size of the batch beforehand.
+# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. `-1` may stand for `batch` in
+#   `ops.reshape`.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different, and with a single sequence.
 #

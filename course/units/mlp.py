@@ -702,8 +702,8 @@ print(f"accuracy on the test part: {scores['linear']:.2f}")
 # below 1.46 with ten classes, reread “twice is once too often”.</details>
 #
 # *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network bends, that the same seed
-# gives the same model, and that it works for other numbers of features and classes. Grading makes new signals for every submission, renumbers the classes, and
-# shuffles the positions in the same way for all signals.
+# gives the same model, and that it works for other numbers of features and classes. Grading makes new signals for every
+# submission, renumbers the classes, and shuffles the positions in the same way for all signals.
 # {limits}
 
 # %% exercise="train_classifier"
