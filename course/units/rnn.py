@@ -417,16 +417,16 @@ assert counted == 99_328, f"PyTorch has 99328, not {counted}: two biases everywh
 every = [np.tanh(1), np.tanh(1 + np.tanh(1)), np.tanh(1 + np.tanh(1 + np.tanh(1)))]  # the states
 for pattern, states in {"many to one": every[-1], "many to many": every, "one to many": every[:2]}.items():
     x = 2 * ops.ones((5, 1) if pattern == "one to many" else (5, 3, 1))
-    model = build_recurrent(pattern, features=1, units=1, outputs=1, steps=2)
-    shape, wanted = (5, *np.shape(states), 1), np.reshape(states, (-1, 1)) - 1
+    model = build_recurrent(pattern, features=1, units=1, outputs=4, steps=2)
+    shape, wanted = (5, *np.shape(states), 4), np.reshape(states, (-1, 1)) - 1
     y = model(x)
     assert tuple(y.shape) == shape, f"{pattern}: expected the shape {shape}, received {tuple(y.shape)}."
     for weight in model.weights:  # all kernels 1, all biases -1: what goes through tanh first is 2 - 1
         weight.assign(np.full(weight.shape, 1.0 if len(weight.shape) > 1 else -1.0))
     y = ops.convert_to_numpy(model(x))[0]
-    assert np.allclose(y, wanted.reshape(y.shape), atol=1e-3), (
-        f"{pattern}: inputs of 2, kernels of 1 and biases of -1 give {y.ravel()}, expected {wanted.ravel()}, a state "
-        "minus 1: which steps read the input, which state is shown, and what bends it?"
+    assert np.allclose(y, wanted, atol=1e-3), (
+        f"{pattern}: inputs of 2, kernels of 1 and biases of -1 give {y[..., 0]}, expected {wanted[:, 0]}, a state "
+        "minus 1: which steps read the input, which state is shown, and which activation stands where?"
     )
 
 # %% [markdown]
@@ -465,7 +465,7 @@ for weight in small.weights:  # all kernels 1, all biases -1: each sum is 1 in t
 z = ops.convert_to_numpy(small(two_and_one)).ravel()
 assert np.allclose(z, [0.6505 - 1, 0.3696 - 1], atol=1e-3), (
     f"with kernels of 1 and biases of -1, {z} is shown after two steps and after one, expected -0.3495 and -0.6304, "
-    "a hidden state minus 1: of which step is it, and what bends it?"
+    "a hidden state minus 1: of which step is it, and which activation stands where?"
 )
 
 # %% [markdown]
