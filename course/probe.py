@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import gc
 import hmac
+import inspect
 import io
 import json
 import os
@@ -115,6 +116,7 @@ class Kept(Call):
 class Twice(ModelCall):
     """Make the model twice with the same arguments, and call both on the inputs.
 
+    Where that goes, `fit` trains for one epoch, since who asks for this compares the two alone.
     The names of the first one's evidence begin with `FIRST`, those of the second one's with `AGAIN`.
     """
 
@@ -286,11 +288,20 @@ def answering() -> bool:
 
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
-    if isinstance(run, Twice):  # with arguments of its own each: an encoder is changed by training
-        return {f"{when}{name}": array for when in (FIRST, AGAIN) for name, array in _execute(answer, run.once()).items()}
+    if isinstance(run, Twice):
+        try:
+            with _one_epoch():
+                return _make_twice(answer, run)
+        except Exception:  # an answer may read more from its training than one epoch has
+            return _make_twice(answer, run)
     convert = _keep if run.numpy else _to_tensors
     older = _variables() if isinstance(run, ModelCall) and run.anew else []
     return _call(answer, run, convert(run.args), convert(run.kwargs), older)
+
+
+def _make_twice(answer: Any, run: Twice) -> dict[str, np.ndarray]:
+    """With arguments of its own each: an encoder is changed by training."""
+    return {f"{when}{name}": array for when in (FIRST, AGAIN) for name, array in _execute(answer, run.once()).items()}
 
 
 def _call(
@@ -480,6 +491,29 @@ def _undisturbed() -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
         np.random.set_state(numpy_state)
         random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def _one_epoch() -> Iterator[None]:
+    """`fit` ends after an epoch, and on TensorFlow it compiles nothing, which takes longer than an epoch of few rows."""
+    import keras
+
+    fit = keras.Model.fit
+    names = inspect.signature(fit)
+
+    def short(model: Any, *args: Any, **kwargs: Any) -> Any:
+        given = names.bind(model, *args, **kwargs)
+        given.arguments["epochs"] = 1
+        return fit(*given.args, **given.kwargs)
+
+    keras.Model.fit = short  # Keras's own is of a base class, and seen again when this one is gone
+    if keras.backend.backend() == "tensorflow":
+        keras.Model.run_eagerly = property(lambda model: True, lambda model, value: None)
+    try:
+        yield
+    finally:
+        for name in {"fit", "run_eagerly"} & vars(keras.Model).keys():
+            delattr(keras.Model, name)
 
 
 def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:

@@ -1,12 +1,15 @@
 """Runs an answer and its check in this process, without a notebook: what the check-level tests share."""
 
+import logging.config
 import subprocess
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from typer.testing import CliRunner
 
+from grader.cli import app
 from grader.proving.proofs import file_of, read_rows
 from grader.proving.prove import parts_of
 from grader.proving.rehearsal import answer_of, rehearse
@@ -44,6 +47,16 @@ def reference(unit: str, exercise: str) -> str:
 def answer(unit: str, exercise: str, source: str):
     """The callable that a cell with this source defines, below the unit's set-up cell."""
     return answer_of(UNITS[unit], exercise, source)
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    """The words that a command of ours prints. It runs in this process, since it imports for seconds."""
+    # An nbgrader's first log closes all handlers, and TensorFlow's closes its stream, unless that is standard error: inside the
+    # runner it would be pytest's that is closed.
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
 
 
 def grade(unit: str, exercise: str, source: str, seed: int = 0):

@@ -3,12 +3,13 @@
 Run once per backend: `KERAS_BACKEND=jax pytest tests/test_checks.py`.
 """
 
+import nbformat
 import pytest
 
-from grader.judging.judge import matches
+from grader.judging.judge import UNANSWERED, matches
 from grader.proving.laws import laws_of
 from grader.units.variants import vary
-from harness import UNITS, grade, reference
+from harness import COURSE, UNITS, grade, reference
 
 pytestmark = pytest.mark.all_backends
 DRAWS = 100
@@ -24,6 +25,14 @@ SLOW = "distance"
 def test_law(unit, exercise, law):
     seen = LAWS[unit, exercise][law].seen(DRAWS)
     assert seen.holds, seen.verdict
+
+
+@pytest.mark.parametrize(("unit", "exercise"), LAWS)
+def test_what_was_handed_out_is_not_answered_yet(unit, exercise):
+    release = nbformat.read(COURSE / "assignments" / unit / f"{unit}.ipynb", as_version=4)
+    (stub,) = (cell.source for cell in release.cells if cell.id == exercise)
+    verdict, _ = grade(unit, exercise, stub)
+    assert (verdict.points, verdict.sentence) == (0, UNANSWERED)
 
 
 @pytest.mark.parametrize(("unit", "exercise"), [("mlp", "build_mlp"), ("cnn", "build_cnn")])

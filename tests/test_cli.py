@@ -1,26 +1,16 @@
 """The commands' errors: what was wrong and what to do, and nothing overwritten."""
 
-import logging.config
+import logging
 import stat
 
 import pytest
-from typer.testing import CliRunner
 
 from course import probe
 from grader.classroom.coursedir import read_config, read_secret
 from grader.classroom.records import Record, read_record, record_path, write_record
-from grader.cli import app
 from grader.errors import CourseError
 from grader.judging.judge import Verdict
-
-
-def call(*arguments, code=0):
-    # A command's first log closes all handlers, and TensorFlow's closes its stream, unless that is standard error: inside the
-    # runner it would be pytest's that is closed.
-    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == code, result.output
-    return result.output
+from harness import call
 
 
 def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path):
@@ -50,6 +40,20 @@ def test_jupyters_own_configuration_counts_where_the_courses_says_nothing(tmp_pa
     (course / "nbgrader_config.py").write_text("c.Limits.memory = 2")
     (course / "nbgrader_config.json").write_text('{"Limits": {"disk": 3}}')
     assert read_config(course)["Limits"] == {"cell_seconds": 7, "memory": 2, "disk": 3}
+
+
+def test_reading_a_configuration_closes_nobody_s_log(tmp_path):
+    class Log(logging.StreamHandler):
+        """As absl's, which closes what it writes to."""
+
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    log = Log()
+    read_config(tmp_path)
+    assert not log.closed
 
 
 def test_a_broken_configuration_is_an_error(tmp_path):

@@ -268,6 +268,23 @@ def test_the_same_seed_gives_the_same_model(when, kept):
     assert (verdict.points, verdict.sentence) == ((100, RIGHT) if kept else (50, SAME_SEED.sentence))
 
 
+@pytest.mark.parametrize(("read", "trained"), [(1, [1, 1]), (3, [1, 3, 3])])
+def test_two_models_are_trained_for_one_epoch_unless_more_are_read(read, trained):
+    fit, eagerly, lengths = keras.Model.fit, keras.Model.run_eagerly, []
+
+    def answer(x, y):
+        model = keras.Sequential([layers.Dense(1)])
+        model.compile("sgd", "mse")
+        losses = model.fit(x, y, 10, 3, verbose=0).history["loss"]
+        lengths.append(len(losses))
+        losses[read - 1]
+        return model
+
+    collect(answer, probe.Twice((X, X[:, :1]), numpy=True, inputs={"x": X}))
+    assert lengths == trained
+    assert (keras.Model.fit, keras.Model.run_eagerly) == (fit, eagerly)
+
+
 def test_an_encoder_that_was_trained_is_not_handed_over_again():
     given = []
 

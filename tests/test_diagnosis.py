@@ -211,8 +211,8 @@ def test_what_was_raised_is_said_with_what_the_answer_was_called_with():
 
 def test_an_error_of_keras_s_own_is_no_missing_answer():
     cases = CHECK.draw(np.random.default_rng(1))
-    for error, missing in (("NotImplementedError: ", True), ("NotImplementedError: iterating a symbolic tensor", False)):
-        assert (judge(CHECK, cases, {"runs": [{"error": error}] * 2}, 1).sentence == UNANSWERED) == missing
+    error = "NotImplementedError: iterating a symbolic tensor"
+    assert judge(CHECK, cases, {"runs": [{"error": error}] * 2}, 1).sentence != UNANSWERED
 
 
 # --- counts ---

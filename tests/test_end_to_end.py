@@ -26,15 +26,13 @@ import pandas as pd
 import psutil
 import pytest
 from nbgrader.api import Gradebook
-from typer.testing import CliRunner
 
 from grader.classroom.coursedir import read_secret
 from grader.classroom.questions import cases_for
 from grader.classroom.records import read_record
-from grader.cli import app
 from grader.judging.judge import UNANSWERED
 from grader.proving.calibrate import trained_exercises
-from harness import COURSE, UNITS, changed_units
+from harness import COURSE, UNITS, call, changed_units
 from sandboxes import needs_sandbox
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
@@ -61,13 +59,6 @@ def run(*command, cwd, code=0, **where):
     done = subprocess.run(command, cwd=cwd, env=environment(**where), capture_output=True, text=True)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
-
-
-def call(*arguments):
-    """What a command of ours prints that looks at what is graded: in this process, since it imports for seconds."""
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,12 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from rich.console import Console
-from typer.testing import CliRunner
 
 from course import check, probe
 from course.cells import METADATA
 from course.places import course_of
 from dask_cluster import cluster
 from grader.classroom.records import read_record
-from grader.cli import app
 from grader.errors import CheckError, CourseError
 from grader.handout.init import SMALL, begin
 from grader.proving.calibrate import calibrate, source_digest, table_of, trained_exercises
@@ -28,16 +26,10 @@ from grader.proving.laws import DRAWS, laws_of
 from grader.proving.measurements import read_table
 from grader.proving.rehearsal import show_verdict
 from grader.units.shelf import find_unit, find_units, having
-from harness import COURSE, UNITS
+from harness import COURSE, UNITS, call
 from sandboxes import needs_sandbox
 
 PROGRAMS = Path(sys.executable).parent
-
-
-def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 def run(*command, cwd, code=0, python=PROGRAMS, **variables):

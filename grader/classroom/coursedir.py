@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -92,7 +93,8 @@ def read_secret(course: Path) -> bytes:
 def read_config(course: Path) -> Config:
     """nbgrader's configuration of a course directory, over what Jupyter's own folders say for all; empty without any."""
     name = Path(CONFIG_FILE).stem
-    app = JupyterApp(config_file_name=name, raise_config_file_errors=True)
+    # With a logger of its own an application closes all handlers of the process, and with them what the others write to.
+    app = JupyterApp(config_file_name=name, raise_config_file_errors=True, log=logging.getLogger(__name__))
     app.load_config_file()
     Application.load_config_file(app, name, path=str(course))
     config: Config = app.config

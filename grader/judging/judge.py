@@ -180,7 +180,7 @@ def diagnosis_in(sentence: str) -> str:
 
 def _unanswered(error: str) -> bool:
     """Whether an error is that of the cell as it was handed out; with an error of its own kind, Keras gives a reason."""
-    return error.removesuffix(":") == f"{RAISED} {NotImplementedError.__name__}"
+    return without_noise(error).removesuffix(":") == f"{RAISED} {NotImplementedError.__name__}"
 
 
 def _diagnosis(judged: Judged) -> str:

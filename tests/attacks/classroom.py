@@ -29,8 +29,8 @@ UNIT = "mlp"
 HONEST = ("aaa-honest", "network-zzz-honest", "zzz-honest")
 """Graded before, between and after the attacks."""
 LIMITS = """
-c.Limits.cell_seconds = 10
-c.Limits.wall_factor = 4
+c.Limits.cell_seconds = 15
+c.Limits.wall_factor = 3
 c.Limits.memory = 1500
 c.Limits.disk = 100
 c.Limits.processes = 200
