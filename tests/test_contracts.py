@@ -30,10 +30,10 @@ def test_what_only_looks_trained_earns_nothing_and_reads_why(name):
     assert said in verdict.sentence
 
 
-def test_every_exercise_that_trains_asks_whether_anything_was_learned():
+def test_every_exercise_that_trains_asks_whether_anything_was_learned_and_whether_the_seed_counts():
     for unit in UNITS.values():
         for name, check in unit.checks().items():
-            assert (LEARNED in check.contracts) == bool(bars_of(check)), name
+            assert (LEARNED in check.contracts) == (SAME_SEED in check.contracts) == bool(bars_of(check)), name
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -355,17 +355,12 @@ def test_indices_that_are_floats_are_named_with_their_name():
 
 
 def test_a_compiled_model_is_named():
-    check = UNITS["mlp"].check("build_mlp")
+    check = UNITS["cnn"].check("build_cnn")
     assert NOT_COMPILED in check.contracts
-    reference = UNITS["mlp"].text.exercises["build_mlp"].reference
-    compiled = """
-def compiled(*args):
-    model = keras.Model(*args)
-    model.compile("sgd", "mse")
-    return model
-"""
-    assert "return keras.Model(" in reference
-    verdict, _ = grade("mlp", "build_mlp", compiled + "\n\n" + reference.replace("return keras.Model(", "return compiled("))
+    built = UNITS["cnn"].text.exercises["build_cnn"].reference.replace("return keras.Model(", "return compiled(")
+    compiled = "def compiled(*args):\n    model = keras.Model(*args)\n    model.compile('sgd', 'mse')\n    return model\n\n\n"
+    assert "compiled(" in built
+    verdict, _ = grade("cnn", "build_cnn", compiled + built)
     assert verdict.sentence == NOT_COMPILED.sentence
 
 

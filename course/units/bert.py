@@ -121,8 +121,8 @@ assert np.allclose(x[0], [[-1, 1], [-1, 1]], atol=1e-3), f"second token in segme
 # <details><summary>Hint</summary>Draw three arrays of the shape of <code>ids</code>: numbers that decide who is chosen, numbers that
 # decide what becomes of each, and random words. Then put the pieces together with <code>np.where</code>.</details>
 #
-# *Checked* on many tokens, within six standard deviations: which are chosen, what is put there, that the others stay, and that the
-# argument does.
+# *Checked* on many tokens, within six standard deviations: which are chosen, what is put there, that the others stay, that the
+# argument does, and that `chosen` holds booleans.
 
 # %% exercise="mask_tokens"
 
@@ -287,7 +287,7 @@ assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input sh
 #
 # <details><summary>Hint</summary>The embeddings have three tables, and a normalisation of their own.</details>
 #
-# *Checked:* with and without the pooler, no blocks, and other numbers of segments.
+# *Checked:* with and without the pooler, no blocks, other numbers of segments, and that the count is an integer.
 
 # %% exercise="count_bert_params"
 
@@ -323,7 +323,7 @@ plots.bars(millions, ylabel="millions", title="Parameters of BERT base")
 # <details><summary>Hint</summary>In a functional model, the positions have to come from the input:
 # <code>ops.zeros_like(ids) + ops.arange(length)</code>, with <code>dtype="int32"</code>. The rest is a loop.</details>
 #
-# *Checked:* the logits, where weights of one shape are all set to the same values; the number of parameters; and that the weights start at random.
+# *Checked:* the logits, where weights of one shape are all set to the same values; the number of parameters; that the weights start at random; and that the model is not compiled.
 
 # %% exercise="build_mini_bert"
 
@@ -368,7 +368,7 @@ assert np.allclose(z, [2 + 5**0.5, *[2 - 5**-0.5] * 5], atol=1e-3), (
 # (<code>np.tile</code>), mask once, and call <code>fit</code> with <code>sample_weight=chosen</code>.</details>
 #
 # *Checked:* the cross-entropy on hidden words of new sentences, at least 0.85 of the way from the words' frequencies to the best possible, and not beyond it; that
-# both sides and the places matter; and that the outputs are logits. Grading renumbers the words for every submission.
+# both sides and the places matter; that the outputs are logits; and that the same seed gives the same model. Grading renumbers the words for every submission.
 # {limits}
 
 # %% exercise="train_mini_bert"
@@ -470,7 +470,7 @@ print("?     ", grammar.tell(new[0]))
 # <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer. Train all of it, with a rate of 0.001 or
 # less: large steps throw away what the encoder knows.</details>
 #
-# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; and other numbers of classes. Grading
+# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; that the same seed gives the same model; and other numbers of classes. Grading
 # renumbers words and classes for every submission.
 # {limits}
 
@@ -538,7 +538,7 @@ plots.bars(
 #
 # <details><summary>Hint</summary>A table of all sums, start down and end across. Which entries are not allowed?</details>
 #
-# *Checked:* a best end before the best start, ends that are too far apart, spans exactly as long as allowed, and negative logits.
+# *Checked:* a best end before the best start, ends that are too far apart, spans exactly as long as allowed, negative logits, and that the places are integers.
 
 # %% exercise="best_span"
 

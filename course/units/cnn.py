@@ -157,7 +157,7 @@ plots.heatmaps(
 # <details><summary>Hint</summary>Draw a kernel of 3 weights with a dilation of 2 on squared paper. How many squares does it
 # cover? That number takes the place of $k$.</details>
 #
-# *Checked:* stride, padding and dilation, each alone and all together.
+# *Checked:* stride, padding and dilation, each alone and all together, and that the size is an integer.
 
 # %% exercise="conv_output_size"
 
@@ -338,7 +338,8 @@ plots.bars(changes, ylabel="relative change", title="Moved by one pixel")
 # <details><summary>Hint</summary>Walk through the blocks, and keep three numbers up to date: the image's size, its channels, and
 # the total.</details>
 #
-# *Checked:* kernels of other sizes, any number of blocks, both heads, other numbers of classes.
+# *Checked:* kernels of other sizes, any number of blocks, both heads, other numbers of classes, and that the count is an
+# integer.
 
 # %% exercise="count_vgg_params"
 
@@ -440,7 +441,8 @@ plots.curves(left, xlabel="blocks", ylabel="difference left", xs=np.arange(1, 13
 #
 # <details><summary>Hint</summary>Seven layers, in the order of the sentence above. Which of them has no activation?</details>
 #
-# *Checked:* the logits for given weights, the number of parameters, and that the weights start at random.
+# *Checked:* the logits for given weights, the number of parameters, that the weights start at random, and that the
+# model is not compiled.
 
 # %% exercise="build_cnn"
 
@@ -529,8 +531,8 @@ plots.signals(s_train, t_train)
 # max pooling, then flatten. Set the seed before the weights are made. Find the number of classes from <code>y</code>; Keras
 # expects an <code>int</code>.</details>
 #
-# *Checked:* an accuracy of at least 0.80 on new samples, that the output is logits, and that it works for other numbers of
-# positions and classes. Grading makes new signals for every submission and renumbers the classes.
+# *Checked:* an accuracy of at least 0.80 on new samples, that the output is logits, that the same seed gives the same model,
+# and that it works for other numbers of positions and classes. Grading makes new signals for every submission and renumbers the classes.
 # {limits}
 
 # %% exercise="train_signal_classifier"

@@ -371,7 +371,7 @@ assert abs(new - 0.8748) < 1e-3, (
 #
 # <details><summary>Hint</summary>How many blocks, and how many biases per block?</details>
 #
-# *Checked:* all three cells, as Keras counts and as PyTorch does.
+# *Checked:* all three cells, as Keras counts and as PyTorch does, and that the count is an integer.
 
 # %% exercise="count_recurrent_params"
 
@@ -409,7 +409,8 @@ assert counted == 99_328, f"PyTorch has 99328, not {counted}: two biases everywh
 # <details><summary>Hint</summary>What comes in differs for one pattern, and what the recurrent layer returns for
 # another.</details>
 #
-# *Checked:* the outputs of each pattern with weights that we set, for sequences of several lengths.
+# *Checked:* the outputs of each pattern with weights that we set, for sequences of several lengths, and that the model is not
+# compiled.
 
 # %% exercise="build_recurrent"
 
@@ -441,7 +442,7 @@ for pattern, states in {"many to one": every[-1], "many to many": every, "one to
 # <details><summary>Hint</summary>Four lines of a <code>keras.Sequential</code>, <code>layers.Input</code> included.</details>
 #
 # *Checked:* the logits for weights that we set, without padding, with padding, and with several lengths in a batch; the number of
-# parameters.
+# parameters; and that the model is not compiled.
 
 # %% exercise="build_sequence_classifier"
 
@@ -507,8 +508,8 @@ plots.signals(s_train, t_train)
 # rate decides: 0.02, falling to 0 over all steps, with <code>keras.optimizers.schedules.CosineDecay</code>; and
 # <code>clipnorm=1.0</code>. Leave the number of steps open in <code>layers.Input</code>.</details>
 #
-# *Checked:* an accuracy of at least 0.78 on new samples, that the output is logits, and that it works for other numbers of features
-# and classes and for sequences that are longer than those it was trained with. Grading makes new signals for every submission and
+# *Checked:* an accuracy of at least 0.78 on new samples, that the output is logits, that the same seed gives the same model, and
+# that it works for other numbers of features and classes and for sequences that are longer than those it was trained with. Grading makes new signals for every submission and
 # renumbers the classes.
 # {limits}
 
@@ -575,7 +576,7 @@ plots.curves({"one series": cycles[0], "another": cycles[1]}, xlabel="step", yla
 # should come out? Both need a last axis of size 1.</details>
 #
 # *Checked:* that the error on new series is near the smallest possible: at least 0.9 of the way from the naive forecast to the best one,
-# and not beyond it; and series that are longer.
+# and not beyond it; series that are longer; and that the same seed gives the same model.
 # {limits}
 
 # %% exercise="train_forecaster"

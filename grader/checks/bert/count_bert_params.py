@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Call, Case, Check, Mistake
+from grader.judging.contracts import INTEGER
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -79,7 +80,7 @@ CHECK = Check(
 def count_bert_params(vocab_size, max_length, dim, ff_dim, num_layers, segments=2, pooler=True):
     total = (vocab_size + max_length + segments + 2) * dim
     total += num_layers * (4 * dim * (dim + 1) + (dim + 1) * ff_dim + (ff_dim + 1) * dim + 4 * dim)
-    return float(total + pooler * dim * (dim + 1))
+    return int(total + pooler * dim * (dim + 1))
 """,
         """
 def count_bert_params(vocab_size, max_length, dim, ff_dim, num_layers, segments=2, pooler=True):
@@ -94,4 +95,5 @@ def count_bert_params(vocab_size, max_length, dim, ff_dim, num_layers, segments=
     # Whole numbers: nothing between right and wrong.
     atol=0.1,
     rtol=0.0,
+    contracts=(INTEGER,),
 )

@@ -7,6 +7,7 @@ import numpy as np
 from course.data.text import MASK, WORDS
 from course.probe import Randomness
 from grader.judging import Array, Arrays, Call, Case, Check, Judged, Mistake
+from grader.judging.contracts import booleans
 
 SAMPLES, LENGTH = 3000, 20
 RATE, HIDDEN, RANDOM = 0.15, 0.8, 0.1
@@ -151,8 +152,9 @@ def mask_tokens(ids, rng, vocab_size):
     chosen = rng.binomial(1, 0.15 * (ids >= 4))
     fate = rng.choice(3, size=ids.shape, p=[0.8, 0.1, 0.1])
     choices = [np.full_like(ids, 3), rng.integers(4, vocab_size, size=ids.shape), ids]
-    return np.where(chosen == 1, np.choose(fate, choices), ids), chosen.astype(float)
+    return np.where(chosen == 1, np.choose(fate, choices), ids), chosen == 1
 """,
     ),
     symptom=symptom,
+    contracts=(booleans(lambda ids, *args: ids.shape, "chosen"),),
 )

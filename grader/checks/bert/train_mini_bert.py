@@ -15,7 +15,7 @@ from course.data import Grammar
 from course.data.text import LENGTH, MASK, WORDS
 from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar, bars
-from grader.judging.contracts import LEARNED
+from grader.judging.contracts import LEARNED, SAME_SEED
 
 LEAST_GAIN = 0.85
 MOST_GAIN = 1.03
@@ -241,6 +241,6 @@ def train_mini_bert(sentences, vocab_size, seed):
         ),
     ),
     off_limits=("course.data.Grammar",),
-    contracts=(LEARNED,),
+    contracts=(LEARNED, SAME_SEED),
     symptom=symptom,
 )

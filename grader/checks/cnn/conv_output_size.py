@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Call, Case, Check, Mistake
+from grader.judging.contracts import INTEGER
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -78,7 +79,7 @@ def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
 """,
         """
 def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
-    return np.floor((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1)
+    return int(np.floor((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1))
 """,
         """
 def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
@@ -91,4 +92,5 @@ def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
     # Whole numbers: nothing between right and wrong.
     atol=0.1,
     rtol=0.0,
+    contracts=(INTEGER,),
 )

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from grader.judging import Call, Case, Check, Mistake
+from grader.judging.contracts import INTEGER
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -100,9 +101,9 @@ def count_vgg_params(blocks, n_classes=1000, head="dense"):
     channels = [3] + [filters for _, filters in convolutions]
     total = sum((k * k * c + 1) * f for (k, f), c in zip(convolutions, channels))
     if head == "average":
-        return float(total + (channels[-1] + 1) * n_classes)
+        return int(total + (channels[-1] + 1) * n_classes)
     side = 224 // 2 ** len(blocks)
-    return float(total + (side**2 * channels[-1] + 1) * 4096 + 4097 * 4096 + 4097 * n_classes)
+    return int(total + (side**2 * channels[-1] + 1) * 4096 + 4097 * 4096 + 4097 * n_classes)
 """,
         """
 def count_vgg_params(blocks, n_classes=1000, head="dense"):
@@ -122,4 +123,5 @@ def count_vgg_params(blocks, n_classes=1000, head="dense"):
     # Whole numbers: nothing between right and wrong.
     atol=0.1,
     rtol=0.0,
+    contracts=(INTEGER,),
 )

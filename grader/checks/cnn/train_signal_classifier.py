@@ -14,7 +14,7 @@ import numpy as np
 from course import data
 from grader.judging import Array, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
 from grader.judging.classifiers import activated_outputs, learns, trained, untrained
-from grader.judging.contracts import LEARNED
+from grader.judging.contracts import LEARNED, SAME_SEED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.8
@@ -149,6 +149,6 @@ def train_signal_classifier(x, y, seed):
     return model
 """,
     ),
-    contracts=(LEARNED,),
+    contracts=(LEARNED, SAME_SEED),
     symptom=symptom,
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from grader.judging import Call, Case, Check, Mistake
+from grader.judging.contracts import INTEGER
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -89,11 +90,12 @@ def count_recurrent_params(cell, inputs, units, framework="keras"):
     if cell == "lstm":
         return 4.0 * one
     if cell == "gru":
-        return 3.0 * (one + units * (framework == "keras"))
-    return float(one)
+        return 3 * (one + units * (framework == "keras"))
+    return np.int64(one)
 """,
     ),
     # Whole numbers: nothing between right and wrong.
     atol=0.1,
     rtol=0.0,
+    contracts=(INTEGER,),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from course import data
 from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
 from grader.judging.bars import Bar
-from grader.judging.contracts import LEARNED, PAST
+from grader.judging.contracts import LEARNED, PAST, SAME_SEED
 
 LEAST_GAIN = 0.9
 MOST_GAIN = 1.02
@@ -168,5 +168,5 @@ def train_forecaster(series, seed):
     return model
 """,
     ),
-    contracts=(LEARNED, PAST),
+    contracts=(LEARNED, PAST, SAME_SEED),
 )

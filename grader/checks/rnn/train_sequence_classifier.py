@@ -14,7 +14,7 @@ import numpy as np
 from course import data
 from grader.judging import Array, Case, Check, Edits, Mistake, ModelCall
 from grader.judging.classifiers import activated_outputs, learns, symptom, trained, untrained
-from grader.judging.contracts import LEARNED
+from grader.judging.contracts import LEARNED, SAME_SEED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.78
@@ -110,6 +110,6 @@ def train_sequence_classifier(x, y, seed):
     return model
 """,
     ),
-    contracts=(LEARNED,),
+    contracts=(LEARNED, SAME_SEED),
     symptom=symptom,
 )
