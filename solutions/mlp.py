@@ -69,9 +69,11 @@ def sigmoid(z):
     Reference:
         Bishop, 2006, Pattern Recognition and Machine Learning, section 4.2, equation 4.59.
     """
-    # exp of a number that is never positive cannot overflow; each sign of z has a formula that needs no other.
-    small = ops.exp(-ops.abs(z))
-    return ops.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+    # exp of a number that is never positive cannot overflow. Each sign of z has a formula that needs no other, and gets zeros
+    # in place of the other sign's numbers, since both formulas are computed, and differentiated, everywhere.
+    negative = z < 0
+    below, above = ops.exp(ops.where(negative, z, 0.0)), ops.exp(ops.where(negative, 0.0, -z))
+    return ops.where(negative, below / (1.0 + below), 1.0 / (1.0 + above))
 
 
 def softmax(logits):

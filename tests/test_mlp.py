@@ -97,6 +97,23 @@ def test_sigmoid_of_large_numbers_neither_warns_nor_overflows():
     assert result == pytest.approx([1, 0, 1, 0], abs=1e-30)
 
 
+def test_the_slope_of_the_sigmoid_is_a_quarter_at_zero_and_0_far_out():
+    # Branches for the two signs, or a gradient through |z|, can lose it just at 0. A step of length 1 moves by the slope.
+    class Squashed(layers.Layer):
+        def build(self, shape):
+            self.z = self.add_weight(shape=(3,), name="z")
+
+        def call(self, x):
+            return x * mlp.sigmoid(ops.convert_to_tensor(self.z))
+
+    layer = Squashed()
+    model = keras.Sequential([keras.Input((3,)), layer])
+    layer.z.assign([0.0, 1000.0, -1000.0])
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda _, squashed: ops.sum(squashed))
+    model.fit(np.ones((1, 3)), np.ones((1, 3)), verbose=0)
+    assert array(layer.z).tolist() == [-0.25, 1000.0, -1000.0]
+
+
 def test_sigmoid_equals_keras():
     z = float32(4, 5, scale=6)
     np.testing.assert_allclose(array(mlp.sigmoid(z)), array(ops.sigmoid(z)), **FLOAT32)

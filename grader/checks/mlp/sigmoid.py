@@ -43,7 +43,7 @@ def cuts_off(judged: Judged) -> bool:
     return all(np.ptp(received[wrong & side]) == 0 for side in (z > 0, z < 0) if (wrong & side).any())
 
 
-RETURN = "return ops.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))"
+RETURN = "return ops.where(negative, below / (1.0 + below), 1.0 / (1.0 + above))"
 
 CHECK = Check(
     cases,
@@ -53,15 +53,17 @@ CHECK = Check(
             (RETURN, "return ops.exp(z) / (1.0 + ops.exp(z))"),
             matches=lambda judged: judged.failed == {"large numbers"} and not_finite(judged, "large numbers"),
         ),
-        "The curve falls where it should rise: check the sign in the exponent.": Mistake(("z >= 0", "z < 0"), way="mirrored"),
+        "The curve falls where it should rise: check the sign in the exponent.": Mistake(
+            (RETURN, "return ops.where(negative, 1.0 / (1.0 + below), above / (1.0 + above))"), way="mirrored"
+        ),
         "Negative numbers give more than one half: the formula for positive numbers was used on both sides of 0.": Mistake(
-            (RETURN, "return 1.0 / (1.0 + small)"), way="no sign"
+            (RETURN, "return 1.0 / (1.0 + below * above)"), way="no sign"
         ),
         "Some results are negative: that is tanh, which goes from -1 to 1.": Mistake(
             (RETURN, "return ops.tanh(z)"), way="tanh"
         ),
         "Large numbers of either sign give 0: that is the slope of the sigmoid, not its value.": Mistake(
-            (RETURN, "return small / (1.0 + small) ** 2"), way="derivative"
+            (RETURN, "return below * above / (1.0 + below * above) ** 2"), way="derivative"
         ),
         "Each row sums to 1: that is softmax; sigmoid looks at each number by itself.": Mistake(
             (RETURN, "return ops.softmax(z, axis=-1)"), way="softmax"
