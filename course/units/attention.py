@@ -46,7 +46,7 @@ training.report()
 #
 # $$q \cdot k = \sum_i q_i \, k_i = \lVert q \rVert \, \lVert k \rVert \cos\alpha$$
 #
-# Here are five vectors from a lecture. We call one of them the **query** and compare it with the others, the **keys**.
+# Here are five vectors. We call one of them the **query** and compare it with the others, the **keys**.
 
 # %%
 query = np.array([3, 4], dtype="float32")
@@ -89,9 +89,8 @@ assert abs(scores[2]) < 1e-4, (
     f"[3, 4] and [-4, 3] are at a right angle, but score {scores[2]:.4g}: expected 0.")
 
 # %% [markdown]
-# The four scores are 24, 19, 0 and −18: here, the better a key is aligned with the query, the higher its score. (The lecture calls
-# the last key the "opposite direction"; the angle is 176.8°, and the true opposite would be [−3, −4].) But a dot product
-# measures length, too.
+# The four scores are 24, 19, 0 and −18: here, the better a key is aligned with the query, the higher its score. (The last key
+# points nearly away from it, at an angle of 176.8°; exactly opposite would be [−3, −4].) But a dot product measures length, too.
 #
 # **Predict:** what is the score of key 1 if we double it to [2, 8]? It points where it pointed before.
 
@@ -105,8 +104,7 @@ print(ops.convert_to_numpy(dot_scores(ops.array(query), ops.array(doubled))))
 #
 # $$\cos\alpha = \frac{q \cdot k}{\lVert q \rVert \, \lVert k \rVert}$$
 #
-# The dot product mixes direction and magnitude, and the cosine ignores magnitude. (Where a lecture says that the dot product
-# measures "magnitude alignment", that is what is meant.)
+# The dot product mixes direction and magnitude, and the cosine ignores magnitude.
 #
 # ### `cosine_scores`
 #
@@ -183,8 +181,8 @@ for size in (1, 64, 4096):
 #
 # $$\text{weights} = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{d_k}}\right), \qquad \text{output} = \text{weights} \; V$$
 #
-# The weights are a matrix, `query_len` × `key_len`: a row for each query, a column for each key. Some texts speak of the "dot
-# product of query, key and value vectors". That is one too many: values are averaged, never compared.
+# The weights are a matrix, `query_len` × `key_len`: a row for each query, a column for each key. Queries are compared with keys;
+# values are averaged, and never compared with anything.
 #
 # **By hand.** Let $d_k = 4$ and $q = [2, 0, 0, 0]$, and let the first entries of three keys be $\ln 1$, $\ln 2$ and $\ln 3$
 # (the others meet a 0 of the query). The scaled scores are $2 \ln n \,/\, \sqrt 4 = \ln n$. Softmax undoes the logarithm: the
@@ -257,7 +255,7 @@ print(ops.convert_to_numpy(weights), ops.convert_to_numpy(output), sep="\n")
 # %% [markdown]
 # If all keys look alike, none can be preferred: the weights are equal, and the output is the plain mean of the values.
 #
-# Now three words with the vectors from a set of lecture notes. Each word is query, key and value at once.
+# Now three words with vectors of five numbers. Each word is query, key and value at once.
 
 # %%
 words = ["python", "executes", "quicks"]
@@ -269,15 +267,8 @@ plots.heatmap(weights, rows=words, columns=words, title="each row sums to 1")
 
 # %% [markdown]
 # The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ the first entry of its new vector would
-# be .1965 instead of .1985. The two are so close that a check has to look at the fourth digit to notice.
-#
-# <details><summary>If you have the lecture notes at hand</summary>
-#
-# They mix the three vectors with .6, .5 and .3. These sum to **1.4**, so they cannot come from a softmax. The notes call them the
-# averages of the vectors' entries, but those are .50, .36 and .50. Later the notes take .5, .3 and .2, which do sum to 1, and get
-# [.17, .21, .73, .67, .51].
-#
-# </details>
+# be .1965 instead of .1985. The two differ only in the third digit, so a check has to look closely. (Could .6, .5 and .3 be such
+# weights? Add them up.)
 #
 # ## 4. Masks: who may look at whom
 #
@@ -420,8 +411,9 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 # ## 5. Many heads
 #
 # The weights of a row sum to 1, so a word has one budget of attention. If it must look at its verb *and* at its adjective, it
-# has to split this budget. Several heads give it several budgets: cut each vector into pieces, let each set of pieces
-# attend on its own, and glue the results together.
+# has to split this budget. Several heads give it several budgets: cut queries, keys and values into pieces, let each set of pieces
+# attend on its own, and glue the results together. In the layer of section 6 each of the three first goes through a dense layer,
+# so that every piece can depend on all of a word's vector. Here is the cutting.
 #
 # **By hand.** Three words with four numbers each, two heads. Head 0 gets the first half of *every* word:
 #
@@ -533,7 +525,7 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 # **Write** `call`. The rest of the class is there.
 #
 # - *Shapes:* `query` is `(batch, query_len, model_dim)`, `value` and `key` are `(batch, key_len, model_dim)`, and `mask` is
-#   broadcastable to `(batch, query_len, key_len)`. The result is `(batch, query_len, model_dim)`.
+#   `(batch, query_len, key_len)`, or has a 1 in place of `batch` or `query_len`. The result is `(batch, query_len, model_dim)`.
 # - *Allowed:* everything in `ops`, your own functions from above (if they are right), the layer's own `Dense` layers.
 #   *Off-limits:* Keras's attention layers and `ops.dot_product_attention`.
 # - *Checked* with weights that we set: values, `key` apart from `value`, and the mask. The visible check has two heads, each with
@@ -628,14 +620,45 @@ for key_dim in (64, 512):
     print(f"key_dim={key_dim}: {keras_layer.count_params():,} weights, your count {yours:,}")
 
 # %% [markdown]
-# A lecture slide says "total per multi-head attention ≈ 360K" of this layer. That counts query, key and value of *one* head,
-# and the output layer: the other seven heads are missing.
+# (A count of about 360,000 for this layer is query, key and value of *one* head, and the output layer: the other seven heads are
+# missing.)
 #
+# Is your layer the same as Keras's? Give both the same weights and the same input. Keras keeps its kernels with an axis for the
+# heads, so the numbers have to be reshaped, and no more than that.
+
+# %%
+mine, theirs = MultiHeadAttention(2, 4), layers.MultiHeadAttention(2, 4)
+generator = np.random.default_rng(0)
+x, y = (ops.array(generator.normal(size=(3, length, 8)), "float32") for length in (5, 7))
+mine(x, y), theirs(x, y)  # builds both
+weights = [ops.convert_to_numpy(weight) for weight in mine.weights]
+theirs.set_weights([np.reshape(a, b.shape) for a, b in zip(weights, theirs.weights)])
+apart = np.abs(ops.convert_to_numpy(mine(x, y)) - ops.convert_to_numpy(theirs(x, y)))
+print(f"largest difference: {apart.max():.1e}")
+
+# %% [markdown]
+# ### What it costs
+#
+# Every query meets every key, so the weights are $n \times n$ numbers, for each head: twice as many words, four times as much.
+# A model that writes a text adds one word at a time, and it need not begin again each time. Under a causal mask the rows of the
+# earlier words do not change, so only the new word's query has to attend, to the keys and values of all words so far. Whoever
+# keeps these, in a **key–value cache**, pays $n$ per word in place of $n^2$. **Predict:** does the last row come out the same?
+
+# %%
+q, k, v = (ops.array(generator.normal(size=(1000, 64)), "float32") for _ in range(3))
+every, weights = scaled_dot_product_attention(q, k, v, causal_mask(1000))
+new, row = scaled_dot_product_attention(q[-1:], k, v)
+apart = np.abs(ops.convert_to_numpy(every[-1:]) - ops.convert_to_numpy(new))
+print(f"{np.prod(weights.shape):,} weights or {np.prod(row.shape):,}; difference {apart.max():.1e}")
+for n in (1_000, 10_000, 100_000):
+    print(f"{n:7,} words: {4 * n**2 / 1e9:6.3f} GB for one head's weights in float32")
+
+# %% [markdown]
 # ## 7. Where am I? Positions
 #
-# Attention does not know any order. Shuffle the words, and the rows of the output are shuffled with them, but nothing else
-# changes. To tell *dog bites man* from *man bites dog*, each word must carry its position. The Transformer adds a vector of
-# waves to each word. For position $p$ and vectors of $d$ entries, the entries of pair $i = 0, 1, \dots, d/2 - 1$ are
+# Without a mask, attention does not know any order. Shuffle the words, and the rows of the output are shuffled with them, but
+# nothing else changes. To tell *dog bites man* from *man bites dog*, each word can carry its position. The Transformer adds a
+# vector of waves to each word. For position $p$ and vectors of $d$ entries, the entries of pair $i = 0, 1, \dots, d/2 - 1$ are
 #
 # $$PE(p, 2i) = \sin\!\left(\frac{p}{10000^{2i/d}}\right), \qquad PE(p, 2i+1) = \cos\!\left(\frac{p}{10000^{2i/d}}\right)$$
 #
@@ -690,14 +713,12 @@ plots.heatmap(products, title="dot products of positions", xlabel="position", yl
 # only, not on where they are. On the main diagonal it is $d/2$, here 16, because each pair adds $\sin^2 + \cos^2 = 1$. With
 # $d = 512$ the main diagonal is 256, and two positions that are five apart have 189.597, wherever they are.
 #
-# **A slide to mistrust.** One lecture adds position vectors with entries such as 1664.068 and 8080.133 to the vector of the
-# word *CAT*. Its sums are right (171.411 + 1664.068 = 1835.479), but a sine stays in [−1, 1]: 8,080 is impossible. Also
-# missing is the factor $\sqrt{d}$ with which the paper first multiplies the embedding, so that the waves do not drown it.
+# The waves stay in [−1, 1]. A word's vector may be much longer or much shorter, so the paper first multiplies it by $\sqrt d$
+# (section 3.4), and only then adds the waves.
 #
 # ## 8. Reading a table of weights
 #
-# The same lecture shows 6 × 6 weights for YOUR CAT IS A LOVELY CAT. Here is a table of the same kind, which we computed
-# from random vectors and rounded to three digits.
+# Here are weights for YOUR CAT IS A LOVELY CAT, computed from random vectors and rounded to three digits.
 
 # %%
 cat_words = "YOUR CAT IS A LOVELY CAT".split()
@@ -766,33 +787,34 @@ for name, values in attention_report(ops.array(cat_weights)).items():
 print("columns   ", cat_weights.sum(axis=0).round(3))
 
 # %% [markdown]
-# Two rows sum to 1.001. That is rounding; it happens in two rows of the lecture's table, too. Columns need not sum to 1: a
-# popular word collects more (in the lecture's table they sum to between .831 and 1.158). The entropies of the lecture's table
-# run from 1.737 to 1.778, and no row of six can have more than $\ln 6 = 1.792$: that head looks almost everywhere at once.
+# Two rows sum to 1.001, which is rounding. Columns need not sum to 1: a popular word collects more. No row of six can have an
+# entropy above $\ln 6 = 1.792$.
 #
-# The rows of the two CATs differ, in the lecture's table and in ours. **How can they, though it is the same word?** The next
-# cell computes two maps: one from five random word vectors alone, one after adding the position vectors to them.
+# The rows of the two CATs differ. **How can they, though it is the same word?** The next cell computes three maps: one from five
+# random word vectors alone, one after adding the position vectors to them, and one from the words alone under a causal mask.
 
 # %%
 five = np.random.default_rng(4).normal(size=(5, 32)).astype("float32")
 cat = five[[0, 1, 2, 3, 4, 1]]
 placed = cat + ops.convert_to_numpy(positional_encoding(6, 32)).astype("float32")
-maps = {}
-for name, x in {"words alone": ops.array(cat), "words + positions": ops.array(placed)}.items():
-    maps[name] = scaled_dot_product_attention(x / 2, x, x)[1]
+maps, masks = {}, {"words alone": None, "+ positions": None, "causal": causal_mask(6)}
+for name, mask in masks.items():
+    x = ops.array(placed if name == "+ positions" else cat)
+    maps[name] = scaled_dot_product_attention(x / 2, x, x, mask)[1]
 plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 
 # %% [markdown]
-# Without positions, equal words have equal rows and equal columns: on the left, the two rows of CAT are the same. On the right
-# they differ. So there must be positions in the lecture's table, and in ours above.
+# Without positions and without a mask, equal words have equal rows and equal columns: on the left, the two rows of CAT are the same.
+# With positions they differ. They differ under the causal mask as well, because the second CAT sees more words than the first: a
+# mask tells something about the order, too. The table above was not masked, so there must be positions in it.
 #
 # ## 9. Train one head
 #
 # Now train something small and real. Somebody has rearranged every sequence of a corpus in the same way: $y_i = x_{\pi(i)}$,
-# with one permutation $\pi$ of the positions, which you do not know. We practise with reversal: [3, 1, 4, 2] becomes
-# [2, 4, 1, 3].
+# with one permutation $\pi$ of the positions, which you do not know. We practise with a rotation: [3, 1, 4, 2] becomes
+# [1, 4, 2, 3].
 #
-# One head is enough, if it looks at the right thing. **Predict:** what map should it learn for reversal? Row $i$ of the map
+# One head is enough, if it looks at the right thing. **Predict:** what map should it learn for the rotation? Row $i$ of the map
 # belongs to output position $i$. And the tokens are random, so they tell nothing about where to look.
 #
 # ### `train_unscrambler`
@@ -806,7 +828,7 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 #   too. Your own functions from above as well. Aim for a training time of less than ten seconds, which is advice and not graded.
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
-#   The same seed must give the same model. The visible check trains on reversed sequences and asks for the same.
+#   The same seed must give the same model. The visible check trains on rotated sequences and asks for the same.
 # - *Time:* {limits}
 #
 # Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a
@@ -825,9 +847,9 @@ plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 # %% exercise="train_unscrambler"
 
 # %% check="train_unscrambler" points=5
-reversal = np.arange(8)[::-1]
-x, y = data.scrambled(samples=1000, length=8, vocabulary=12, permutation=reversal, seed=1)
-new_x, new_y = data.scrambled(samples=500, length=8, vocabulary=12, permutation=reversal, seed=2)
+rotation = np.roll(np.arange(8), -1)
+x, y = data.scrambled(samples=1000, length=8, vocabulary=12, permutation=rotation, seed=1)
+new_x, new_y = data.scrambled(samples=500, length=8, vocabulary=12, permutation=rotation, seed=2)
 result = train_unscrambler(x, y, seed=0)(ops.array(new_x))
 if isinstance(result, dict):
     result = result.get("logits"), result.get("weights")
@@ -844,7 +866,7 @@ totals = weights.sum(axis=-1)
 worst = totals.flat[abs(totals - 1).argmax()]
 assert abs(worst - 1) < 1e-3, (
     f"the weights of a row sum to {worst:.4g}, expected 1: are they the softmax of the head, with a row for each output?")
-score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[:, np.arange(8), reversal].mean()
+score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[:, np.arange(8), rotation].mean()
 assert score >= 0.95, (
     f"accuracy {score:.2f} on new sequences, expected at least 0.95. "
     "Do queries and keys know the positions, and only those? Are the values made from the tokens? "
@@ -861,8 +883,90 @@ labels = {"xlabel": "input position", "ylabel": "output position"}
 plots.heatmap(weights.mean(axis=0), title="where each output looks", **labels)
 
 # %% [markdown]
-# The map should be the anti-diagonal: the first output looks at the last input, and so on. Nobody told the head so. It found
-# the reversal because nothing else lowers the loss.
+# Each output should look at the input after its own, and the last one at the first. Nobody told the head so. What had it to gain?
+# The next cell trains a model that looks at all inputs alike: it knows *which* tokens there are, and not where.
+
+# %%
+training.set_seed(0)
+counting = keras.Sequential(
+    [layers.Input((8,), dtype="int32"), layers.Embedding(12, 32), layers.GlobalAveragePooling1D()]
+    + [layers.RepeatVector(8), layers.Dense(12)]
+)
+objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+counting.compile(keras.optimizers.Adam(0.01), objective)
+loss = counting.fit(x, y, batch_size=64, epochs=10, verbose=0).history["loss"][-1]
+own = float(ops.mean(objective(new_y, logits)))
+print(f"guessing {np.log(12):.3f}, looking everywhere alike {loss:.3f}, your head {own:.3f}")
+
+# %% [markdown]
+# Looking everywhere already helps: of 12 tokens at most 8 can be meant. For the rest of the way the head has to look at one place.
+#
+# ## 10. When content decides (optional, no points)
+#
+# Your head looks at the same places whatever the tokens are: its map is one table for all sequences. Attention can do more. In the
+# sequences below, pairs of a key and a value are followed by one of the keys, and the answer is the value beside it:
+#
+# $$ k_1\,v_1\;\;k_2\,v_2\;\;\dots\;\;k_8\,v_8\;\;k_3 \;\to\; v_3 $$
+#
+# Keys and values are drawn anew for every sequence, so there is nothing to learn by heart. Where to look has to come from the
+# tokens: the last one is the query.
+
+# %%
+def pairs(samples, number, seed):
+    """Sequences `(samples, 2 * number + 1)`, the answers, and which pair was asked for."""
+    generator = np.random.default_rng(seed)
+    either = [np.tile(np.arange(16), (samples, 1)) for _ in range(2)]
+    keys, values = (generator.permuted(tokens, axis=1)[:, :number] for tokens in either)
+    asked = generator.integers(number, size=(samples, 1))
+    told = np.stack([keys, 16 + values], axis=2).reshape(samples, 2 * number)
+    question, answer = (np.take_along_axis(tokens, asked, axis=1) for tokens in (keys, values))
+    return np.concatenate([told, question], axis=1), answer[:, 0], asked[:, 0]
+
+print(pairs(samples=1, number=4, seed=0))
+
+# %% [markdown]
+# The model is made with your `scaled_dot_product_attention`. The query comes from the last token, the keys from the tokens at
+# 0, 2, 4, …, the values from those at 1, 3, 5, …. Beside it, the same model with a query of zeros, so that it looks everywhere alike.
+# **Predict:** both are trained with 8 pairs. What does either do with 16?
+
+# %%
+def reader(attend):
+    tokens = keras.Input((None,), dtype="int32")
+    x = layers.Embedding(32, 32)(tokens)
+    query, key = layers.Dense(32)(x[:, -1:]), layers.Dense(32)(x[:, :-1:2])
+    fetched, weights = attend(query, key, x[:, 1::2])
+    return keras.Model(tokens, [layers.Dense(16)(fetched[:, 0]), weights])
+
+def blind(query, key, value):
+    return scaled_dot_product_attention(0 * query, key, value)
+
+x, y, _ = pairs(samples=2000, number=8, seed=1)
+numbers, right = (1, 2, 4, 8, 12, 16), {}
+for name, attend in {"yours": scaled_dot_product_attention, "everywhere alike": blind}.items():
+    training.set_seed(0)
+    model = reader(attend)
+    trained = keras.Model(model.input, model.output[0])
+    trained.compile(keras.optimizers.Adam(0.01), objective)
+    trained.fit(x, y, batch_size=32, epochs=15, verbose=0)
+    tries = [pairs(samples=500, number=number, seed=2) for number in numbers]
+    answers = [ops.convert_to_numpy(trained(asked)).argmax(axis=1) for asked, *_ in tries]
+    right[name] = [np.mean(told == answer) for told, (_, answer, _) in zip(answers, tries)]
+    if name == "yours":
+        weights = ops.convert_to_numpy(model(tries[3][0])[1])
+plots.curves(right, xlabel="pairs", ylabel="right answers", xs=np.array(numbers))
+
+# %% [markdown]
+# The head answers from any number of pairs, though it was trained with 8. Looking everywhere alike leaves a choice among all values,
+# one in eight for 8 pairs. And the maps? Here are those of three sequences: **predict** what differs from section 9.
+
+# %%
+sequences, _, asked = tries[3]
+rows = [f"asked for pair {number}" for number in asked[:3]]
+plots.heatmap(weights[:3, 0], rows=rows, title="one row per sequence", xlabel="pair", ylabel="sequence")
+
+# %% [markdown]
+# Now every sequence has a map of its own. (A Transformer has to find out as well which value stands beside a key; two layers can do
+# that: Olsson et al., 2022, *In-context learning and induction heads*.)
 #
 # ## What to remember
 #
@@ -871,11 +975,13 @@ plots.heatmap(weights.mean(axis=0), title="where each output looks", **labels)
 # - Divide the scores by $\sqrt{d_k}$, or softmax saturates and learning stops.
 # - Apply a mask before the softmax: a forbidden score becomes minus infinity. `True` means "may attend".
 # - `key_dim` is the size of one head. Keras's order is query, value, key.
-# - Without positions, attention sees a bag of words.
+# - Without positions and without a mask, attention sees a bag of words.
+# - Weights cost $n^2$; with a key–value cache, a new word costs $n$.
+# - Where to look can come from positions, from content, or from both.
 #
 # ## Three open questions
 #
-# 1. In the lecture's table, the entropy of every row is within .06 nats of that of six equal weights. What could a head like
+# 1. Suppose that in a head's table of 6 × 6 weights the entropy of every row is within .06 nats of $\ln 6$. What could a head like
 #    this be good for?
 # 2. The weights are a matrix of length × length. What happens to time and memory when 1,000 tokens become 100,000, and what
 #    would you give up to avoid it?
