@@ -12,6 +12,7 @@ from grader.errors import BuildError, CheckError
 from grader.handout import build as builder
 from grader.handout.notebook import LIMITS, demand_clean_release, source_notebook
 from grader.proving import calibrate
+from grader.proving.notebooks import run_of
 from grader.units.shelf import find_unit
 from harness import COURSE, UNITS
 
@@ -91,6 +92,24 @@ def tiny(tmp_path):
 
 def cells_of(notebook):
     return {cell.id: cell for cell in notebook.cells}
+
+
+CLAIMS = """
+# %% claims=true
+assert Scale(2).call(2) == 4, "the text says 4"
+"""
+
+
+def test_what_a_text_claims_is_asserted_of_its_cells_and_stands_in_no_notebook(tiny):
+    assert cells_of(source_notebook(tiny(TEXT + CLAIMS))).keys() == cells_of(source_notebook(tiny())).keys()
+    assert run_of(tiny(TEXT + CLAIMS)).seen(1).holds
+    seen = run_of(tiny(TEXT + CLAIMS.replace("== 4", "== 5"))).seen(1)
+    assert not seen.holds and seen.verdict == "cell 9 fails: AssertionError: the text says 4"
+
+
+def test_nothing_else_uses_what_claims_define(tiny):
+    with pytest.raises(BuildError, match="the cell uses 'once', which no cell above defines"):
+        tiny(TEXT + "\n# %% claims=true\nonce = 1\n\n# %%\nprint(once)\n").text
 
 
 def test_answers_stand_between_marks_and_the_rest_is_given(tiny):

@@ -98,6 +98,11 @@ assert abs(scores[2]) < 1e-4, (
 doubled = np.stack([keys[0], keys[1], 2 * keys[1]])
 print(ops.convert_to_numpy(dot_scores(ops.array(query), ops.array(doubled))))
 
+# %% claims=true
+assert ops.convert_to_numpy(dot_scores(ops.array(query), ops.array(doubled))).tolist() == [24, 19, 38]
+cosine = query @ keys[3] / np.linalg.norm(query) / np.linalg.norm(keys[3])
+assert abs(np.degrees(np.arccos(cosine)) - 176.8) < 0.05, cosine
+
 # %% [markdown]
 # The doubled key scores 38 and beats the 24 of [4, 3], which is better aligned. If you want direction alone, divide by both
 # lengths:
@@ -135,6 +140,10 @@ assert abs(cosines[0] - 0.96) < 1e-4, (
 assert abs(cosines[1] - cosines[2]) < 1e-4, (
     "[1, 4] and [2, 8] differ in length only, but their cosines differ.")
 
+# %% claims=true
+found = ops.convert_to_numpy(cosine_scores(ops.array(query), ops.array(keys)))
+assert np.allclose(found, [0.96, 0.9216, 0, -0.9985], atol=5e-5), found
+
 # %% [markdown]
 # Length no longer counts: the four keys of the picture have the cosines .9600, .9216, 0 and −.9985.
 #
@@ -147,6 +156,9 @@ assert abs(cosines[1] - cosines[2]) < 1e-4, (
 # %%
 weights = ops.convert_to_numpy(ops.softmax(ops.array([24.0, 19.0, 0.0, -18.0])))
 print([f"{weight:.4g}" for weight in weights])
+
+# %% claims=true
+assert np.allclose(weights[:2], [0.9933, 0.0067], atol=5e-5) and abs(np.e**5 - 148) < 0.5, weights
 
 # %% [markdown]
 # The winner takes .9933, the second .0067: a difference of 5 in the scores is a factor of $e^5 \approx 148$ in the weights.
@@ -167,6 +179,13 @@ for size in (1, 64, 4096):
     slope = np.linalg.norm(np.diag(p) - np.outer(p, p))
     variance = np.sum(left * right, axis=1).var()
     print(f"d = {size:4}: variance {variance:7.1f}, slope {slope:.3g}")
+
+# %% claims=true
+for size, expected in ((1, 0.389), (64, 0.000671), (4096, 0)):
+    p = ops.convert_to_numpy(ops.softmax(size**0.5 * ops.array([2.0, 1.0, 0.0])))
+    assert abs(np.linalg.norm(np.diag(p) - np.outer(p, p)) - expected) < 0.002 * expected + 1e-12, (size, p)
+assert np.allclose(ops.convert_to_numpy(ops.softmax(ops.array([14.0, 12.0]))), [0.8808, 0.1192], atol=5e-5)
+assert abs(float(ops.softmax(ops.array([112.0, 96.0]))[1]) - 1e-7) < 5e-8
 
 # %% [markdown]
 # The slope falls from .389 to .000671 and then to nothing: with large $d$, no learning signal comes through. So we divide all
@@ -252,6 +271,9 @@ same_keys = ops.ones((3, 4))
 output, weights = scaled_dot_product_attention(toy_query, same_keys, toy_value)
 print(ops.convert_to_numpy(weights), ops.convert_to_numpy(output), sep="\n")
 
+# %% claims=true
+assert np.allclose(ops.convert_to_numpy(output), np.mean(ops.convert_to_numpy(toy_value), axis=0), atol=1e-6)
+
 # %% [markdown]
 # If all keys look alike, none can be preferred: the weights are equal, and the output is the plain mean of the values.
 #
@@ -264,6 +286,11 @@ vectors = ops.array([python, executes, [0.3, 0.1, 0.8, 0.7, 0.6]])
 output, weights = scaled_dot_product_attention(vectors, vectors, vectors)
 print("new vector of python:", ops.convert_to_numpy(output)[0].round(4))
 plots.heatmap(weights, rows=words, columns=words, title="each row sums to 1")
+
+# %% claims=true
+assert np.allclose(ops.convert_to_numpy(weights)[0], [0.3701, 0.2743, 0.3555], atol=5e-5), weights
+unscaled, _ = scaled_dot_product_attention(vectors * 5**0.5, vectors, vectors)
+assert abs(float(output[0, 0]) - 0.1985) < 5e-5 and abs(float(unscaled[0, 0]) - 0.1965) < 5e-5, (output, unscaled)
 
 # %% [markdown]
 # The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ the first entry of its new vector would
@@ -322,6 +349,12 @@ ways = {
     "after softmax": ops.convert_to_numpy(ops.softmax(ops.array(scaled))) * allowed,
 }
 plots.heatmaps(ways, rows=words, columns=words)
+
+# %% claims=true
+middle = {name: ops.convert_to_numpy(way)[1] for name, way in ways.items()}
+assert np.allclose(middle["yours"], [0.5335, 0.4665, 0], atol=5e-5), middle
+assert np.allclose(middle["score times 0"], [0.3996, 0.3494, 0.2510], atol=5e-5), middle
+assert np.allclose(ways["after softmax"].sum(axis=1), [0.3701, 0.6551, 1], atol=5e-5), ways
 
 # %% [markdown]
 # - **Yours**: row *executes* should be [.5335, .4665, 0]. What is forbidden gets nothing, and the rest sums to 1.
@@ -502,6 +535,12 @@ _, weights = scaled_dot_product_attention(pieces / 2, pieces, pieces)
 maps = {"head 0": weights[0, 0], "head 1": weights[0, 1]}
 plots.heatmaps(maps, rows=cat_words, columns=cat_words)
 
+# %% claims=true
+lovely = ops.convert_to_numpy(weights)[0, :, 4, 4]
+assert np.allclose(lovely, [0.75, 0.25], atol=5e-3), lovely
+firsts = ops.convert_to_numpy(weights)[0][:, np.arange(6), np.arange(6)]
+assert np.allclose(firsts, ops.convert_to_numpy(weights)[0].max(axis=-1), atol=1e-6), firsts
+
 # %% [markdown]
 # Both look at the word itself first, since nothing is as like a vector as the vector itself. What is left, however, they spread
 # differently: each head has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY: in head 0 it keeps
@@ -619,6 +658,10 @@ for key_dim in (64, 512):
     yours = count_attention_params(512, 8, key_dim)
     print(f"key_dim={key_dim}: {keras_layer.count_params():,} weights, your count {yours:,}")
 
+# %% claims=true
+assert 3 * (512 * 64 + 64) + (512 * 512 + 512) == 361_152  # query, key and value of one head, and the output layer
+assert 7.9 < count_attention_params(512, 8, 512) / count_attention_params(512, 8, 64) < 8.1
+
 # %% [markdown]
 # (A count of about 360,000 for this layer is query, key and value of *one* head, and the output layer: the other seven heads are
 # missing.)
@@ -636,6 +679,9 @@ theirs.set_weights([np.reshape(a, b.shape) for a, b in zip(weights, theirs.weigh
 apart = np.abs(ops.convert_to_numpy(mine(x, y)) - ops.convert_to_numpy(theirs(x, y)))
 print(f"largest difference: {apart.max():.1e}")
 
+# %% claims=true
+assert apart.max() < 1e-5, apart.max()
+
 # %% [markdown]
 # ### What it costs
 #
@@ -652,6 +698,9 @@ apart = np.abs(ops.convert_to_numpy(every[-1:]) - ops.convert_to_numpy(new))
 print(f"{np.prod(weights.shape):,} weights or {np.prod(row.shape):,}; difference {apart.max():.1e}")
 for n in (1_000, 10_000, 100_000):
     print(f"{n:7,} words: {4 * n**2 / 1e9:6.3f} GB for one head's weights in float32")
+
+# %% claims=true
+assert apart.max() < 1e-5, apart.max()
 
 # %% [markdown]
 # ## 7. Where am I? Positions
@@ -707,6 +756,11 @@ encoding = ops.convert_to_numpy(positional_encoding(64, 32))
 plots.positional_encoding(encoding)
 products = encoding @ encoding.T
 plots.heatmap(products, title="dot products of positions", xlabel="position", ylabel="position")
+
+# %% claims=true
+assert all(np.ptp(np.diagonal(products, k)) < 1e-3 for k in range(64)) and abs(products[0, 0] - 16) < 1e-3
+large = ops.convert_to_numpy(positional_encoding(9, 512))
+assert abs(large[2] @ large[2] - 256) < 1e-2 and abs(large[0] @ large[5] - 189.597) < 1e-2
 
 # %% [markdown]
 # Each line that runs parallel to the main diagonal has one colour: the product depends on the *distance* of two positions
@@ -786,6 +840,9 @@ for name, values in attention_report(ops.array(cat_weights)).items():
     print(f"{name:10}", ops.convert_to_numpy(values).round(3))
 print("columns   ", cat_weights.sum(axis=0).round(3))
 
+# %% claims=true
+assert np.sum(abs(cat_weights.sum(axis=1) - 1.001) < 1e-5) == 2 and np.sum(abs(cat_weights.sum(axis=1) - 1) < 1e-5) == 4
+
 # %% [markdown]
 # Two rows sum to 1.001, which is rounding. Columns need not sum to 1: a popular word collects more. No row of six can have an
 # entropy above $\ln 6 = 1.792$.
@@ -802,6 +859,10 @@ for name, mask in masks.items():
     x = ops.array(placed if name == "+ positions" else cat)
     maps[name] = scaled_dot_product_attention(x / 2, x, x, mask)[1]
 plots.heatmaps(maps, rows=cat_words, columns=cat_words)
+
+# %% claims=true
+cats = {name: np.abs(np.diff(ops.convert_to_numpy(found)[[1, 5]], axis=0)).max() for name, found in maps.items()}
+assert cats["words alone"] < 1e-6 and min(cats["+ positions"], cats["causal"]) > 0.1, cats
 
 # %% [markdown]
 # Without positions and without a mask, equal words have equal rows and equal columns: on the left, the two rows of CAT are the same.
@@ -898,6 +959,10 @@ loss = counting.fit(x, y, batch_size=64, epochs=10, verbose=0).history["loss"][-
 own = float(ops.mean(objective(new_y, logits)))
 print(f"guessing {np.log(12):.3f}, looking everywhere alike {loss:.3f}, your head {own:.3f}")
 
+# %% claims=true
+assert weights.mean(axis=0).argmax(axis=1).tolist() == [1, 2, 3, 4, 5, 6, 7, 0]
+assert own < 0.1 and 1.8 < loss < 2.1 and abs(np.log(12) - 2.485) < 5e-4, (own, loss)
+
 # %% [markdown]
 # Looking everywhere already helps: of 12 tokens at most 8 can be meant. For the rest of the way the head has to look at one place.
 #
@@ -954,6 +1019,9 @@ for name, attend in {"yours": scaled_dot_product_attention, "everywhere alike": 
     if name == "yours":
         weights = ops.convert_to_numpy(model(tries[3][0])[1])
 plots.curves(right, xlabel="pairs", ylabel="right answers", xs=np.array(numbers))
+
+# %% claims=true
+assert min(right["yours"]) > 0.98 and np.allclose(right["everywhere alike"], 1 / np.array(numbers), atol=0.05), right
 
 # %% [markdown]
 # The head answers from any number of pairs, though it was trained with 8. Looking everywhere alike leaves a choice among all values,

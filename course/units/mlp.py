@@ -157,6 +157,9 @@ activations["relu"] = np.minimum(activations["relu"], 1.5)  # cut off, to fit th
 plots.curves(activations | slopes, xlabel="z", ylabel="output, slope", xs=z)
 print(f"The sigmoid's slope is at most {slopes['slope of sigmoid'].max():.3f}.")
 
+# %% claims=true
+assert abs(slopes["slope of sigmoid"].max() - 0.25) < 0.001
+
 # %% [markdown]
 # Slopes decide how well a deep network can be trained: part 4 shows it.
 #
@@ -249,6 +252,10 @@ for times, p in {"once": softmax(sure), "twice": softmax(softmax(sure))}.items()
     title = f"softmax {times}: classes 0 to 9"
     plots.bars(heights, ylabel="probability", title=title, top=1.1)
 
+# %% claims=true
+assert heights[0] <= np.e / (np.e + 9)  # of softmax twice
+assert abs(np.e / (np.e + 9) - 0.232) < 0.0005 and abs(np.log(np.e / (np.e + 9)) + 1.46) < 0.005
+
 # %% [markdown]
 # Probabilities differ by at most 1, so the second softmax can never be sure: with ten classes it gives at most
 # $e/(e + 9) = 0.232$. A loss that takes its result stays above $-\ln 0.232 = 1.46$, however long you train. Keep that number in
@@ -305,6 +312,9 @@ for C in (2, 3, 10, 100):
     losses[f"C = {C}"] = float(cross_entropy(ops.zeros((2, C)), labels))
 plots.bars(losses, ylabel="loss of equal logits", title="Knowing nothing costs ln C")
 print(f"ten classes: {losses['C = 10']:.4f}, ln 10: {np.log(10):.4f}")
+
+# %% claims=true
+assert abs(losses["C = 10"] - 2.3026) < 5e-5
 
 # %% [markdown]
 # ## 3. A network
@@ -398,6 +408,9 @@ for weight, kink in [(2, 0), (-4, 1), (3, 2)]:
     network += weight * ops.convert_to_numpy(relu(ops.array(x - kink)))
 plots.curves({"zigzag": zigzag, "3 ReLU neurons": network}, xlabel="x", ylabel="y", xs=x)
 print("largest difference:", abs(network - zigzag).max())
+
+# %% claims=true
+assert abs(network - zigzag).max() < 1e-5
 
 # %% [markdown]
 # ## 4. Back-propagation
@@ -509,6 +522,11 @@ error = [max(abs(difference(*at, step) - grads[at[0]][at[1]]) for at in places) 
 exponents = np.log10(small)
 plots.curves({"largest error": error}, "step, as a power of 10", "error", xs=exponents, log=True)
 
+# %% claims=true
+assert small[np.argmin(error)] in (small[4], small[5], small[6]), error  # 1e-5, 1e-6 or 1e-7
+ratios = np.divide(error[:3], error[1:4])
+assert ((50 < ratios) & (ratios < 200)).all(), ratios  # a tenth of the step, a hundredth of the error
+
 # %% [markdown]
 # Down to about $10^{-5}$ the error falls with the square of the step: that is the curvature, which a smaller step sees less of.
 # Then it rises again, because the two losses agree in more and more digits, and what is left of their difference is rounding. So
@@ -551,6 +569,11 @@ left = {name: lengths(*kind) for name, kind in kinds.items()}
 plots.curves(left, "layers on the way back", "length of the gradient", log=True)
 for name, length in left.items():
     print(f"{name}: {length[-1]:.1e} after 20 layers, {length[-1] ** 0.05:.2f} per layer")
+
+# %% claims=true
+per_layer = {name: length[-1] ** (1 / 20) for name, length in left.items()}
+assert per_layer["sigmoid, Glorot"] < 0.25, per_layer
+assert abs(per_layer["ReLU, Glorot"] - 0.5**0.5) < 0.01 and abs(per_layer["ReLU, He"] - 1) < 0.01, per_layer
 
 # %% [markdown]
 # With sigmoids each layer leaves less than a quarter, and after 20 layers nothing is left to learn from: the gradient has
@@ -640,6 +663,9 @@ for step in range(60):
         heights[name].append(0.5 * steepness @ here["w"] ** 2)
 plots.curves(heights, xlabel="step", ylabel="loss", title="A narrow valley", log=True)
 
+# %% claims=true
+assert heights["momentum 0.9"][-1] < heights["plain"][-1] / 10, heights
+
 # %% [markdown]
 # ### Train your own network
 #
@@ -662,6 +688,9 @@ for step in range(300):
 steps = np.arange(0, 300, 10)
 plots.curves({"your network": losses}, xlabel="step", ylabel="loss", xs=steps)
 
+# %% claims=true
+assert abs(losses[0] - np.log(2)) < 0.05 and losses[-1] < 0.02, losses
+
 # %% [markdown]
 # The loss falls towards 0. What has the network learned? On the left is the linear model from part 1.
 
@@ -673,6 +702,11 @@ def network(points):
 
 models = {"Linear, 3 parameters": line, "Yours, 42 parameters": network}
 plots.decision_boundaries(models, island_x, island_y)
+
+# %% claims=true
+assert sum(value.size for value in params.values()) == 42
+assert np.mean(ops.convert_to_numpy(network(island_x)).argmax(axis=1) == island_y) == 1
+assert np.mean(line(island_x) == island_y) < 0.65
 
 # %% [markdown]
 # You wrote everything that made the picture on the right, from the forward pass to the training step. The network has
@@ -698,6 +732,10 @@ def run(size, epochs=40):
 
 runs = {f"minibatches of {size}": run(size) for size in (200, 20, 5)}
 plots.curves(runs, xlabel="epoch", ylabel="loss of all points", title="Steps of 0.3", log=True)
+
+# %% claims=true
+last = {name: losses[-1] for name, losses in runs.items()}
+assert 2 * last["minibatches of 5"] < last["minibatches of 20"] < last["minibatches of 200"] / 4, last
 
 # %% [markdown]
 # With 5 points per minibatch, an epoch has 40 steps in place of one. The steps are less exact, and there are so many more of them
@@ -831,6 +869,11 @@ for epoch in (best, 59):
     told = [f"{history[name][epoch]:.2f}" for name in ("loss", "val_loss", "val_accuracy")]
     print(f"epoch {epoch + 1}: loss {told[0]}, on validation {told[1]}, accuracy there {told[2]}")
 
+# %% claims=true
+assert 15 < best < 50, best
+assert history["val_loss"][-1] > min(history["val_loss"]) + 0.02, history["val_loss"]
+assert history["loss"][-1] == min(history["loss"]), history["loss"]
+
 # %% [markdown]
 # The training loss keeps falling; the validation loss turns around. From there on the network **overfits**: it becomes surer of the
 # rows it has seen, and with that surer of its mistakes on the others. **Early stopping** takes the weights of the best epoch, which
@@ -864,6 +907,11 @@ means = {name: np.mean(found) for name, found in scores.items()}
 plots.bars(means, "accuracy", "MNIST-1D", reference=0.1, reference_label="guessing")
 for name, found in scores.items():
     print(f"{name:13} {np.mean(found):.3f} ± {np.std(found, ddof=len(found) > 1):.3f}")
+
+# %% claims=true
+assert abs(means["no activation"] - means["linear"]) < 0.06, means
+assert means["yours"] > 1.6 * means["linear"] and abs(means["yours"] - means["nearest"]) < 0.05, means
+assert 1.6 * means["no activation"] < means["yours"], means  # "about half the score"
 
 # %% [markdown]
 # Without an activation, two layers can represent what one can and no more, as part 1 has shown; what differs is how far 20 epochs
@@ -901,6 +949,9 @@ for name, model in models.items():
     print(name)
     on_digits[name] = fit_and_score(model, digits)
 plots.bars(on_digits, ylabel="accuracy", title="Digits: three models, two of them wrong")
+
+# %% claims=true
+assert min(on_digits.values()) >= 0.9, on_digits
 
 # %% [markdown]
 # **On easy data, accuracy does not catch the classic bugs.** All three models would pass a test that demands 90 %. On MNIST-1D

@@ -60,6 +60,8 @@ def source_notebook(unit: Unit) -> NotebookNode:
     text_of = unit.text
     cells, titled = [], set()
     for cell in text_of.cells:
+        if cell.metadata.get("claims"):
+            continue
         if cell.metadata.get("setup"):
             cells.append(_look(COLAB))
         if cell.cell_type == "markdown":

@@ -1,4 +1,4 @@
-"""A notebook's own run: every cell, with the reference's answers, as a student would run it."""
+"""A notebook's own run: every cell, with the reference's answers, as a student would run it, and what its text claims of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTEBOOK = "_notebook"
 
 
 def run_of(unit: Unit) -> Law:
-    """The law that a unit's notebook runs from the first cell to the last."""
+    """The law that a unit's notebook runs from the first cell to the last, and that what its text says of the cells is so."""
     references = {name: exercise.reference for name, exercise in unit.text.exercises.items()}
     code = [(number, cell) for number, cell in enumerate(unit.text.cells, start=1) if cell.cell_type == "code"]
     named = [(cell.metadata.get("exercise") or f"cell {number}", cell.source) for number, cell in code]

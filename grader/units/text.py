@@ -7,6 +7,8 @@ The text, `<unit>.py`, begins with what is known of the unit, and marks its plac
     # %% exercise="softmax"                               empty: filled from the solutions
     # %% exercise="MultiHeadAttention" write=["call"]     of a class, the methods that the student writes
     # %% check="softmax" points=4                         the visible check; with points=0 it counts nothing any more
+    # %% claims=true                                      asserts that what the text says of the cells above is so: in no
+                                                          notebook, and run by `grader prove` with the rest
 
 Source lines are spliced, never regenerated, so that a notebook shows the solution's own formatting.
 """
@@ -25,7 +27,7 @@ from course.source import ALWAYS_THERE, defined, used
 from grader.errors import BuildError
 from grader.units.splice import Exercise, parsed, read_source, splice
 
-MARKERS = {"setup", "exercise", "write", "check", "points", "lines_to_next_cell"}
+MARKERS = {"setup", "exercise", "write", "check", "points", "claims", "lines_to_next_cell"}
 """Those that any cell may use, and one that jupytext adds."""
 
 
@@ -118,7 +120,7 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
         if "points" in mark and not mark.get("check"):
             raise BuildError(f"{where}: points= stands in a cell that is no check.")
         if unknown := set(mark) - MARKERS - (HEAD if cell is cells[0] else set()):
-            raise BuildError(f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check or points.")
+            raise BuildError(f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check, points or claims.")
         if mark.get("setup"):
             setups.append(cell.source)
         if exercise := mark.get("exercise"):
@@ -174,4 +176,5 @@ def _demand_defined_names(unit: UnitText, lines: Sequence[int]) -> None:
             what = "the cell uses {}, which no cell above defines"
         if unknown := sorted(used(source) - allowed - (set() if name else defined(source))):
             raise BuildError(f"{where}: {what.format(', '.join(map(repr, unknown)))}.")
-        known |= defined(source)
+        if not cell.metadata.get("claims"):
+            known |= defined(source)
