@@ -33,6 +33,10 @@ CALLS = {
     "decision_boundary of scores": (lambda: plots.decision_boundary(lambda x: x, POINTS, POINTS.argmax(axis=1)), "100%"),
     "vectors": (lambda: plots.vectors({"query": [3, 4], "key": [-4, 3]}), "key to (-4, 3)"),
     "points": (lambda: plots.points({"river": POINTS, "money": POINTS + 2}), "river: 30 points around"),
+    "diagram": (
+        lambda: plots.diagram({"x": (0, 0), "$y$\n(batch,)": (1, 0)}, {("x", "$y$\n(batch,)"): "times 2"}, "doubling"),
+        "Diagram doubling: x leads to y (batch,) (times 2).",
+    ),
     "signals": (lambda: plots.signals(SAMPLES, LABELS), "each of 10 classes: signals of 64 values"),
     "feature maps": (lambda: plots.feature_maps(np.eye(4)[:, :, None] * np.ones(6)), "6 feature maps of 4 by 4"),
     "images": (lambda: plots.images(SAMPLES, LABELS), "images of 8 by 8 values"),

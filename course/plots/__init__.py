@@ -4,6 +4,7 @@ Each helper shows its picture below the cell that calls it and returns nothing. 
 data; pass `alt` to say more. Arrays may be NumPy arrays, tensors of any backend, or nested lists.
 """
 
+from course.plots.diagrams import diagram
 from course.plots.lines import bars, curves
 from course.plots.matrices import heatmap, heatmaps, mask, masks, positional_encoding
 from course.plots.plane import decision_boundaries, decision_boundary, points, vectors
@@ -14,6 +15,7 @@ __all__ = [
     "curves",
     "decision_boundaries",
     "decision_boundary",
+    "diagram",
     "feature_maps",
     "heatmap",
     "heatmaps",

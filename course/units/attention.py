@@ -556,6 +556,20 @@ assert np.allclose(firsts, ops.convert_to_numpy(weights)[0].max(axis=-1), atol=1
 # $W^Q_0, \dots, W^Q_{H-1}$ side by side. Keys and values are made in the same way. The class's other methods are what Keras asks of a
 # layer that can be saved and that handles masks; leave them as they are.
 #
+# %%
+query, key, value = "query\n(batch, queries, dim)", "key\n(batch, keys, dim)", "value\n(batch, keys, dim)"
+projected = {name: f"{name}_dense\nsplit_heads" for name in ("query", "key", "value")}
+weights = "scores, mask, softmax: weights\n(batch, heads, queries, keys)"
+mixed, output = "one output per head\n(batch, heads, queries, key_dim)", "merge_heads, output_dense\n(batch, queries, dim)"
+boxes = {query: (0, 0), key: (0, 1), value: (0, 2)}
+boxes |= {projected[name]: (1.3, row) for row, name in enumerate(projected)}
+boxes |= {weights: (2.9, 0.5), mixed: (2.9, 2), output: (5, 2)}
+arrows = {(query, projected["query"]): "", (key, projected["key"]): "", (value, projected["value"]): ""}
+arrows |= {(projected["query"], weights): "", (projected["key"], weights): ""}
+arrows |= {(weights, mixed): "", (projected["value"], mixed): "", (mixed, output): ""}
+plots.diagram(boxes, arrows, "Multi-head attention")
+
+# %% [markdown]
 # **Careful with the order.** A Keras attention layer takes *query, value, key*. `layer(q, k, v)` runs without a complaint and
 # averages the keys. If no key is given, the value is used as key, too.
 #

@@ -428,6 +428,20 @@ assert abs(network - zigzag).max() < 1e-5
 #    layer below receives $G_{h,ni} = \sum_j G_{z,nj}W_{ij}$.
 # 3. *The activation* $h = \tanh(a)$. It works on each entry alone, and multiplies the gradient there by its slope, $1 - h^2$.
 #
+# The diagram shows the way forward above, and the way back below. What the way back needs from above comes down: the softmax's
+# result, and the outputs and inputs of the layers.
+
+# %%
+x, a, h, z, loss = r"$x$", r"$a = xW^{hidden} + b$", r"$h = \tanh(a)$", r"$z = hW^{output} + b$", r"$L$"
+Gz, Gh, Ga = r"$G_z = (p - t)/N$", r"$G_h = G_z W^{output\top}$", r"$G_a = G_h \cdot (1 - h^2)$"
+Gout, Gin = r"$h^\top G_z$, $\sum_n G_z$" + "\noutput layer", r"$x^\top G_a$, $\sum_n G_a$" + "\nhidden layer"
+boxes = {x: (0, 0), a: (1.2, 0), h: (2.4, 0), z: (3.6, 0), loss: (4.9, 0)}
+boxes |= {Gz: (3.6, 1), Gh: (2.4, 1), Ga: (1.2, 1), Gout: (3.6, 2), Gin: (1.2, 2)}
+arrows = {(x, a): "", (a, h): "", (h, z): "", (z, loss): "softmax, log"}
+arrows |= {(loss, Gz): "", (Gz, Gh): "", (Gh, Ga): "", (Gz, Gout): "", (Ga, Gin): "", (h, Ga): ""}
+plots.diagram(boxes, arrows, "Forward, back, and the gradients of the parameters")
+
+# %% [markdown]
 # By hand, for one sample and a network of two inputs, one hidden neuron and two classes:
 #
 # | step | value |

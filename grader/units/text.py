@@ -120,7 +120,9 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
         if "points" in mark and not mark.get("check"):
             raise BuildError(f"{where}: points= stands in a cell that is no check.")
         if unknown := set(mark) - MARKERS - (HEAD if cell is cells[0] else set()):
-            raise BuildError(f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check, points or claims.")
+            raise BuildError(
+                f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check, points or claims."
+            )
         if mark.get("setup"):
             setups.append(cell.source)
         if exercise := mark.get("exercise"):
