@@ -109,7 +109,7 @@ def test_what_a_text_claims_is_asserted_of_its_cells_and_stands_in_no_notebook(t
 
 def test_nothing_else_uses_what_claims_define(tiny):
     with pytest.raises(BuildError, match="the cell uses 'once', which no cell above defines"):
-        tiny(TEXT + "\n# %% claims=true\nonce = 1\n\n# %%\nprint(once)\n").text
+        source_notebook(tiny(TEXT + "\n# %% claims=true\nonce = 1\n\n# %%\nprint(once)\n"))
 
 
 def test_answers_stand_between_marks_and_the_rest_is_given(tiny):

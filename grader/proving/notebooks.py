@@ -1,4 +1,4 @@
-"""A notebook's own run: every cell, with the reference's answers, as a student would run it, and what its text claims of them."""
+"""A notebook's own run: every cell, with the reference's answers, as a student would run it, and what its text claims."""
 
 from __future__ import annotations
 
