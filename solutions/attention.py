@@ -130,7 +130,7 @@ def padding_mask(ids, pad_id: int = 0):
         [[[1 1 0 0]]]
 
     Reference:
-        Vaswani et al., 2017, section 3.2.1 describes masking. arXiv:1706.03762
+        Vaswani et al., 2017, section 3.2.3 describes masking, there of later positions. arXiv:1706.03762
     """
     # Padding is a property of the keys: queries at padded positions may compute what they like, nobody reads it.
     real = ops.not_equal(ids, pad_id)  # (batch, key_len)

@@ -28,7 +28,7 @@ def affine(x, kernel, bias):
     Reference:
         Goodfellow, Bengio and Courville, 2016, Deep Learning, section 6.1.
     """
-    # Keras keeps samples in rows, so the kernel stands on the right; slides that write W x keep them in columns.
+    # Keras keeps samples in rows, so the kernel stands on the right; books that write W x keep them in columns.
     product = ops.matmul(x, kernel)  # (batch, outputs)
     return product + bias  # the bias is added to every row
 

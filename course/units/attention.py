@@ -21,10 +21,10 @@
 #
 # ## Set-up
 #
-# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. Other ways to write the
-# same work on some of them and fail on others, such as `a @ b`, `a.T`, or an integer times a float. So write `ops.matmul(a, b)`,
-# `ops.transpose(a)` for a matrix and `ops.swapaxes(a, -1, -2)` for the last two of many axes, and make integers into floats with
-# `ops.cast`. `probe` is for grading only.
+# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. Other ways to write
+# the same work on some of them and fail on others, such as `a @ b`, `a.T`, or an integer times a float. So write `ops.matmul(a,
+# b)`, `ops.transpose(a)` for a matrix and `ops.swapaxes(a, -1, -2)` for the last two of many axes, and make integers into
+# floats with `ops.cast`. `probe` is for grading only.
 
 # %% setup=true
 from course import data, plots, training  # first, to keep the log quiet
@@ -161,15 +161,15 @@ print([f"{weight:.4g}" for weight in weights])
 assert np.allclose(weights[:2], [0.9933, 0.0067], atol=5e-5) and abs(np.e**5 - 148) < 0.5, weights
 
 # %% [markdown]
-# The winner takes .9933, the second .0067: a difference of 5 in the scores is a factor of $e^5 \approx 148$ in the weights.
-# So with large scores one key takes nearly everything. And vectors with many entries make large scores: if all entries are
-# independent with mean 0 and variance 1, the dot product of two vectors of $d$ entries has variance $d$, so its typical
-# size is $\sqrt d$.
+# The winner takes .9933, the second .0067: a difference of 5 in the scores is a factor of $e^5 \approx 148$ in the weights. So
+# where scores are far apart, one key takes nearly everything. And vectors with many entries make scores that are far apart: if
+# all entries are independent with mean 0 and variance 1, the dot product of two vectors of $d$ entries has variance $d$, so its
+# typical size is $\sqrt d$.
 #
-# Why is that bad? A network learns through the slope of softmax, and where one key takes everything, softmax is flat. The
-# next cell measures both: the variance of dot products, and the slope at the scores [2, 1, 0] after they have grown with
-# $\sqrt d$. The slope is how much the weights move if the scores do: softmax has the derivatives
-# $\partial p_i / \partial s_j = p_i (\delta_{ij} - p_j)$, and the code takes the norm of all of them.
+# Why is that bad? What makes the scores can learn only through the slope of this softmax, and where one key takes everything,
+# it is flat. The next cell measures both: the variance of dot products, and the slope at the scores [2, 1, 0] after they have
+# grown with $\sqrt d$. The slope is how much the weights move if the scores do: softmax has the derivatives $\partial p_i /
+# \partial s_j = p_i (\delta_{ij} - p_j)$, and the code takes the norm of all of them.
 
 # %%
 generator = np.random.default_rng(0)
@@ -188,9 +188,9 @@ assert np.allclose(ops.convert_to_numpy(ops.softmax(ops.array([14.0, 12.0]))), [
 assert abs(float(ops.softmax(ops.array([112.0, 96.0]))[1]) - 1e-7) < 5e-8
 
 # %% [markdown]
-# The slope falls from .389 to .000671 and then to nothing: with large $d$, no learning signal comes through. So we divide all
-# scores by $\sqrt d$. With $d = 64$ that is 8: two scores of 112 and 96, say, become 14 and 12, with the weights .8808 and .1192.
-# Undivided, the second would get .0000001.
+# The slope falls from .389 to .000671 and then to nothing: with large $d$, no learning signal reaches queries and keys. So we
+# divide all scores by $\sqrt d$. With $d = 64$ that is 8: two scores of 112 and 96, say, become 14 and 12, with the weights
+# .8808 and .1192. Undivided, the second would get .0000001.
 #
 # ## 3. Scaled dot-product attention
 #
@@ -294,8 +294,7 @@ assert abs(float(output[0, 0]) - 0.1985) < 5e-5 and abs(float(unscaled[0, 0]) - 
 
 # %% [markdown]
 # The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ the first entry of its new vector would
-# be .1965 instead of .1985. The two differ only in the third digit, so a check has to look closely. (Could .6, .5 and .3 be such
-# weights? Add them up.)
+# be .1965 instead of .1985. The two differ only in the third digit, so a check has to look closely.
 #
 # ## 4. Masks: who may look at whom
 #
@@ -444,9 +443,9 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 # ## 5. Many heads
 #
 # The weights of a row sum to 1, so a word has one budget of attention. If it must look at its verb *and* at its adjective, it
-# has to split this budget. Several heads give it several budgets: cut queries, keys and values into pieces, let each set of pieces
-# attend on its own, and glue the results together. In the layer of section 6 each of the three first goes through a dense layer,
-# so that every piece can depend on all of a word's vector. Here is the cutting.
+# has to split this budget. Several heads give it several budgets: cut queries, keys and values into pieces, let each set of
+# pieces attend on its own, and glue the results together. In the layer of section 6 each of the three first goes through a
+# dense layer, so that every piece can depend on all of a word's vector. Here is the cutting.
 #
 # **By hand.** Three words with four numbers each, two heads. Head 0 gets the first half of *every* word:
 #
@@ -542,9 +541,10 @@ firsts = ops.convert_to_numpy(weights)[0][:, np.arange(6), np.arange(6)]
 assert np.allclose(firsts, ops.convert_to_numpy(weights)[0].max(axis=-1), atol=1e-6), firsts
 
 # %% [markdown]
-# Both look at the word itself first, since nothing is as like a vector as the vector itself. What is left, however, they spread
-# differently: each head has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY: in head 0 it keeps
-# .75 for itself, in head 1 only .25.
+# Here both look at the word itself first, and CAT at both CATs alike: these random vectors are about equally long, so the best
+# aligned key has the highest score. (A much longer vector could score more: section 1.) What is left, however, they spread
+# differently: each head has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY: in head 0 it
+# keeps .75 for itself, in head 1 only .25.
 #
 # ## 6. The layer
 #
@@ -552,8 +552,8 @@ assert np.allclose(firsts, ops.convert_to_numpy(weights)[0].max(axis=-1), atol=1
 # \mathrm{output} = [\mathrm{head}_0, \dots, \mathrm{head}_{H-1}] \, W^O$$
 #
 # Four `Dense` layers do the products with the matrices $W$, one each for queries, keys, values and the output. The class below
-# makes them for you. The queries of all heads come from the same layer, `query_dense`: the columns of its kernel are
-# $W^Q_0, \dots, W^Q_{H-1}$ side by side. Keys and values are made in the same way. The class's other methods are what Keras asks of a
+# makes them for you. The queries of all heads come from the same layer, `query_dense`: the columns of its kernel are $W^Q_0,
+# \dots, W^Q_{H-1}$ side by side. Keys and values are made in the same way. The class's other methods are what Keras asks of a
 # layer that can be saved and that handles masks; leave them as they are.
 #
 # %%
@@ -677,7 +677,7 @@ assert 3 * (512 * 64 + 64) + (512 * 512 + 512) == 361_152  # query, key and valu
 assert 7.9 < count_attention_params(512, 8, 512) / count_attention_params(512, 8, 64) < 8.1
 
 # %% [markdown]
-# (A count of about 360,000 for this layer is query, key and value of *one* head, and the output layer: the other seven heads are
+# (If you come to 361,152, you have counted query, key and value of *one* head, and the output layer: the other seven heads are
 # missing.)
 #
 # Is your layer the same as Keras's? Give both the same weights and the same input. Keras keeps its kernels with an axis for the
@@ -699,10 +699,11 @@ assert apart.max() < 1e-5, apart.max()
 # %% [markdown]
 # ### What it costs
 #
-# Every query meets every key, so the weights are $n \times n$ numbers, for each head: twice as many words, four times as much.
-# A model that writes a text adds one word at a time, and it need not begin again each time. Under a causal mask the rows of the
-# earlier words do not change, so only the new word's query has to attend, to the keys and values of all words so far. Whoever
-# keeps these, in a **key–value cache**, pays $n$ per word in place of $n^2$. **Predict:** does the last row come out the same?
+# Every query meets every key, so the weights are $n \times n$ numbers, for each head: twice as many words, four times as many
+# weights. A model that writes a text adds one word at a time, and it need not begin again each time. Under a causal mask the
+# rows of the earlier words do not change, so only the new word's query has to attend, to the keys and values of all words so
+# far. Whoever keeps these, in a **key–value cache**, pays $n$ per word in place of $n^2$. **Predict:** does the last row come
+# out the same?
 
 # %%
 q, k, v = (ops.array(generator.normal(size=(1000, 64)), "float32") for _ in range(3))
@@ -781,8 +782,8 @@ assert abs(large[2] @ large[2] - 256) < 1e-2 and abs(large[0] @ large[5] - 189.5
 # only, not on where they are. On the main diagonal it is $d/2$, here 16, because each pair adds $\sin^2 + \cos^2 = 1$. With
 # $d = 512$ the main diagonal is 256, and two positions that are five apart have 189.597, wherever they are.
 #
-# The waves stay in [−1, 1]. A word's vector may be much longer or much shorter, so the paper first multiplies it by $\sqrt d$
-# (section 3.4), and only then adds the waves.
+# The waves stay in [−1, 1]. The paper multiplies a word's vector by $\sqrt d$ (section 3.4) before it adds them. It does not
+# say why: if a vector of $d$ entries has length 1, how large are its entries, and what would the waves do to them?
 #
 # ## 8. Reading a table of weights
 #
@@ -858,8 +859,8 @@ print("columns   ", cat_weights.sum(axis=0).round(3))
 assert np.sum(abs(cat_weights.sum(axis=1) - 1.001) < 1e-5) == 2 and np.sum(abs(cat_weights.sum(axis=1) - 1) < 1e-5) == 4
 
 # %% [markdown]
-# Two rows sum to 1.001, which is rounding. Columns need not sum to 1: a popular word collects more. No row of six can have an
-# entropy above $\ln 6 = 1.792$.
+# Two rows sum to 1.001, which is rounding. Columns need not sum to 1: a popular word collects more. No row of six that sums to
+# 1 can have an entropy above $\ln 6 = 1.792$.
 #
 # The rows of the two CATs differ. **How can they, though it is the same word?** The next cell computes three maps: one from five
 # random word vectors alone, one after adding the position vectors to them, and one from the words alone under a causal mask.
@@ -879,9 +880,10 @@ cats = {name: np.abs(np.diff(ops.convert_to_numpy(found)[[1, 5]], axis=0)).max()
 assert cats["words alone"] < 1e-6 and min(cats["+ positions"], cats["causal"]) > 0.1, cats
 
 # %% [markdown]
-# Without positions and without a mask, equal words have equal rows and equal columns: on the left, the two rows of CAT are the same.
-# With positions they differ. They differ under the causal mask as well, because the second CAT sees more words than the first: a
-# mask tells something about the order, too. The table above was not masked, so there must be positions in it.
+# Without positions and without a mask, equal words have equal rows and equal columns: on the left, the two rows of CAT are the
+# same. With positions they differ. They differ under the causal mask as well, because the second CAT sees more words than the
+# first: a mask tells something about the order, too. The table above was not masked. So if both CATs had the same vector to
+# begin with, something else tells them apart: positions.
 #
 # ## 9. Train one head
 #
@@ -907,8 +909,9 @@ assert cats["words alone"] < 1e-6 and min(cats["+ positions"], cats["causal"]) >
 # - *Time:* {limits}
 #
 # Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a
-# second `keras.Model` can share its layers. And an `Embedding` of the positions learns a sharper map than the waves of section 7.
-# To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
+# second `keras.Model` can share its layers. And learn the vectors of the positions, with an `Embedding`: with the waves of
+# section 7 the rotation below may go well, and another permutation not. To watch it learn, call `fit` with `verbose=0,
+# callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>
 #
@@ -969,21 +972,22 @@ counting = keras.Sequential(
 )
 objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 counting.compile(keras.optimizers.Adam(0.01), objective)
-loss = counting.fit(x, y, batch_size=64, epochs=10, verbose=0).history["loss"][-1]
-own = float(ops.mean(objective(new_y, logits)))
-print(f"guessing {np.log(12):.3f}, looking everywhere alike {loss:.3f}, your head {own:.3f}")
+counting.fit(x, y, batch_size=64, epochs=10, verbose=0)
+loss, own = (float(ops.mean(objective(new_y, out))) for out in (counting(ops.array(new_x)), logits))
+print(f"losses on new sequences: guessing {np.log(12):.3f}, looking everywhere alike {loss:.3f}, your head {own:.3f}")
 
 # %% claims=true
 assert weights.mean(axis=0).argmax(axis=1).tolist() == [1, 2, 3, 4, 5, 6, 7, 0]
 assert own < 0.1 and 1.8 < loss < 2.1 and abs(np.log(12) - 2.485) < 5e-4, (own, loss)
 
 # %% [markdown]
-# Looking everywhere already helps: of 12 tokens at most 8 can be meant. For the rest of the way the head has to look at one place.
+# Looking everywhere already helps: of 12 tokens at most 8 can be meant. For the rest of the way the head has to look at one
+# place.
 #
 # ## 10. When content decides (optional, no points)
 #
-# Your head looks at the same places whatever the tokens are: its map is one table for all sequences. Attention can do more. In the
-# sequences below, pairs of a key and a value are followed by one of the keys, and the answer is the value beside it:
+# Your head looks at the same places whatever the tokens are: its map is one table for all sequences. Attention can do more. In
+# the sequences below, pairs of a key and a value are followed by one of the keys, and the answer is the value beside it:
 #
 # $$ k_1\,v_1\;\;k_2\,v_2\;\;\dots\;\;k_8\,v_8\;\;k_3 \;\to\; v_3 $$
 #
@@ -1005,8 +1009,8 @@ print(pairs(samples=1, number=4, seed=0))
 
 # %% [markdown]
 # The model is made with your `scaled_dot_product_attention`. The query comes from the last token, the keys from the tokens at
-# 0, 2, 4, …, the values from those at 1, 3, 5, …. Beside it, the same model with a query of zeros, so that it looks everywhere alike.
-# **Predict:** both are trained with 8 pairs. What does either do with 16?
+# 0, 2, 4, …, the values from those at 1, 3, 5, …. Beside it, the same model with a query of zeros, so that it looks everywhere
+# alike. **Predict:** both are trained with 8 pairs. What does either do with 16?
 
 # %%
 def reader(attend):
@@ -1038,8 +1042,9 @@ plots.curves(right, xlabel="pairs", ylabel="right answers", xs=np.array(numbers)
 assert min(right["yours"]) > 0.98 and np.allclose(right["everywhere alike"], 1 / np.array(numbers), atol=0.05), right
 
 # %% [markdown]
-# The head answers from any number of pairs, though it was trained with 8. Looking everywhere alike leaves a choice among all values,
-# one in eight for 8 pairs. And the maps? Here are those of three sequences: **predict** what differs from section 9.
+# The head answers from 1 to 16 pairs, all that 16 different keys allow, though it was trained with 8. Looking everywhere alike
+# leaves a choice among all values, one in eight for 8 pairs. And the maps? Here are those of three sequences: **predict** what
+# differs from section 9.
 
 # %%
 sequences, _, asked = tries[3]
@@ -1047,14 +1052,14 @@ rows = [f"asked for pair {number}" for number in asked[:3]]
 plots.heatmap(weights[:3, 0], rows=rows, title="one row per sequence", xlabel="pair", ylabel="sequence")
 
 # %% [markdown]
-# Now every sequence has a map of its own. (A Transformer has to find out as well which value stands beside a key; two layers can do
-# that: Olsson et al., 2022, *In-context learning and induction heads*.)
+# Now every sequence has a map of its own. (A Transformer has to find out as well which value stands beside a key; two layers
+# can do that: Olsson et al., 2022, *In-context learning and induction heads*.)
 #
 # ## What to remember
 #
 # - A dot product measures direction *and* length; a cosine measures direction.
 # - Attention is a weighted mean of values. The weights are a softmax over the *keys*: rows sum to 1, columns need not.
-# - Divide the scores by $\sqrt{d_k}$, or softmax saturates and learning stops.
+# - Divide the scores by $\sqrt{d_k}$, or softmax saturates, and queries and keys hardly learn.
 # - Apply a mask before the softmax: a forbidden score becomes minus infinity. `True` means "may attend".
 # - `key_dim` is the size of one head. Keras's order is query, value, key.
 # - Without positions and without a mask, attention sees a bag of words.
@@ -1063,9 +1068,9 @@ plots.heatmap(weights[:3, 0], rows=rows, title="one row per sequence", xlabel="p
 #
 # ## Three open questions
 #
-# 1. Suppose that in a head's table of 6 × 6 weights the entropy of every row is within .06 nats of $\ln 6$. What could a head like
-#    this be good for?
+# 1. Suppose that in a head's table of 6 × 6 weights the entropy of every row is within .06 nats of $\ln 6$. What could a head
+#    like this be good for?
 # 2. The weights are a matrix of length × length. What happens to time and memory when 1,000 tokens become 100,000, and what
 #    would you give up to avoid it?
-# 3. The map explained your head completely, because there was no other way through the model. With six layers and a residual
-#    connection around each, would you still trust a map? How could you test it?
+# 3. In a model like that of section 9, where a token can reach an output only through the map, the map shows which token was
+#    used. With six layers and a residual connection around each, would you still trust a map? How could you test it?
