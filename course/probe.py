@@ -22,6 +22,7 @@ import os
 import random
 import re
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,7 @@ class Kept(Call):
 class Twice(ModelCall):
     """Make the model twice with the same arguments, and call both on the inputs.
 
-    Where that goes, `fit` trains for one epoch, since who asks for this compares the two alone.
+    Where that goes, `fit` trains for a few epochs, since who asks for this compares the two alone.
     The names of the first one's evidence begin with `FIRST`, those of the second one's with `AGAIN`.
     """
 
@@ -158,6 +159,10 @@ ANEW = "anew "
 """What the names of evidence begin with that a model gives with weights drawn anew."""
 FIRST, AGAIN = "first ", "again "
 """What the names of evidence begin with of two models that are made with the same arguments."""
+
+
+EPOCHS, STEPS = 2, 16
+"""Epochs that are enough to see whether two models become the same; steps that take no longer than to compile one."""
 
 
 PACKAGES = "-packages"
@@ -289,19 +294,20 @@ def answering() -> bool:
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:
     if isinstance(run, Twice):
-        try:
-            with _one_epoch():
-                return _make_twice(answer, run)
-        except Exception:  # an answer may read more from its training than one epoch has
-            return _make_twice(answer, run)
+        with contextlib.suppress(Exception), _few_epochs():
+            made = _make_twice(answer, run)
+            if all(np.isfinite(array).all() for array in made.values()):
+                return made
+        return _make_twice(answer, run)  # an answer may need more of its training than a few epochs
     convert = _keep if run.numpy else _to_tensors
     older = _variables() if isinstance(run, ModelCall) and run.anew else []
     return _call(answer, run, convert(run.args), convert(run.kwargs), older)
 
 
 def _make_twice(answer: Any, run: Twice) -> dict[str, np.ndarray]:
-    """With arguments of its own each: an encoder is changed by training."""
-    return {f"{when}{name}": array for when in (FIRST, AGAIN) for name, array in _execute(answer, run.once()).items()}
+    """With arguments of its own each, which training may change."""
+    once = encode(run.once())
+    return {f"{when}{name}": array for when in (FIRST, AGAIN) for name, array in _execute(answer, decode(once)).items()}
 
 
 def _call(
@@ -494,26 +500,36 @@ def _undisturbed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_epoch() -> Iterator[None]:
-    """`fit` ends after an epoch, and on TensorFlow it compiles nothing, which takes longer than an epoch of few rows."""
+def _few_epochs() -> Iterator[None]:
+    """`fit` ends after a few epochs, and on TensorFlow compiles nothing where that takes longer than the steps themselves."""
     import keras
 
-    fit = keras.Model.fit
-    names = inspect.signature(fit)
+    fit, own = keras.Model.fit, vars(keras.Model).get("fit")  # Keras's is of a base class; a notebook may have put its own here
+    names, begun = inspect.signature(fit), weakref.WeakSet[Any]()
 
     def short(model: Any, *args: Any, **kwargs: Any) -> Any:
         given = names.bind(model, *args, **kwargs)
-        given.arguments["epochs"] = 1
-        return fit(*given.args, **given.kwargs)
+        asked = given.arguments
+        asked["epochs"] = min(asked.get("epochs", 1), EPOCHS)
+        first = (keras.tree.flatten(asked.get("x")) or [None])[0]
+        rows, batch = getattr(first, "shape", (float("inf"),))[0], asked.get("batch_size") or 32
+        again = model in begun or begun.add(model)
+        if keras.backend.backend() != "tensorflow" or again or rows * asked["epochs"] > STEPS * batch:
+            return fit(*given.args, **given.kwargs)
+        before, model.run_eagerly = model.run_eagerly, True
+        try:
+            return fit(*given.args, **given.kwargs)
+        finally:
+            model.run_eagerly, model.train_function, model.test_function = before, None, None  # the next fit makes them anew
 
-    keras.Model.fit = short  # Keras's own is of a base class, and seen again when this one is gone
-    if keras.backend.backend() == "tensorflow":
-        keras.Model.run_eagerly = property(lambda model: True, lambda model, value: None)
+    keras.Model.fit = short
     try:
         yield
     finally:
-        for name in {"fit", "run_eagerly"} & vars(keras.Model).keys():
-            delattr(keras.Model, name)
+        if own:
+            keras.Model.fit = own
+        else:
+            del keras.Model.fit
 
 
 def _device_for(run: Call) -> contextlib.AbstractContextManager[Any]:

@@ -52,6 +52,7 @@ def test_reading_a_configuration_closes_nobody_s_log(tmp_path):
             self.closed = True
 
     log = Log()
+    (tmp_path / "nbgrader_config.py").write_text('c.Application.log_level = "DEBUG"')
     read_config(tmp_path)
     assert not log.closed
 

@@ -11,7 +11,7 @@ from cheats import CHEATS
 from keras import layers, ops
 
 from course import data, probe
-from course.probe import ANEW, Call, ModelCall
+from course.probe import ANEW, FIRST, Call, ModelCall
 from grader.judging import Bar, Case, Check
 from grader.judging.bars import bars_of
 from grader.judging.contracts import INTEGER, KEPT, LEARNED, NOT_COMPILED, PAST, SAME_SEED, booleans, indices
@@ -268,21 +268,76 @@ def test_the_same_seed_gives_the_same_model(when, kept):
     assert (verdict.points, verdict.sentence) == ((100, RIGHT) if kept else (50, SAME_SEED.sentence))
 
 
-@pytest.mark.parametrize(("read", "trained"), [(1, [1, 1]), (3, [1, 3, 3])])
-def test_two_models_are_trained_for_one_epoch_unless_more_are_read(read, trained):
-    fit, eagerly, lengths = keras.Model.fit, keras.Model.run_eagerly, []
-
+def answering(lengths, after=lambda model, losses: None):
     def answer(x, y):
         model = keras.Sequential([layers.Dense(1)])
         model.compile("sgd", "mse")
-        losses = model.fit(x, y, 10, 3, verbose=0).history["loss"]
+        losses = model.fit(x, y, 10, 5, verbose=0).history["loss"]
         lengths.append(len(losses))
-        losses[read - 1]
+        after(model, losses)
+        x *= 0  # which the second model must not be handed
         return model
 
-    collect(answer, probe.Twice((X, X[:, :1]), numpy=True, inputs={"x": X}))
+    return answer
+
+
+def divide_by_nothing(model, losses):
+    model.layers[0].bias.assign([np.float32(0) / np.float32(len(losses) - 2)])
+
+
+TWICE = probe.Twice((X, X[:, :1]), numpy=True, inputs={"x": X})
+
+
+@pytest.mark.parametrize(
+    ("after", "trained"),
+    [
+        (lambda model, losses: None, [2, 2]),
+        (lambda model, losses: losses[4], [2, 5, 5]),
+        pytest.param(divide_by_nothing, [2, 2, 5, 5], marks=pytest.mark.filterwarnings("ignore:invalid value")),
+    ],
+)
+def test_two_models_are_trained_for_a_few_epochs_unless_they_need_more(after, trained):
+    fit, lengths = keras.Model.fit, []
+    found = collect(answering(lengths, after), TWICE)
     assert lengths == trained
-    assert (keras.Model.fit, keras.Model.run_eagerly) == (fit, eagerly)
+    assert keras.Model.fit is fit
+    assert np.isfinite(found[f"{FIRST}x"]).all()
+
+
+def test_what_a_notebook_has_made_of_fit_stays(monkeypatch):
+    def fit(model, *args, **kwargs):
+        return original(model, *args, **kwargs)
+
+    original = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    collect(answering([]), TWICE)
+    assert vars(keras.Model)["fit"] is fit
+
+
+def test_a_model_that_is_trained_again_is_compiled_then():
+    eagerly = []
+
+    class Watched(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            eagerly.append(not isinstance(x, keras.KerasTensor) and "SymbolicTensor" not in type(x).__name__)
+            return self.dense(x)
+
+    def answer(x, y):
+        model = Watched()
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=50, verbose=0)
+        eagerly.clear()
+        for _ in range(3):
+            model.fit(x, y, batch_size=50, verbose=0)
+        assert model.run_eagerly is False
+        return model
+
+    collect(answer, TWICE)
+    assert keras.backend.backend() != "tensorflow" or not any(eagerly[:1])
 
 
 def test_an_encoder_that_was_trained_is_not_handed_over_again():

@@ -7,7 +7,7 @@ import pytest
 
 from course.probe import encode
 from grader.judging.diagnosis import diagnose
-from grader.judging.judge import RIGHT, UNANSWERED, judge, runs_of
+from grader.judging.judge import RIGHT, judge, runs_of
 from grader.judging.vocabulary import Call, Case, Check
 from grader.proving.held_out import read_answers
 from grader.proving.mutants import mutants_of
@@ -212,7 +212,7 @@ def test_what_was_raised_is_said_with_what_the_answer_was_called_with():
 def test_an_error_of_keras_s_own_is_no_missing_answer():
     cases = CHECK.draw(np.random.default_rng(1))
     error = "NotImplementedError: iterating a symbolic tensor"
-    assert judge(CHECK, cases, {"runs": [{"error": error}] * 2}, 1).sentence != UNANSWERED
+    assert "iterating a symbolic tensor" in judge(CHECK, cases, {"runs": [{"error": error}] * 2}, 1).sentence
 
 
 # --- counts ---

@@ -34,8 +34,10 @@ CALLS = {
     "vectors": (lambda: plots.vectors({"query": [3, 4], "key": [-4, 3]}), "key to (-4, 3)"),
     "points": (lambda: plots.points({"river": POINTS, "money": POINTS + 2}), "river: 30 points around"),
     "diagram": (
-        lambda: plots.diagram({"x": (0, 0), "$y$\n(batch,)": (1, 0)}, {("x", "$y$\n(batch,)"): "times 2"}, "doubling"),
-        "Diagram doubling: x leads to y (batch,) (times 2).",
+        lambda: plots.diagram(
+            {"x": (0, 0), "$y$\n(2,)": (1, 0)}, {("x", "$y$\n(2,)"): "twice"}, {("$y$\n(2,)", "x"): ""}, "half"
+        ),
+        "Diagram half: x leads to y (2,) (twice); y (2,) leads to x.",
     ),
     "signals": (lambda: plots.signals(SAMPLES, LABELS), "each of 10 classes: signals of 64 values"),
     "feature maps": (lambda: plots.feature_maps(np.eye(4)[:, :, None] * np.ones(6)), "6 feature maps of 4 by 4"),

@@ -68,7 +68,7 @@ plots.bars(likely, ylabel="probability", title="The best guess")
 # $$ x_i = \mathrm{norm}\big(T_{\mathrm{token}_i} + P_i + S_{\mathrm{segment}_i}\big) $$
 #
 # All three tables are learned, the positions too. (The Transformer of 2017 had sines and cosines there, and multiplied the tokens' rows by
-# $\sqrt{d}$. Slides that show positions with values of 8,000 have mixed something up: sines lie between −1 and 1.)
+# $\sqrt{d}$.)
 #
 # By hand, with two dimensions: token $(1, 2)$, position $(0, 1)$, segment $(1, 1)$ add up to $(2, 4)$. Its mean is 3, its standard
 # deviation 1, so the normalised sum is $(-1, 1)$.
@@ -268,8 +268,7 @@ assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input sh
 # ## 6. Counting BERT
 #
 # How large is the real one? The base model has 12 blocks of 768 dimensions, 3,072 neurons in the hidden layers, a vocabulary of 30,522, 512 positions
-# and 2 segments; the large one 24 blocks, 1,024 dimensions and 4,096 neurons. Lectures print tables of it, and some are wrong. One of them counts a single
-# normalisation per block, only its weights without biases, and rounds as it goes: its rows add up to 109.38 million. By hand, one block:
+# and 2 segments; the large one 24 blocks, 1,024 dimensions and 4,096 neurons. By hand, one block:
 #
 # | part | numbers |
 # |---|---|
@@ -481,7 +480,7 @@ tuned = train_fine_tuned(pretrained.load_encoder(), labelled, moods, seed=0)
 z = ops.convert_to_numpy(tuned(new[:50]))
 assert z.shape == (50, 2), f"50 sentences and two classes: expected (50, 2), received {z.shape}."
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
-assert z.min() < 0, "no output is negative: does the output layer bend too?"
+assert z.min() < 0, "no output is negative: does the output layer have an activation, too?"
 
 def score(model):
     """Accuracy on sentences whose words no label has named."""

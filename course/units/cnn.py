@@ -72,7 +72,7 @@ plots.images(shuffled(x_train), y_train)
 #
 # **A word on the word.** In mathematics, convolution turns the kernel around by 180° before it slides; what is computed here is
 # called cross-correlation there. Deep learning says convolution all the same, since the kernel is learned anyway. Turned around,
-# this kernel would give 18 in the first place. Note also that this example, which is in many lectures, is symmetric from top to
+# this kernel would give 18 in the first place. Note also that this example, a popular one, is symmetric from top to
 # bottom: a program that lays the kernel upside down passes it. The check below uses a second kernel for that reason.
 
 # %% [markdown]
@@ -190,7 +190,7 @@ plots.curves(fields, xlabel="layers", ylabel="receptive field", xs=depth)
 
 # %% [markdown]
 # Three layers of size 3 see as far as one of size 7. With $C$ channels in and out they have $3 · 9C^2 = 27C^2$ weights, against
-# $49C^2$, and two more bends. That is why most networks since 2014 have small kernels and many layers.
+# $49C^2$, and two more activations: with that Simonyan and Zisserman (2015, section 2.3) argue for small kernels in many layers.
 #
 # ## 3. Channels
 #
@@ -320,8 +320,8 @@ plots.bars(changes, ylabel="relative change", title="Moved by one pixel")
 # ## 5. Counting a famous network
 #
 # VGG won second place in 2014's ImageNet competition and is still used as a yardstick. It is simple: blocks of 3 × 3 convolutions
-# with padding, after each block a max pooling that halves height and width, then three dense layers. Lectures print its size in
-# millions: 133, 133, 134, 138 and 144 for the versions A to E. By hand, the first two layers:
+# with padding, after each block a max pooling that halves height and width, then three dense layers. Its sizes in
+# millions are (table 2 of the paper): 133, 133, 134, 138 and 144 for the versions A to E. By hand, the first two layers:
 #
 # | layer | kernel · channels in · filters | biases | parameters |
 # |---|---|---|---|
@@ -356,8 +356,7 @@ assert dense == 138_357_544, (
 )
 
 # %% [markdown]
-# **Look at it.** How many of the parameters are in the three dense layers? (Slides that show the table say “only 3 × 3”; version
-# C has 1 × 1 convolutions as well. And a network of 11 layers, such as A, is called VGG-11: 16 and 19 are D and E.)
+# **Look at it.** How many of the parameters are in the three dense layers? (Version C has 1 × 1 convolutions as well. And a network of 11 layers, such as A, is called VGG-11: 16 and 19 are D and E.)
 
 # %%
 counts = {"A": (1, 1, 2, 2, 2), "B": (2,) * 5, "D": (2, 2, 3, 3, 3), "E": (2, 2, 4, 4, 4)}
@@ -456,7 +455,7 @@ assert n == 160 + 4640 + 330, (
     f"expected 160 + 4640 + 330 = 5130 parameters, received {n}. Does the head average, or flatten?"
 )
 assert not np.allclose(z.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
-assert z.min() < 0, "no output is negative: does the output layer bend too?"
+assert z.min() < 0, "no output is negative: does the output layer have an activation, too?"
 pixel = np.zeros((1, 8, 8, 1))
 pixel[0, 2, 2] = 1
 small = build_cnn(8, channels=1, filters=1, n_classes=2)
@@ -543,7 +542,7 @@ logits = ops.convert_to_numpy(trained(s_test))
 score = np.mean(logits.argmax(axis=-1) == t_test)
 assert logits.shape == (1000, 10), f"expected the shape (1000, 10), received {logits.shape}."
 assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3), "every row sums to 1: is there a softmax?"
-assert logits.min() < 0, "no output is negative: does the output layer bend too?"
+assert logits.min() < 0, "no output is negative: does the output layer have an activation, too?"
 assert score >= 0.8, (
     f"accuracy {score:.2f}, expected at least 0.80; dense layers get about 0.62. Does the kernel slide "
     "along the positions, or has the signal the shape (1, 40)? Is it trained long enough?"

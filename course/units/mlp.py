@@ -422,8 +422,8 @@ assert abs(network - zigzag).max() < 1e-5
 #
 # 1. *Softmax with cross-entropy.* For one sample, the loss $-\log p_t$ written out is $-z_t + \log \sum_k e^{z_k}$. The
 #    derivative of its second term with respect to $z_j$ is $e^{z_j}/\sum_k e^{z_k} = p_j$, and that of the first is −1 if $j$
-#    is the true class and 0 if not: **predicted minus true**. The mean over $N$ samples divides it by $N$, so $G_{z} = (p -
-#    t)/N$, where each row of $t$ is 1 at the true class and 0 elsewhere (one-hot).
+#    is the true class and 0 if not: **predicted minus true**. The mean over $N$ samples divides it by $N$, so
+#    $G_{z} = (p - y)/N$, where each row of $y$ is 1 at the true class and 0 elsewhere (one-hot).
 # 2. *An affine map* $z = hW + b$. Entry $W_{ij}$ reaches the loss through $z_{nj}$ of **every** sample $n$, so
 #    $\partial L/\partial W_{ij} = \sum_n h_{ni}\,G_{z,nj}$, and $\partial L/\partial b_j = \sum_n G_{z,nj}$. The
 #    layer below receives $G_{h,ni} = \sum_j G_{z,nj}W_{ij}$.
@@ -434,14 +434,16 @@ assert abs(network - zigzag).max() < 1e-5
 
 # %%
 x, a, h, z, loss = r"$x$", r"$a = xW^{hidden} + b$", r"$h = \tanh(a)$", r"$z = hW^{output} + b$", r"$L$"
-Gz, Gh, Ga = r"$G_z = (p - t)/N$", r"$G_h = G_z W^{output\top}$", r"$G_a = G_h \cdot (1 - h^2)$"
+Gz, Gh, Ga = r"$G_z = (p - y)/N$", r"$G_h = G_z W^{output\top}$", r"$G_a = G_h \cdot (1 - h^2)$"
 Gout, Gin = r"$h^\top G_z$, $\sum_n G_z$" + "\noutput layer", r"$x^\top G_a$, $\sum_n G_a$" + "\nhidden layer"
 boxes = {x: (0, 0), a: (1.2, 0), h: (2.4, 0), z: (3.6, 0), loss: (4.9, 0)}
 boxes |= {Gz: (3.6, 1), Gh: (2.4, 1), Ga: (1.2, 1), Gout: (3.6, 2), Gin: (1.2, 2)}
 arrows = {(x, a): "", (a, h): "", (h, z): "", (z, loss): "softmax, log"}
-arrows |= {(loss, Gz): "", (Gz, Gh): "", (Gh, Ga): "", (Gz, Gout): "", (Ga, Gin): "", (h, Ga): ""}
-arrows |= {(h, Gout): "", (x, Gin): ""}
-plots.diagram(boxes, arrows, "Forward, back, and the gradients of the parameters")
+arrows |= {(h, Ga): "", (h, Gout): "", (x, Gin): ""}
+back = {(loss, Gz): "", (Gz, Gh): "", (Gh, Ga): "", (Gz, Gout): "", (Ga, Gin): ""}
+told = "x, a, h, z and the loss follow each other; back from the loss come the gradients of z, h and a. That of the output layer's "
+told += "weights is made from h and the gradient of z, that of the hidden layer's from x and the gradient of a."
+plots.diagram(boxes, arrows, back, "Forward, back, and the gradients of the parameters", told)
 
 # %% [markdown]
 # By hand, for one sample and a network of two inputs, one hidden neuron and two classes:
@@ -745,9 +747,9 @@ def run(size, rate=0.3, epochs=40):
     params = {"hidden_kernel": rng.normal(size=(2, 8)), "hidden_bias": np.zeros(8)}
     params |= {"output_kernel": rng.normal(size=(8, 2)) * 0.1, "output_bias": np.zeros(2)}
     for _ in range(epochs):
-        losses.append(loss_at(params, island_x, island_y))
         for rows in rng.permutation(200).reshape(-1, size):  # an epoch sees every point once
             params = sgd_step(params, mlp_backward(params, island_x[rows], island_y[rows]), rate)
+        losses.append(loss_at(params, island_x, island_y))
     return losses
 
 runs = {f"minibatches of {size}": run(size) for size in (200, 20, 5)} | {"200, rate 8": run(200, 8.0)}
@@ -914,7 +916,7 @@ assert history["loss"][-1] == min(history["loss"]), history["loss"]
 #
 # Compare your classifier with three others: the linear model; one with a hidden layer of 100 neurons, but no activation; and a
 # model that is not trained at all and gives each test signal the class of the **nearest** training signal. Training depends on
-# luck, so each is trained with three seeds. *Predict the order.*
+# luck, so each of the first three is trained with three seeds. *Predict the order.*
 
 # %%
 def no_activation(features):
@@ -936,7 +938,7 @@ scores["nearest"] = [np.mean(y_train[squares.argmin(axis=1)] == y_test)]
 means = {name: np.mean(found) for name, found in scores.items()}
 plots.bars(means, "accuracy", "MNIST-1D", reference=0.1, reference_label="guessing")
 for name, found in scores.items():
-    print(f"{name:13} {np.mean(found):.3f} ± {np.std(found, ddof=len(found) > 1):.3f}")
+    print(f"{name:13} {np.mean(found):.3f}, from {min(found):.3f} to {max(found):.3f}")
 
 # %% claims=true
 assert abs(means["no activation"] - means["linear"]) < 0.06, means

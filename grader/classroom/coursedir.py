@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from pathlib import Path
@@ -90,11 +89,17 @@ def read_secret(course: Path) -> bytes:
     return secret.encode()
 
 
+class _Reader(JupyterApp):
+    """Reads configuration, and leaves the logs of the process alone: to configure them closes what others write to."""
+
+    def _configure_logging(self) -> None:
+        """Called by traitlets when the first message is logged, and when the configuration sets a level."""
+
+
 def read_config(course: Path) -> Config:
     """nbgrader's configuration of a course directory, over what Jupyter's own folders say for all; empty without any."""
     name = Path(CONFIG_FILE).stem
-    # With a logger of its own an application closes all handlers of the process, and with them what the others write to.
-    app = JupyterApp(config_file_name=name, raise_config_file_errors=True, log=logging.getLogger(__name__))
+    app = _Reader(config_file_name=name, raise_config_file_errors=True)
     app.load_config_file()
     Application.load_config_file(app, name, path=str(course))
     config: Config = app.config

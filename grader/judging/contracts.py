@@ -153,7 +153,7 @@ KEPT = Contract(
 
 
 def _of_kind(kinds: str, name: str, shape: Callable[..., tuple[int, ...]]) -> Callable[[Sequence[Case]], Asked]:
-    """What a function gives first has a dtype of these kinds."""
+    """What a function gives in its first part has a dtype of these kinds."""
 
     def asks(cases: Sequence[Case]) -> Asked:
         run = next(case.run for case in cases if type(case.run) is Call)

@@ -123,6 +123,8 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
             raise BuildError(
                 f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check, points or claims."
             )
+        if mark.get("claims") and (cell.cell_type != "code" or set(mark) & {"setup", "exercise", "check"}):
+            raise BuildError(f"{where}: claims stand in a cell of code of their own.")
         if mark.get("setup"):
             setups.append(cell.source)
         if exercise := mark.get("exercise"):
@@ -180,3 +182,5 @@ def _demand_defined_names(unit: UnitText, lines: Sequence[int]) -> None:
             raise BuildError(f"{where}: {what.format(', '.join(map(repr, unknown)))}.")
         if not cell.metadata.get("claims"):
             known |= defined(source)
+        elif again := sorted(defined(source) & known):
+            raise BuildError(f"{where}: the claims define {', '.join(map(repr, again))} anew, which a cell above has defined.")

@@ -88,7 +88,7 @@ def count_recurrent_params(cell, inputs, units, framework="keras"):
     if framework == "torch":
         one = one + units
     if cell == "lstm":
-        return 4.0 * one
+        return 4 * one
     if cell == "gru":
         return 3 * (one + units * (framework == "keras"))
     return np.int64(one)
