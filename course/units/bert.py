@@ -3,21 +3,22 @@
 #
 # **{points} points · about {minutes} minutes**
 #
-# “Hurray, the proud ▢ waited near the bank.” You have never seen this sentence, and yet you have an idea of what is hidden, and another one
-# of what surely is not. To guess well, you need grammar, and some knowledge of the world. So whoever learns to guess hidden words learns
-# both, from nothing but text, and without a single label. This is how BERT was trained, and in this unit you do the same in small: embeddings,
-# masking, sentence pairs, the encoder; then you pre-train it, look at what it has learned, and use it for a task that has almost no labels.
+# “Hurray, the proud ▢ waited near the bank.” You have never seen this sentence, and yet you have an idea of what is hidden, and
+# another one of what surely is not. To guess well, you need grammar, and some knowledge of the world. So whoever learns to
+# guess hidden words learns both, from nothing but text, and without a single label. This is how BERT was trained, and in this
+# unit you do the same in small: embeddings, masking, sentence pairs, the encoder; then you pre-train it, look at what it has
+# learned, and use it for a task that has almost no labels.
 #
-# **Before you start** you need the units *From one neuron to back-propagation* and *Attention*, or their ideas: cross-entropy, multi-head
-# attention, padding masks.
+# **Before you start** you need the units *From one neuron to back-propagation* and *Attention*, or their ideas: cross-entropy,
+# multi-head attention, padding masks.
 #
 # **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
 # then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
 # cases, and an answer that is right in some of them earns part of the points.
 #
 # Your answers can use what the set-up cell imports, but nothing that is defined in the cells headed “look at it”. No exercise
-# needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Answers must not look into the grammar
-# (`data.Grammar`), or load the encoder anew: that would be looking up the solution.
+# needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Answers must not look into the
+# grammar (`data.Grammar`), or load the encoder anew: that would be looking up the solution.
 #
 # ## Set-up
 
@@ -35,10 +36,10 @@ training.report()
 # %% [markdown]
 # ## 1. A language whose rules are known
 #
-# The text of this unit is synthetic: sentences of a small grammar. Each is about one of four topics, about one or many, in the past or the
-# present, in a good or a bad mood; given these, each word is drawn by itself. That has an advantage over real text: how well *anyone* can
-# guess a hidden word can be computed exactly. You will see how near your model comes, and a model that is better than possible has cheated.
-# (For real text, there is `data.sentences("shakespeare")`, which needs a network.)
+# The text of this unit is synthetic: sentences of a small grammar. Each is about one of four topics, about one or many, in the
+# past or the present, in a good or a bad mood; given these, each word is drawn by itself. That has an advantage over real text:
+# how well *anyone* can guess a hidden word can be computed exactly. You will see how near your model comes, and a model that is
+# better than possible has cheated. (For real text, there is `data.sentences("shakespeare")`, which needs a network.)
 
 # %%
 grammar = data.Grammar()
@@ -48,8 +49,8 @@ for row in sentences[:4]:
     print("  ", grammar.tell(row))
 
 # %% [markdown]
-# Four ids are no words: `[PAD]` (0) fills up short rows, `[CLS]` (1) begins each row, `[SEP]` (2) ends a sentence, and `[MASK]` (3) hides a
-# token. *Which word do you expect in the place of `[MASK]` below, and which words does the grammar allow there?*
+# Four ids are no words: `[PAD]` (0) fills up short rows, `[CLS]` (1) begins each row, `[SEP]` (2) ends a sentence, and `[MASK]`
+# (3) hides a token. *Which word do you expect in the place of `[MASK]` below, and which words does the grammar allow there?*
 
 # %%
 riddle = np.array([sentences[0]])
@@ -62,24 +63,24 @@ plots.bars(likely, ylabel="probability", title="The best guess")
 # %% [markdown]
 # ## 2. What goes in
 #
-# Attention sees a bag of tokens. What a token is, where it stands, and which of two sentences it belongs to, has to be said; and BERT says it
-# in the simplest way: three tables, one row from each, **added up**, and the sum normalised.
+# Attention sees a bag of tokens. What a token is, where it stands, and which of two sentences it belongs to, has to be said;
+# and BERT says it in the simplest way: three tables, one row from each, **added up**, and the sum normalised.
 #
 # $$ x_i = \mathrm{norm}\big(T_{\mathrm{token}_i} + P_i + S_{\mathrm{segment}_i}\big) $$
 #
-# All three tables are learned, the positions too. (The Transformer of 2017 had sines and cosines there, and multiplied the tokens' rows by
-# $\sqrt{d}$.)
+# All three tables are learned, the positions too. (The Transformer of 2017 had sines and cosines there, and multiplied the
+# tokens' rows by $\sqrt{d}$.)
 #
-# By hand, with two dimensions: token $(1, 2)$, position $(0, 1)$, segment $(1, 1)$ add up to $(2, 4)$. Its mean is 3, its standard
-# deviation 1, so the normalised sum is $(-1, 1)$.
+# By hand, with two dimensions: token $(1, 2)$, position $(0, 1)$, segment $(1, 1)$ add up to $(2, 4)$. Its mean is 3, its
+# standard deviation 1, so the normalised sum is $(-1, 1)$.
 
 # %% [markdown]
 # ### `BertEmbeddings`
 #
 # The layers are given. Write `call`. Rows may be shorter than `max_length`, and the segments may be left out.
 #
-# <details><summary>Hint</summary>Positions are <code>ops.arange</code> of the row's length; a table of positions gives <code>(length,
-# dim)</code>, which is added to <code>(batch, length, dim)</code> without further ado.</details>
+# <details><summary>Hint</summary>Positions are <code>ops.arange</code> of the row's length; a table of positions gives
+# <code>(length, dim)</code>, which is added to <code>(batch, length, dim)</code> without further ado.</details>
 #
 # *Checked* with tables that we set: values, rows without segments, short rows.
 
@@ -101,25 +102,26 @@ assert np.allclose(x[0], [[-1, 1], [-1, 1]], atol=1e-3), f"second token in segme
 # %% [markdown]
 # ## 3. Hiding words
 #
-# **Masked language modelling**: choose 15 % of the words at random, hide them, and let the model guess. But `[MASK]` never occurs in a real
-# text. If the model saw it in every place where it has to know something, it could be lazy everywhere else. So, of the chosen words,
+# **Masked language modelling**: choose 15 % of the words at random, hide them, and let the model guess. But `[MASK]` never
+# occurs in a real text. If the model saw it in every place where it has to know something, it could be lazy everywhere else.
+# So, of the chosen words,
 #
 # - 80 % become `[MASK]`,
 # - 10 % become a random word,
 # - 10 % stay as they are,
 #
-# and the model has to guess them all, without being told which they are. Now no word can be trusted, and it has to keep an idea of each.
-# Most summaries leave this out. *How many of all words are changed in the end?* (Of 15 %, 90 %: 13.5 %, and a few less, since a random word
-# may be the right one.)
+# and the model has to guess them all, without being told which they are. Now no word can be trusted, and it has to keep an idea
+# of each. Most summaries leave this out. *How many of all words are changed in the end?* (Of 15 %, 90 %: 13.5 %, and a few
+# less, since a random word may be the right one.)
 
 # %% [markdown]
 # ### `mask_tokens`
 #
-# Write it for a NumPy array of ids. Padding, `[CLS]`, `[SEP]`, `[MASK]`, the ids 0 to 3, are never chosen. All randomness comes from `rng`.
-# Do not write into `ids`.
+# Write it for a NumPy array of ids. Padding, `[CLS]`, `[SEP]`, `[MASK]`, the ids 0 to 3, are never chosen. All randomness comes
+# from `rng`. Do not write into `ids`.
 #
-# <details><summary>Hint</summary>Draw three arrays of the shape of <code>ids</code>: numbers that decide who is chosen, numbers that
-# decide what becomes of each, and random words. Then put the pieces together with <code>np.where</code>.</details>
+# <details><summary>Hint</summary>Draw three arrays of the shape of <code>ids</code>: numbers that decide who is chosen, numbers
+# that decide what becomes of each, and random words. Then put the pieces together with <code>np.where</code>.</details>
 #
 # *Checked* on many tokens, within six standard deviations: which are chosen, what is put there, that the others stay, that the
 # argument does, and that `chosen` holds booleans.
@@ -143,14 +145,15 @@ assert abs(same - 0.1) < 0.03, f"{same:.1%} of the chosen words stayed, expected
 # %% [markdown]
 # ### `mlm_loss`
 #
-# The loss is a cross-entropy, averaged over the **chosen** tokens and no others. The rest is easy: to copy what one sees. Whoever counts it,
-# too, gets a wonderful loss and a bad model, and does not notice; this may be the most frequent mistake in home-made BERTs. By hand: three
-# tokens with losses of 2.0, 0.1 and 1.0, of which the first and the third were chosen: $(2.0 + 1.0) / 2 = 1.5$, and not $3.1 / 3 = 1.03$.
+# The loss is a cross-entropy, averaged over the **chosen** tokens and no others. The rest is easy: to copy what one sees.
+# Whoever counts it, too, gets a wonderful loss and a bad model, and does not notice; this may be the most frequent mistake in
+# home-made BERTs. By hand: three tokens with losses of 2.0, 0.1 and 1.0, of which the first and the third were chosen: $(2.0 +
+# 1.0) / 2 = 1.5$, and not $3.1 / 3 = 1.03$.
 #
 # Write it for logits `(batch, length, vocab_size)`. If no token was chosen, the loss is 0.
 #
-# <details><summary>Hint</summary><code>ops.log_softmax</code> is safe for large logits. <code>ops.take_along_axis</code> picks the
-# label's. Then a weighted sum, and a division that cannot be by zero.</details>
+# <details><summary>Hint</summary><code>ops.log_softmax</code> is safe for large logits. <code>ops.take_along_axis</code> picks
+# the label's. Then a weighted sum, and a division that cannot be by zero.</details>
 #
 # *Checked:* few tokens chosen, all of them, none, and large logits.
 
@@ -172,21 +175,23 @@ assert loss == 0, f"no token was chosen: expected 0, received {loss}."
 # %% [markdown]
 # ## 4. Which sentence comes next?
 #
-# BERT had a second task. It got two sentences, `[CLS] A [SEP] B [SEP]`, and said whether B follows A in the text or comes from somewhere else. Half of the
-# pairs are true, half are random. Later models left it out, since it is too easy: mostly, the topic gives the answer away.
+# BERT had a second task. It got two sentences, `[CLS] A [SEP] B [SEP]`, and said whether B follows A in the text or comes from
+# somewhere else. Half of the pairs are true, half are random. Later models left it out, since it is too easy: mostly, the topic
+# gives the answer away.
 #
-# How easy can be computed here. Take documents whose sentences share topic and tense. A random sentence agrees in both by chance with a probability
-# of $\frac14 · \frac12 = \frac18$. So the best possible rule, “true if both agree”, is wrong for an eighth of the random half: it is right for
-# $1 - \frac12 · \frac18 = 93.75\,\%$ of the pairs.
+# How easy can be computed here. Take documents whose sentences share topic and tense. A random sentence agrees in both by
+# chance with a probability of $\frac14 · \frac12 = \frac18$. So the best possible rule, “true if both agree”, is wrong for an
+# eighth of the random half: it is right for $1 - \frac12 · \frac18 = 93.75\,\%$ of the pairs.
 
 # %% [markdown]
 # ### `nsp_pairs`
 #
-# Make such pairs from `documents`, `(documents, sentences, length)`. NumPy. Every sentence but the last of its document is the first of one pair, in the
-# order of reading.
+# Make such pairs from `documents`, `(documents, sentences, length)`. NumPy. Every sentence but the last of its document is the
+# first of one pair, in the order of reading.
 #
-# <details><summary>Hint</summary>Two slices of <code>documents</code> give the first sentences and those that follow. How do you draw a
-# document that is <i>another</i> one? Add a random number, at least 1, to the number of the own, and take the remainder.</details>
+# <details><summary>Hint</summary>Two slices of <code>documents</code> give the first sentences and those that follow. How do
+# you draw a document that is <i>another</i> one? Add a random number, at least 1, to the number of the own, and take the
+# remainder.</details>
 #
 # *Checked:* the first sentences, true pairs, random pairs, half of each, and that `is_next` holds booleans.
 
@@ -223,23 +228,23 @@ print(f"{len(rule)} pairs, the rule is right for {np.mean(rule == is_next):.2%}"
 # %% [markdown]
 # ## 5. The encoder
 #
-# A block of BERT has two parts. In the first, every token looks at all others: multi-head attention, with queries, keys and values from the same
-# tokens, in both directions. In the second, each token is worked on by itself, by two dense layers with GELU between them. Both times, what came in
-# goes round the part and is added, and the **sum is normalised**:
+# A block of BERT has two parts. In the first, every token looks at all others: multi-head attention, with queries, keys and
+# values from the same tokens, in both directions. In the second, each token is worked on by itself, by two dense layers with
+# GELU between them. Both times, what came in goes round the part and is added, and the **sum is normalised**:
 #
 # $$ y = \mathrm{norm}_1\big(x + \mathrm{attention}(x, x)\big) \qquad z = \mathrm{norm}_2\big(y + \mathrm{dense}(\mathrm{gelu}(\mathrm{dense}(y)))\big) $$
 #
-# GPT and most later models normalise before each part instead, which trains more easily when there are many blocks. The weights of one do not work in the
-# other, though all shapes agree.
+# GPT-2 and most later models normalise before each part instead, which trains more steadily when there are many blocks (Xiong
+# et al., 2020); the first GPT did as BERT does. The weights of one do not work in the other, though all shapes agree.
 
 # %% [markdown]
 # ### `EncoderBlock`
 #
-# The layers are given. Write `call`. `mask`, `(batch, length)`, is true for tokens and false for padding: no token may attend to padding. Keras's
-# attention wants `attention_mask`, `(batch, query, key)`.
+# The layers are given. Write `call`. `mask`, `(batch, length)`, is true for tokens and false for padding: no token may attend
+# to padding. Keras's attention wants `attention_mask`, `(batch, query, key)`.
 #
-# <details><summary>Hint</summary>Two lines for the equations, one for the mask: it is the same for all queries, so it needs an axis of
-# length 1 there.</details>
+# <details><summary>Hint</summary>Two lines for the equations, one for the mask: it is the same for all queries, so it needs an
+# axis of length 1 there.</details>
 #
 # *Checked* with weights that we set: values, padding, and a single head.
 
@@ -267,8 +272,8 @@ assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input sh
 # %% [markdown]
 # ## 6. Counting BERT
 #
-# How large is the real one? The base model has 12 blocks of 768 dimensions, 3,072 neurons in the hidden layers, a vocabulary of 30,522, 512 positions
-# and 2 segments; the large one 24 blocks, 1,024 dimensions and 4,096 neurons. By hand, one block:
+# How large is the real one? The base model has 12 blocks of 768 dimensions, 3,072 neurons in the hidden layers, a vocabulary of
+# 30,522, 512 positions and 2 segments; the large one 24 blocks, 1,024 dimensions and 4,096 neurons. By hand, one block:
 #
 # | part | numbers |
 # |---|---|
@@ -277,7 +282,8 @@ assert np.allclose(alone, z, atol=1e-3), "if both parts give zeros, the input sh
 # | two normalisations | $2 · 2 · 768 = 3{,}072$ |
 # | block | $7{,}087{,}872$ |
 #
-# The number of heads does not occur: they share the projections between them. At the end there is the **pooler**, a dense layer on the state of `[CLS]`.
+# The number of heads does not occur: they share the projections between them. At the end there is the **pooler**, a dense layer
+# on the state of `[CLS]`.
 
 # %% [markdown]
 # ### `count_bert_params`
@@ -315,14 +321,15 @@ plots.bars(millions, ylabel="millions", title="Parameters of BERT base")
 #
 # ### `build_mini_bert`
 #
-# Build a small model for masked words: token and position embeddings, added up and normalised (no segments this time), some blocks as above, a dense layer
-# with one logit per word. Use Keras's `Embedding`, `LayerNormalization(epsilon=1e-12)`, `MultiHeadAttention(num_heads, dim // num_heads)` and `Dense`. Do
-# not compile the model.
+# Build a small model for masked words: token and position embeddings, added up and normalised (no segments this time), some
+# blocks as above, a dense layer with one logit per word. Use Keras's `Embedding`, `LayerNormalization(epsilon=1e-12)`,
+# `MultiHeadAttention(num_heads, dim // num_heads)` and `Dense`. Do not compile the model.
 #
 # <details><summary>Hint</summary>In a functional model, the positions have to come from the input:
 # <code>ops.zeros_like(ids) + ops.arange(length)</code>, with <code>dtype="int32"</code>. The rest is a loop.</details>
 #
-# *Checked:* the logits, where weights of one shape are all set to the same values; the number of parameters; that the weights start at random; and that the model is not compiled.
+# *Checked:* the logits, where weights of one shape are all set to the same values; the number of parameters; that the weights
+# start at random; and that the model is not compiled.
 
 # %% exercise="build_mini_bert"
 
@@ -352,23 +359,28 @@ assert np.allclose(z, [2 + 5**0.5, *[2 - 5**-0.5] * 5], atol=1e-3), (
 # %% [markdown]
 # ## 8. Pre-training
 #
-# Now everything together. A model that only knows how frequent each word is in each place has a loss of about 2.0 nats on hidden words of this grammar; the best
-# possible one has about 1.5. A twentieth of a nat above that is a good result for a mini-BERT after some seconds.
+# Now everything together. A model that only knows how frequent each word is in each place has a loss of about 2.0 nats on
+# hidden words of this grammar; the best possible one has about 1.5. A twentieth of a nat above that is a good result for a
+# mini-BERT after some seconds.
 #
 # ### `train_mini_bert`
 #
-# Write a function that takes `sentences` `(samples, length)`, the number of ids and a `seed`, and returns a **trained** model from ids, some of them `[MASK]`, to
-# logits. Choose new tokens in every epoch. Everything in Keras is allowed, and so are your `build_mini_bert`, `mask_tokens` and `mlm_loss`.
+# Write a function that takes `sentences` `(samples, length)`, the number of ids and a `seed`, and returns a **trained** model
+# from ids, some of them `[MASK]`, to logits. Choose new tokens in every epoch. Everything in Keras is allowed, and so are your
+# `build_mini_bert`, `mask_tokens` and `mlm_loss`.
 #
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
-# <details><summary>Hint</summary>2 blocks of 32 dimensions with 4 heads, 10 epochs, batches of 128, Adam. The rate decides: it should rise to about 0.006 over the
-# first tenth of the steps and fall to 0 (<code>keras.optimizers.schedules.CosineDecay</code> with <code>warmup_target</code>). Lay the epochs one after the other
-# (<code>np.tile</code>), mask once, and call <code>fit</code> with <code>sample_weight=chosen</code>.</details>
+# <details><summary>Hint</summary>2 blocks of 32 dimensions with 4 heads, 10 epochs, batches of 128, Adam. The rate decides: it
+# should rise to about 0.006 over the first tenth of the steps and fall to 0
+# (<code>keras.optimizers.schedules.CosineDecay</code> with <code>warmup_target</code>; its <code>decay_steps</code> count from
+# the end of the rise). Lay the epochs one after the other (<code>np.tile</code>), mask once, and call <code>fit</code> with
+# <code>sample_weight=chosen</code>. Keras then divides by all tokens, so the loss that it shows is about 0.15 times the loss on
+# hidden words.</details>
 #
-# *Checked:* the cross-entropy on hidden words of new sentences, at least 0.85 of the way from the words' frequencies to the best possible, and not beyond it; that
-# both sides and the places matter; that the outputs are logits; and that the same seed gives the same model. Grading renumbers the words for every submission.
-# {limits}
+# *Checked:* the cross-entropy on hidden words of new sentences, at least 0.85 of the way from the words' frequencies to the
+# best possible, and not beyond it; that both sides and the places matter; that the outputs are logits; and that the same seed
+# gives the same model. Grading renumbers the words for every submission. {limits}
 
 # %% exercise="train_mini_bert"
 
@@ -407,11 +419,12 @@ plots.bars(losses, ylabel="nats", title="Loss on hidden words")
 # %% [markdown]
 # ## 9. One word, two meanings
 #
-# “Bank” is a place by the river, and a place for money. A table of word vectors, such as word2vec's, has one row for it, whatever the sentence. (Texts that
-# call such vectors contextual are wrong.) The states of an encoder are different: each has looked at the whole sentence. The picture shows the state of
-# “bank” in many sentences, projected on the plane in which they lie furthest apart. *Predict: how many clouds?*
+# “Bank” is a place by the river, and a place for money. A table of word vectors, such as word2vec's, has one row for it,
+# whatever the sentence. The states of an encoder are different: each has looked at the whole sentence. The picture shows the
+# state of “bank” in many sentences, projected on the plane in which they lie furthest apart. *Predict: how many clouds?*
 #
-# The encoder here is `pretrained.load_encoder()`, which comes with the course: built like yours, and trained on ten times as many sentences.
+# The encoder here is `pretrained.load_encoder()`, which comes with the course: built like yours, and trained on ten times as
+# many sentences.
 
 # %%
 encoder = pretrained.load_encoder()
@@ -441,13 +454,15 @@ print(f"mean distance of two states: {within:.2f} within a topic, {across:.2f} a
 assert across > 1.5 * within, "the two meanings should lie apart."
 
 # %% [markdown]
-# In a table of words, both distances would be 0. Nobody has told the encoder that there are topics. It found them, because they help to guess.
+# In a table of words, both distances would be 0. Nobody has told the encoder that there are topics. It found them, because they
+# help to guess.
 #
 # ## 10. Almost no labels
 #
-# Is a sentence in a good or in a bad mood? Sixty words show it, three in each sentence, and each of them misleads in one case of ten. Now suppose that
-# somebody has labelled **40** sentences, and that these name only thirty of the sixty words. What about sentences with the other thirty? Whoever starts from
-# scratch has to guess. The encoder does not know what a mood is, either; but it knows which words keep company.
+# Is a sentence in a good or in a bad mood? Sixty words show it, three in each sentence, and each of them misleads in one case
+# of ten. Now suppose that somebody has labelled **40** sentences, and that these name only thirty of the sixty words. What
+# about sentences with the other thirty? Whoever starts from scratch has to guess. The encoder does not know what a mood is,
+# either; but it knows which words keep company.
 
 # %%
 named, others = grammar.halves(np.random.default_rng(4))  # each with half of the words for moods
@@ -461,17 +476,17 @@ print("?     ", grammar.tell(new[0]))
 # %% [markdown]
 # ### `train_fine_tuned`
 #
-# Write a function that takes a pre-trained `encoder` (a `keras.Model` from ids to one vector per token), few sentences `x`, their classes `y` and a `seed`, and
-# returns a **trained** model from ids to logits. Everything in Keras is allowed.
+# Write a function that takes a pre-trained `encoder` (a `keras.Model` from ids to one vector per token), few sentences `x`,
+# their classes `y` and a `seed`, and returns a **trained** model from ids to logits. Everything in Keras is allowed.
 #
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
-# <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer. Train all of it, with a rate of 0.001 or
-# less: large steps throw away what the encoder knows.</details>
+# <details><summary>Hint</summary>Average the vectors of a sentence (<code>GlobalAveragePooling1D</code>), then one dense layer.
+# Train all of it, with a rate of 0.001 or less: large steps throw away what the encoder knows. (The real BERT is fine-tuned
+# with rates of 2e-5 to 5e-5: Devlin et al., 2018, appendix A.3.)</details>
 #
-# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; that the same seed gives the same model; and other numbers of classes. Grading
-# renumbers words and classes for every submission.
-# {limits}
+# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; that the same seed gives
+# the same model; and other numbers of classes. Grading renumbers words and classes for every submission. {limits}
 
 # %% exercise="train_fine_tuned"
 
@@ -492,8 +507,8 @@ assert score(tuned) >= 0.75, (
 )
 
 # %% [markdown]
-# **Look at it.** The same labels for an encoder that starts from scratch, and for one that is frozen, so that only the last layer learns. The best possible
-# accuracy is computed from the grammar. *Predict the order.*
+# **Look at it.** The same labels for an encoder that starts from scratch, and for one that is frozen, so that only the last
+# layer learns. The best possible accuracy is computed from the grammar. *Predict the order.*
 
 # %%
 def fit_on_few(encoder, rate, epochs):
@@ -526,18 +541,21 @@ plots.bars(
 #
 # ## 11. Answers in a text
 #
-# To answer questions, BERT reads `[CLS] question [SEP] text [SEP]`, and a dense layer gives two logits for each token: how well it would do as the **first** token of the
-# answer, and as the **last**. The score of a span is the sum of the two. By hand, for three tokens with start logits (0, 1, 5) and end logits (4, 2, 0): the
-# best start is token 2 and the best end is token 0, but that is no span. Of those that are, (2, 2) has the largest sum, 5, before (0, 0) with 4.
+# To answer questions, BERT reads `[CLS] question [SEP] text [SEP]`, and a dense layer gives two logits for each token: how well
+# it would do as the **first** token of the answer, and as the **last**. The score of a span is the sum of the two. By hand, for
+# three tokens with start logits (0, 1, 5) and end logits (4, 2, 0): the best start is token 2 and the best end is token 0, but
+# that is no span. Of those that are, (2, 2) has the largest sum, 5, before (0, 0) with 4.
 
 # %% [markdown]
 # ### `best_span`
 #
-# Write the search: of all spans with `start <= end` and at most `max_length` tokens, the one with the largest sum. NumPy or a loop.
+# Write the search: of all spans with `start <= end` and at most `max_length` tokens, the one with the largest sum. NumPy or a
+# loop.
 #
 # <details><summary>Hint</summary>A table of all sums, start down and end across. Which entries are not allowed?</details>
 #
-# *Checked:* a best end before the best start, ends that are too far apart, spans exactly as long as allowed, negative logits, and that the places are integers.
+# *Checked:* a best end before the best start, ends that are too far apart, spans exactly as long as allowed, negative logits,
+# and that the places are integers.
 
 # %% exercise="best_span"
 
@@ -554,8 +572,9 @@ assert span == (2, 2), f"with two tokens at most, (2, 2) with a sum of 7 is the 
 # %% [markdown]
 # ## 12. The real thing (optional, without points)
 #
-# Your `BertEmbeddings` and `EncoderBlock` are all it takes to run a real BERT. If you have the folder of one (`config.json`, `vocab.txt` and `model.safetensors`, as Hugging Face
-# keeps them), and `pip install tokenizers safetensors`, set its path here. all-MiniLM-L6-v2, with 6 blocks of 384 dimensions, is small and good at sentences.
+# Your `BertEmbeddings` and `EncoderBlock` are all it takes to run a real BERT. If you have the folder of one (`config.json`,
+# `vocab.txt` and `model.safetensors`, as Hugging Face keeps them), and `pip install tokenizers safetensors`, set its path here.
+# all-MiniLM-L6-v2, with 6 blocks of 384 dimensions, is small and good at sentences.
 
 # %%
 folder = None  # such as "all-MiniLM-L6-v2"
@@ -581,8 +600,8 @@ if folder:
 # - Guessing hidden words needs no labels, and teaches grammar and the world.
 # - Token, position and segment are added up, and normalised.
 # - 15 % are chosen: 80 % of them hidden, 10 % replaced, 10 % left. The loss counts the chosen tokens and no others.
-# - In BERT, tokens look both ways, and each sum is normalised. A block has two normalisations, $4(d^2 + d)$ parameters in its attention however many heads, and twice
-#   as many in its dense layers.
+# - In BERT, tokens look both ways, and each sum is normalised. A block has two normalisations, $4(d^2 + d)$ parameters in its
+#   attention however many heads, and twice as many in its dense layers.
 # - Where the best possible loss is known, compare with it. Better than possible means a leak.
 # - A state depends on the sentence, a row of a table does not.
 # - Pre-training pays where labels are rare. Small steps, or what was learned is lost.

@@ -143,11 +143,11 @@ plots.heatmaps(
 #
 # $$ \left\lfloor \frac{n + 2p - k}{s} \right\rfloor + 1 $$
 #
-# By hand, for $n = 5$ and $k = 3$: $5 - 3 + 1 = 3$ places; with $s = 2$, $\lfloor 2/2 \rfloor + 1 = 2$. For $n = 6$ and $s = 2$ it
-# is $\lfloor 3/2 \rfloor + 1 = 2$ as well: what is left over at the end gets no place.
+# By hand, for $n = 5$ and $k = 3$: $5 - 3 + 1 = 3$ places; with $s = 2$, $\lfloor 2/2 \rfloor + 1 = 2$. For $n = 6$ and $s = 2$
+# it is $\lfloor 3/2 \rfloor + 1 = 2$ as well: what is left over at the end gets no place.
 #
-# **Dilation** pulls the kernel apart: with a dilation of $d$, neighbouring weights read pixels that are $d$ apart. The kernel sees
-# further, and has no more weights. *How far from its first weight is its last one, if it has $k$ of them?*
+# **Dilation** pulls the kernel apart: with a dilation of $d$, neighbouring weights read pixels that are $d$ apart. The kernel
+# sees further, and has no more weights. *How far from its first weight is its last one, if it has $k$ of them?*
 
 # %% [markdown]
 # ### `conv_output_size`
@@ -173,11 +173,12 @@ places = conv_output_size(10, 3, dilation=2)
 assert places == 6, f"10 pixels, 3 weights that cover 5 pixels: 6 places, not {places}."
 
 # %% [markdown]
-# Keras has names for two common cases: `padding="valid"` is no padding; `padding="same"` pads so that $\lceil n/s \rceil$ places come
-# out, below and on the right first if the number of zeros is odd.
+# Keras has names for two common cases: `padding="valid"` is no padding; `padding="same"` pads so that $\lceil n/s \rceil$
+# places come out, below and on the right first if the number of zeros is odd.
 #
 # **Look at it.** Pixels that a result depends on are its **receptive field**. It grows with every layer: a stack of $L$
-# convolutions of size $k$ sees $1 + L(k-1)$ pixels along an axis, and if the dilation doubles from layer to layer, $1 + (2^L - 1)(k - 1)$.
+# convolutions of size $k$ and stride 1 sees $1 + L(k-1)$ pixels along an axis, and if the dilation doubles from layer to layer,
+# $1 + (2^L - 1)(k - 1)$.
 
 # %%
 depth = np.arange(1, 9)
@@ -200,9 +201,9 @@ plots.curves(fields, xlabel="layers", ylabel="receptive field", xs=depth)
 #
 # $$ y_{r,c,o} = b_o + \sum_{i,j}\sum_{k} x_{r+i,\,c+j,\,k}\; w_{i,j,k,o} $$
 #
-# By hand: an image of one pixel with the channels $(1, 2, 3)$, and a kernel of one pixel with the weights $(1, 0, −1)$ and the bias
-# $0.5$, give $1 + 0 − 3 + 0.5 = −1.5$. So a 1 × 1 convolution is not an identity, as it is sometimes called: it mixes the channels of
-# each pixel, as a dense layer would.
+# By hand: an image of one pixel with the channels $(1, 2, 3)$, and a kernel of one pixel with the weights $(1, 0, −1)$ and the
+# bias $0.5$, give $1 + 0 − 3 + 0.5 = −1.5$. So a 1 × 1 convolution is not an identity, as it is sometimes called: it mixes the
+# channels of each pixel, as a dense layer would.
 
 # %% [markdown]
 # ### `conv2d`
@@ -237,8 +238,8 @@ assert np.isclose(result[1, 2, 4, 3], expected, atol=1e-4), (
 
 # %% [markdown]
 # **What sharing saves.** A dense layer that reads a photo of 224 × 224 pixels in three colours and has 1,000 neurons has
-# $150{,}528 · 1000 + 1000 = 150{,}529{,}000$ parameters. A convolution with 64 filters of 3 × 3 has $9 · 3 · 64 + 64 = 1{,}792$, whatever
-# the size of the photo, and gives 64 numbers for every pixel.
+# $150{,}528 · 1000 + 1000 = 150{,}529{,}000$ parameters. A convolution with 64 filters of 3 × 3 has $9 · 3 · 64 + 64 =
+# 1{,}792$, whatever the size of the photo, and gives 64 numbers for every pixel.
 #
 # ## 4. Pooling
 #
@@ -250,8 +251,8 @@ assert np.isclose(result[1, 2, 4, 3], expected, atol=1e-4), (
 # %% [markdown]
 # ### `max_pool2d`
 #
-# Write it for `(batch, height, width, channels)`, with windows of `pool_size` by `pool_size` that move by `stride`. Each channel is
-# pooled by itself. A window that would not lie inside is left out. Off-limits: the pooling ops and layers.
+# Write it for `(batch, height, width, channels)`, with windows of `pool_size` by `pool_size` that move by `stride`. Each
+# channel is pooled by itself. A window that would not lie inside is left out. Off-limits: the pooling ops and layers.
 #
 # <details><summary>Hint</summary>As before, you can loop over the places, or over the entries of a window. For the second: which
 # slice, with a step, holds the upper left entry of <i>every</i> window?</details>
@@ -315,13 +316,15 @@ plots.bars(changes, ylabel="relative change", title="Moved by one pixel")
 
 # %% [markdown]
 # A convolution follows the shift: its result moves along (it is *equivariant*). The average over all places does not change at
-# all (it is *invariant*). Max pooling lies between the two. The price: who averages no longer knows where something was.
+# all (it is *invariant*), as long as nothing is cut off or comes in at the border. Max pooling lies between the two. The price:
+# who averages no longer knows where something was.
 #
 # ## 5. Counting a famous network
 #
-# VGG won second place in 2014's ImageNet competition and is still used as a yardstick. It is simple: blocks of 3 × 3 convolutions
-# with padding, after each block a max pooling that halves height and width, then three dense layers. Its sizes in
-# millions are (table 2 of the paper): 133, 133, 134, 138 and 144 for the versions A to E. By hand, the first two layers:
+# VGG came second in the classification task of 2014's ImageNet competition, and is still used as a yardstick. It is simple:
+# blocks of 3 × 3 convolutions with padding, after each block a max pooling that halves height and width, then three dense
+# layers. Its sizes in millions are (table 2 of the paper): 133, 133, 134, 138 and 144 for the versions A to E. By hand, the
+# first two layers:
 #
 # | layer | kernel · channels in · filters | biases | parameters |
 # |---|---|---|---|
@@ -331,9 +334,9 @@ plots.bars(changes, ylabel="relative change", title="Moved by one pixel")
 # %% [markdown]
 # ### `count_vgg_params`
 #
-# Count all parameters. `blocks` is a list of blocks, each a list of pairs `(kernel_size, filters)`; the image has 224 × 224 pixels in
-# three colours. The head `"dense"` flattens what the last pooling leaves and has layers of 4096, 4096 and `n_classes` neurons. The
-# head `"average"` has a global average pooling and one dense layer.
+# Count all parameters. `blocks` is a list of blocks, each a list of pairs `(kernel_size, filters)`; the image has 224 × 224
+# pixels in three colours. The head `"dense"` flattens what the last pooling leaves and has layers of 4096, 4096 and `n_classes`
+# neurons. The head `"average"` has a global average pooling and one dense layer.
 #
 # <details><summary>Hint</summary>Walk through the blocks, and keep three numbers up to date: the image's size, its channels, and
 # the total.</details>
@@ -356,7 +359,8 @@ assert dense == 138_357_544, (
 )
 
 # %% [markdown]
-# **Look at it.** How many of the parameters are in the three dense layers? (Version C has 1 × 1 convolutions as well. And a network of 11 layers, such as A, is called VGG-11: 16 and 19 are D and E.)
+# **Look at it.** How many of the parameters are in the three dense layers? (Version C has 1 × 1 convolutions as well. And a
+# network of 11 layers, such as A, is called VGG-11: 16 and 19 are D and E.)
 
 # %%
 counts = {"A": (1, 1, 2, 2, 2), "B": (2,) * 5, "D": (2, 2, 3, 3, 3), "E": (2, 2, 4, 4, 4)}
@@ -434,9 +438,10 @@ plots.curves(left, xlabel="blocks", ylabel="difference left", xs=np.arange(1, 13
 #
 # ### `build_cnn`
 #
-# Build a `keras.Model`: a 3 × 3 convolution with `filters` filters, one with `2 · filters`, each with `padding="same"` and ReLU and
-# followed by max pooling of 2 × 2; then global average pooling, and a dense layer that gives **logits**. From `(batch, image_size,
-# image_size, channels)` to `(batch, n_classes)`. All layers have biases. Do not compile the model. You may build it in any way.
+# Build a `keras.Model`: a 3 × 3 convolution with `filters` filters, one with `2 · filters`, each with `padding="same"` and ReLU
+# and followed by max pooling of 2 × 2; then global average pooling, and a dense layer that gives **logits**. From `(batch,
+# image_size, image_size, channels)` to `(batch, n_classes)`. All layers have biases. Do not compile the model. You may build it
+# in any way.
 #
 # <details><summary>Hint</summary>Seven layers, in the order of the sentence above. Which of them has no activation?</details>
 #
@@ -526,13 +531,13 @@ plots.signals(s_train, t_train)
 #
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
-# <details><summary>Hint</summary>Start with two or three convolutions of about 50 filters of size 5, each but the last followed by
-# max pooling, then flatten. Set the seed before the weights are made. Find the number of classes from <code>y</code>; Keras
+# <details><summary>Hint</summary>Start with two or three convolutions of about 50 filters of size 5, each but the last followed
+# by max pooling, then flatten. Set the seed before the weights are made. Find the number of classes from <code>y</code>; Keras
 # expects an <code>int</code>.</details>
 #
 # *Checked:* an accuracy of at least 0.80 on new samples, that the output is logits, that the same seed gives the same model,
-# and that it works for other numbers of positions and classes. Grading makes new signals for every submission and renumbers the classes.
-# {limits}
+# and that it works for other numbers of positions and classes. Grading makes new signals for every submission and renumbers the
+# classes. {limits}
 
 # %% exercise="train_signal_classifier"
 
@@ -562,9 +567,9 @@ plots.bars(
 )
 
 # %% [markdown]
-# A convolution is not better than a dense layer as such. It is a **bet** that neighbours belong together, and that what is worth
-# finding may be anywhere. Where the bet is right, it needs fewer weights and learns more from the same samples; where it is wrong,
-# it is no better than dense layers, or worse.
+# A convolution is not better than a dense layer as such. It is a **bet** that neighbours belong together, and that what is
+# worth finding may be anywhere. Where the bet is right, it needs fewer weights and learns more from the same samples; where it
+# is wrong, it is no better than dense layers, or worse.
 #
 # ## What to remember
 #
