@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from course import _quiet
 from course.data import Grammar
+
+with _quiet():
+    import keras
 
 ENCODER = Path(__file__).with_name("encoder.keras")
 """Made by `grader pretrain`: the reference of `train_mini_bert`, trained on 60,000 sentences, without its last layer."""
