@@ -31,9 +31,12 @@ def test_what_only_looks_trained_earns_nothing_and_reads_why(name):
 
 
 def test_every_exercise_that_trains_asks_whether_anything_was_learned_and_whether_the_seed_counts():
+    # But where weights come from a file: rounding differs from run to run on PyTorch, and Adam makes steps of tiny gradients.
+    loaded = {"train_fine_tuned"}
     for unit in UNITS.values():
         for name, check in unit.checks().items():
-            assert (LEARNED in check.contracts) == (SAME_SEED in check.contracts) == bool(bars_of(check)), name
+            assert (LEARNED in check.contracts) == bool(bars_of(check)), name
+            assert (SAME_SEED in check.contracts) == (bool(bars_of(check)) and name not in loaded), name
 
 
 @pytest.mark.parametrize("unit", UNITS)

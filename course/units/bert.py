@@ -485,8 +485,9 @@ print("?     ", grammar.tell(new[0]))
 # Train all of it, with a rate of 0.001 or less: large steps throw away what the encoder knows. (The real BERT is fine-tuned
 # with rates of 2e-5 to 5e-5: Devlin et al., 2018, appendix A.3.)</details>
 #
-# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; that the same seed gives
-# the same model; and other numbers of classes. Grading renumbers words and classes for every submission. {limits}
+# *Checked:* an accuracy of at least 0.75 on such sentences, from 40 labels; that the output is logits; and other numbers of
+# classes. Grading renumbers words and classes for every submission.
+# {limits}
 
 # %% exercise="train_fine_tuned"
 

@@ -14,7 +14,7 @@ from course.data.text import WORDS
 from course.probe import Encoder
 from grader.judging import Array, Case, Check, Edits, Judged, Mistake, ModelCall, classifiers
 from grader.judging.classifiers import activated_outputs, learns, trained, untrained
-from grader.judging.contracts import LEARNED, SAME_SEED
+from grader.judging.contracts import LEARNED
 from grader.judging.matching import only
 
 LEAST_ACCURACY = 0.75
@@ -114,6 +114,6 @@ def train_fine_tuned(encoder, x, y, seed):
         "course.data.Grammar",
         "course.pretrained.load_encoder",
     ),
-    contracts=(LEARNED, SAME_SEED),
+    contracts=(LEARNED,),
     symptom=symptom,
 )
