@@ -513,7 +513,8 @@ def _few_epochs() -> Iterator[None]:
         asked["epochs"] = min(asked.get("epochs", 1), EPOCHS)
         first = (keras.tree.flatten(asked.get("x")) or [None])[0]
         rows, batch = getattr(first, "shape", (float("inf"),))[0], asked.get("batch_size") or 32
-        again = model in begun or begun.add(model)
+        again = model in begun
+        begun.add(model)
         if keras.backend.backend() != "tensorflow" or again or rows * asked["epochs"] > STEPS * batch:
             return fit(*given.args, **given.kwargs)
         before, model.run_eagerly = model.run_eagerly, True
