@@ -330,11 +330,10 @@ plots.curves({f"bias {b}": remembered(b) for b in (0.0, 1.0, 4.0)}, xlabel="step
 impulse = np.zeros((100, 31, 8), "float32")
 impulse[:, 0] = np.random.default_rng(0).normal(size=(100, 8))
 training.set_seed(0)
-kept = {}
-for layer in (layers.SimpleRNN, layers.LSTM, layers.GRU):
-    states = ops.convert_to_numpy(layer(64, return_sequences=True)(impulse))
-    lengths = np.linalg.norm(states, axis=2).mean(axis=0)
-    kept[layer.__name__] = lengths / lengths[0]
+kept, sizes = {}, {"units": 64, "return_sequences": True}
+for layer in (layers.SimpleRNN(**sizes), layers.LSTM(**sizes), layers.GRU(**sizes)):
+    lengths = np.linalg.norm(ops.convert_to_numpy(layer(impulse)), axis=2).mean(axis=0)
+    kept[type(layer).__name__] = lengths / lengths[0]
 plots.curves(kept, "step", "length of the state", title="Fresh layers, one impulse", xs=np.arange(31), log=True)
 
 # %% claims=true
