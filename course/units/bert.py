@@ -556,7 +556,7 @@ plots.bars(
 # <details><summary>Hint</summary>A table of all sums, start down and end across. Which entries are not allowed?</details>
 #
 # *Checked:* a best end before the best start, ends that are too far apart, spans exactly as long as allowed, negative logits,
-# and that the places are integers.
+# and that the start is an integer.
 
 # %% exercise="best_span"
 
