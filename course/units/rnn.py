@@ -142,8 +142,9 @@ for size in (0.5, 0.9, 1.1):
 plots.curves(left, xlabel="step", ylabel="state")
 
 # %% [markdown]
-# With a weight below 1 the cell forgets, the faster the smaller it is. Above 1, it remembers *that* something was there, but
-# the state ends at the same value whatever it was. To keep a number over many steps, the weight would have to be just right.
+# With a weight below 1 the cell forgets, the faster the smaller it is; with 1 as well, since tanh of a number is nearer to 0 than
+# the number. Above 1, it remembers *that* something was there, and its sign, but the state ends equally far from 0 whatever the
+# size was. So no weight keeps a number as it is over many steps.
 #
 # ## 3. Back through time
 #
