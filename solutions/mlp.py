@@ -227,29 +227,6 @@ def mlp_backward(params, x, labels):
     }
 
 
-def sgd_step(params, grads, learning_rate: float):
-    """Take one step of gradient descent: move every parameter against its gradient.
-
-    Args:
-        params: Dict of NumPy arrays, any names and shapes; not changed.
-        grads: Dict of NumPy arrays with the same names and shapes; not changed.
-        learning_rate: Length of the step per unit of gradient, positive.
-
-    Returns:
-        A new dict with the same names: the parameters after the step.
-
-    Example:
-        >>> params, grads = {"bias": np.array([1.0, 2.0])}, {"bias": np.array([10.0, -10.0])}
-        >>> print(sgd_step(params, grads, learning_rate=0.5)["bias"])
-        [-4.  7.]
-
-    Reference:
-        Goodfellow, Bengio and Courville, 2016, Deep Learning, section 8.3.1, algorithm 8.1.
-    """
-    # The gradient points uphill. A new dict keeps the old values for whoever still compares with them.
-    return {name: value - learning_rate * grads[name] for name, value in params.items()}
-
-
 def momentum_step(params, grads, velocity, learning_rate: float, momentum: float):
     """Take one step of gradient descent with momentum, as Keras defines it.
 

@@ -57,7 +57,7 @@ def test_everything_that_costs_points_is_named(tmp_path):
         "cross_entropy": reference["cross_entropy"],
         "mlp_forward": wrong_forward,
         "count_params": reference["count_params"].replace("def ", "def (", 1),
-        "sgd_step": "def sgd_step(*args, **kwargs):\n    return sigmoid(1.0)",
+        "momentum_step": "def momentum_step(*args, **kwargs):\n    return sigmoid(1.0)",
     }
     for name, source in answers.items():
         notebook.cells[place(notebook, name)].source = source
@@ -72,7 +72,7 @@ def test_everything_that_costs_points_is_named(tmp_path):
     assert by_name["affine"].verdict == by_name["softmax"].verdict == "passes"
     assert by_name["relu"].verdict == "fails" and "did a negative one stay?" in by_name["relu"].reason
     assert by_name["sigmoid"] == check.Finding("sigmoid", 2, "not answered")
-    assert by_name["sgd_step"].reason == "It calls something that is not answered yet."
+    assert by_name["momentum_step"].reason == "It calls something that is not answered yet."
     assert by_name["cross_entropy"].verdict == "not checked"
     assert by_name["mlp_forward"].verdict == "fails"  # the original check ran
     assert by_name["count_params"].reason.startswith("NameError")

@@ -426,6 +426,7 @@ def test_a_compiled_model_is_named():
 
 GENERATORS = {
     "scrambled": lambda: data.scrambled(2, 3, 4, [2, 0, 1], 0),
+    "recall": lambda: data.recall(2, 3, 4, 5, 0),
     "cycles": lambda: data.cycles(2, 5, np.random.default_rng(0)),
     "mnist1d": lambda: data.mnist1d(20, 10),
     "mnist1d_curves": lambda: data.mnist1d_curves(np.arange(3), np.random.default_rng(0)),

@@ -80,6 +80,27 @@ def test_scrambled_rejects_what_is_no_permutation(permutation):
         data.scrambled(5, 3, 7, permutation, seed=0)
 
 
+def test_recall_pairs_anew_and_asks_for_a_pair_by_the_question_of_its_name():
+    order = np.random.default_rng(0).permutation(17).tolist()  # 5 names, 7 values, 5 questions
+    x, y, asked = data.recall(200, 4, names=5, values=7, seed=1, order=order)
+    names, values, questions = x[:, :-1:2], x[:, 1::2], x[:, -1]
+    rows = np.arange(200)
+    np.testing.assert_array_equal(values[rows, asked], y)
+    assert {(order.index(n), order.index(q)) for n, q in zip(names[rows, asked], questions, strict=True)} == {
+        (k, 12 + k) for k in range(5)
+    }
+    assert all(len(set(row)) == 4 for row in names)
+    assert all(len(set(row)) == 4 for row in values)
+    assert len({(n, v) for pair in zip(names, values, strict=True) for n, v in zip(*pair, strict=True)}) == 35
+    np.testing.assert_array_equal(x, data.recall(200, 4, names=5, values=7, seed=1, order=order)[0])
+
+
+@pytest.mark.parametrize(("pairs", "order"), [(6, None), (2, [0, 1, 2])])
+def test_recall_rejects_sizes_that_do_not_fit(pairs, order):
+    with pytest.raises(ValueError, match="Expected at most 5 pairs and 17 token ids"):
+        data.recall(3, pairs, names=5, values=7, seed=0, order=order)
+
+
 # --- images ---
 
 

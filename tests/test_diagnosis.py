@@ -21,7 +21,13 @@ ANSWERS = [
     ("mlp", "relu", "return ops.maximum(z, 0.0) + 1", "All values are too large by 1."),
     ("mlp", "relu", "return -ops.minimum(z, 0.0)", "as if the first argument were of the other sign."),
     ("mlp", "sigmoid", "return ops.round(1 / (1 + ops.exp(-z)))", "Each number is rounded to a whole one."),
-    ("mlp", "sgd_step", "return {n: v - learning_rate * grads[n] / 2 for n, v in params.items()}", "were half as large."),
+    (
+        "mlp",
+        "momentum_step",
+        "v = {n: momentum * velocity[n] - learning_rate * grads[n] / 2 for n in grads}\n"
+        "    return {n: params[n] + v[n] for n in v}, v",
+        "were half as large.",
+    ),
     (
         "mlp",
         "momentum_step",
@@ -69,7 +75,7 @@ def numbers_in(value):
 SEARCHED = [
     ("mlp", "affine"),
     ("mlp", "count_params"),
-    ("mlp", "sgd_step"),
+    ("mlp", "momentum_step"),
     ("mlp", "softmax"),
     ("attention", "count_attention_params"),
     ("attention", "causal_mask"),

@@ -236,7 +236,6 @@ def test_backward_of_a_repeated_batch_is_the_same():
 
 def test_step_by_hand():
     params, grads = {"w": np.array([1.0, -1.0])}, {"w": np.array([4.0, 2.0])}
-    assert mlp.sgd_step(params, grads, 0.25)["w"].tolist() == [0.0, -1.5]
     # velocity 0.5 · 2 - 0.25 · 4 = 0 and 0.5 · (-4) - 0.25 · 2 = -2.5
     stepped, velocity = mlp.momentum_step(params, grads, {"w": np.array([2.0, -4.0])}, 0.25, 0.5)
     assert velocity["w"].tolist() == [0.0, -2.5]
@@ -245,7 +244,6 @@ def test_step_by_hand():
 
 def test_steps_leave_their_inputs_alone():
     params, grads, velocity = ({"w": np.array([value])} for value in (1.0, 2.0, 3.0))
-    mlp.sgd_step(params, grads, 0.1)
     mlp.momentum_step(params, grads, velocity, 0.1, 0.9)
     assert [params, grads, velocity] == [{"w": [1.0]}, {"w": [2.0]}, {"w": [3.0]}]
 
@@ -260,10 +258,7 @@ def test_three_steps_equal_keras(momentum):
     params, velocity = {"w": start}, {"w": np.zeros((2, 3))}
     for gradient in gradients:
         optimizer.apply([ops.convert_to_tensor(gradient.astype("float32"))])
-        if momentum:
-            params, velocity = mlp.momentum_step(params, {"w": gradient}, velocity, 0.1, momentum)
-        else:
-            params = mlp.sgd_step(params, {"w": gradient}, 0.1)
+        params, velocity = mlp.momentum_step(params, {"w": gradient}, velocity, 0.1, momentum)
     np.testing.assert_allclose(params["w"], array(variable.value), **FLOAT32)
 
 

@@ -6,7 +6,7 @@ raises where an answer calls it while it is graded.
 """
 
 from course.data.pictures import digits, images
-from course.data.sequences import scrambled
+from course.data.sequences import recall, scrambled
 from course.data.series import cycles, sunspots
 from course.data.signals import mnist1d, mnist1d_curves
 from course.data.split import DownloadError
@@ -21,6 +21,7 @@ __all__ = [
     "images",
     "mnist1d",
     "mnist1d_curves",
+    "recall",
     "scrambled",
     "sentences",
     "sunspots",

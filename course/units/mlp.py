@@ -477,7 +477,7 @@ plots.diagram(boxes, arrows, back, "Forward, back, and the gradients of the para
 
 # %% exercise="mlp_backward"
 
-# %% check="mlp_backward" points=6
+# %% check="mlp_backward" points=7
 toy = {"hidden_kernel": np.zeros((2, 1)), "hidden_bias": np.array([np.log(3) / 2])}
 toy |= {"output_kernel": np.array([[2.0, 0.0]]), "output_bias": np.array([-1.0, 0.0])}
 expected = {"output_bias": [-0.5, 0.5], "output_kernel": [[-0.25, 0.25]]}
@@ -610,30 +610,17 @@ assert abs(per_layer["ReLU, Glorot"] - 0.5**0.5) < 0.01 and abs(per_layer["ReLU,
 # the step per unit of gradient. By hand, for the loss $w^2$ with gradient $2w$ and $\eta = 0.1$: from $w = 1$ the first step
 # leads to $1 - 0.1 \cdot 2 = 0.8$, the next to 0.64.
 #
-# ### `sgd_step`
-#
-# Move every parameter by one step of gradient descent. `params` and `grads` are dicts of NumPy arrays with the same names.
-# Return a **new** dict; leave both inputs as they are. Off-limits: Keras optimizers.
-#
-# <details><summary>Hint</summary>Walk over the items of one dict and look up the same name in the other. Mind that
-# <code>-=</code> on an array changes the caller's array.</details>
-#
-# *Checked:* values, any names and shapes, and that the inputs are left as they are.
+# The parameters of a network are a dict of arrays, and so are their gradients, with the same names. One step makes a new dict:
 
-# %% exercise="sgd_step"
+# %%
+def sgd_step(params, grads, learning_rate):
+    """One step of gradient descent."""
+    return {name: value - learning_rate * grads[name] for name, value in params.items()}
 
-# %% check="sgd_step" points=2
-before = {"w": np.array([1.0, -3.0]), "b": np.array([2.0])}
-after = sgd_step(before, {"w": np.array([2.0, -6.0]), "b": np.array([4.0])}, 0.1)
-assert np.allclose(before["w"], [1, -3]), (
-    f"the old w should stay 1 and -3, it is now {before['w']}: was it changed in place?"
-)
-assert np.allclose(after["w"], [0.8, -2.4]), (
-    f"the new w should be 0.8 and -2.4, received {after['w']}: does it go downhill?"
-)
-assert np.allclose(after["b"], [1.6]), (
-    f"the new b should be 1.6, received {after['b']}: does every parameter move?"
-)
+print(sgd_step({"w": np.array([1.0])}, {"w": np.array([2.0])}, 0.1))
+
+# %% claims=true
+assert np.allclose(sgd_step({"w": np.array([1.0])}, {"w": np.array([2.0])}, 0.1)["w"], 0.8)
 
 # %% [markdown]
 # ### `momentum_step`
@@ -654,7 +641,7 @@ assert np.allclose(after["b"], [1.6]), (
 
 # %% exercise="momentum_step"
 
-# %% check="momentum_step" points=3
+# %% check="momentum_step" points=4
 old_w, old_v = {"w": np.array([1.0])}, {"w": np.array([0.5])}
 new_w, new_v = momentum_step(old_w, {"w": np.array([2.0])}, old_v, 0.1, 0.9)
 assert np.allclose(new_v["w"], 0.25), (
@@ -908,9 +895,26 @@ assert history["loss"][-1] == min(history["loss"]), history["loss"]
 
 # %% [markdown]
 # The training loss keeps falling; the validation loss turns around. From there on the network **overfits**: it becomes surer of
-# the rows it has seen, and with that surer of its mistakes on the others. **Early stopping** takes the weights of the best
-# epoch, which `keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)` does by itself. Compare the two
-# accuracies: does the accuracy get worse as well, or only the loss?
+# the rows it has seen, and with that surer of its mistakes on the others. **Early stopping** ends the training when the
+# validation loss has not improved for some epochs, its *patience*, and takes back the weights of the best one. *Predict: with
+# the same seed and a patience of 10, when does it end, and with which validation loss?*
+
+# %%
+training.set_seed(0)
+stopped = build_mlp(40, 256, 10)
+stopped.compile("adam", objective, metrics=["accuracy"])
+patient = keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)
+watched = {"validation_split": 0.2, "callbacks": [patient]}
+early = stopped.fit(x_train, y_train, batch_size=64, epochs=60, verbose=0, **watched).history
+loss, accuracy = stopped.evaluate(x_train[3200:], y_train[3200:], verbose=0)
+print(f"ended after epoch {len(early['loss'])}: loss on validation {loss:.2f}, accuracy there {accuracy:.2f}")
+
+# %% claims=true
+assert len(x_train) == 4000 and len(early["loss"]) == best + 11 and abs(loss - history["val_loss"][best]) < 0.02, (loss, early)
+
+# %% [markdown]
+# It went the same way as before and ended ten epochs after the best one. Compare the accuracies: does the accuracy get worse
+# with too many epochs as well, or only the loss?
 #
 # ### Is it any good? Baselines
 #
