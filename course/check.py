@@ -428,7 +428,7 @@ def _time(notebook: NotebookNode, seconds: Mapping[int, float]) -> str:
     slowest = max(seconds, key=lambda number: seconds[number], default=0)
     return (
         f"Running took {sum(seconds.values()):.0f} s of the processor's time. {_called(slowest + 1, notebook.cells[slowest])} "
-        f"took longest, {seconds.get(slowest, 0):.0f} s. Grading runs only what grades of each check, and allows "
+        f"took longest, {seconds.get(slowest, 0):.0f} s. Grading skips the checks that you see, and allows "
         f"{CELL_SECONDS:g} s a cell and {NOTEBOOK_SECONDS:g} s in all."
     )
 

@@ -132,7 +132,7 @@ def split_heads(x, num_heads: int):
     Reference:
         Vaswani et al., 2017, section 3.2.2. arXiv:1706.03762
     """
-    _, length, features = x.shape
+    _, length, features = ops.shape(x)
     # Reshape can only cut the last axis; the heads are then moved in front of the positions by a transpose.
     pieces = ops.reshape(x, (-1, length, num_heads, features // num_heads))  # (batch, length, heads, head_dim)
     return ops.transpose(pieces, (0, 2, 1, 3))  # (batch, heads, length, head_dim)
@@ -157,7 +157,7 @@ def merge_heads(x):
     Reference:
         Vaswani et al., 2017, section 3.2.2. arXiv:1706.03762
     """
-    _, num_heads, length, head_dim = x.shape
+    _, num_heads, length, head_dim = ops.shape(x)
     # Bring the features of one position next to each other first; only then may a reshape join them.
     side_by_side = ops.transpose(x, (0, 2, 1, 3))  # (batch, length, heads, head_dim)
     return ops.reshape(side_by_side, (-1, length, num_heads * head_dim))

@@ -133,6 +133,22 @@ def test_splitting_is_einsum_and_merging_undoes_it():
     np.testing.assert_array_equal(to_numpy(attention.merge_heads(heads)), x)
 
 
+def test_pieces_work_in_a_layer_whose_length_is_not_known():
+    class Pieces(keras.layers.Layer):
+        def call(self, x):
+            heads = attention.split_heads(x, 2)
+            mixed, _ = attention.scaled_dot_product_attention(heads, heads, heads)
+            return attention.merge_heads(mixed)
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    x = keras.Input((None, 8))
+    model = keras.Model(x, Pieces()(x))
+    for length in (3, 5):
+        assert model.predict(np.zeros((2, length, 8), "float32"), verbose=0).shape == (2, length, 8)
+
+
 # --- multi-head attention ---
 
 

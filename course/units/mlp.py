@@ -789,6 +789,24 @@ assert not np.allclose(z + mirrored, 2 * middle, atol=1e-3), (
 )
 
 # %% [markdown]
+# Keras's layers hide what you have written by hand. Give the pieces of parts 1 and 2 the weights of this model, put them together,
+# and compare. *Predict: how far apart are the two, in logits and in loss?*
+
+# %%
+rows, labels = ops.array(x), ops.array([3, 1, 4, 1, 5])
+hidden_kernel, hidden_bias, output_kernel, output_bias = model.weights
+by_hand = affine(relu(affine(rows, hidden_kernel, hidden_bias)), output_kernel, output_bias)
+losses = [
+    cross_entropy(by_hand, labels),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, model(rows)),
+]
+apart = np.abs(ops.convert_to_numpy(by_hand) - ops.convert_to_numpy(model(rows))).max()
+print(f"logits: at most {apart:.1e} apart; losses: {float(losses[0]):.6f} and {float(losses[1]):.6f}")
+
+# %% claims=true
+assert apart < 1e-5 and abs(float(losses[0]) - float(losses[1])) < 1e-5, (apart, losses)
+
+# %% [markdown]
 # ### Data that tells models apart
 #
 # MNIST-1D is a set of signals, each with 40 values, in ten classes. Every class has one shape; each signal is that shape
