@@ -349,9 +349,9 @@ def train_recall(x, y, seed):
     """Learn, with one attention head, to find what a question asks for.
 
     Args:
-        x: Integer NumPy array, `(samples, 2 * pairs + 1)`: token ids from 0 to `vocabulary - 1`, name,
-            value, name, value, ..., question. The names of a sequence differ. Each question belongs to
-            one name, the same in all sequences; nobody tells you to which.
+        x: Integer NumPy array, `(samples, 2 * pairs + 1)`: token ids from 0 to `vocabulary - 1`; each of
+            them occurs. In a row: name, value, name, value, ..., question. The names of a row differ.
+            Each question belongs to one name, the same in all rows; nobody tells you to which.
         y: Integer NumPy array, `(samples,)`: the value that follows this name, as its token id.
         seed: Integer, not negative; the same seed gives the same model.
 

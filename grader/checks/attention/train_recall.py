@@ -22,7 +22,8 @@ LEAST_ACCURACY = 0.95
 LEAST_WEIGHT = 0.8
 """Mean share of a row's weight on the pair that is asked for."""
 PAIRS, TRAIN, SEQUENCES, SHOWN = 8, 500, 4000, 50
-OTHER_PAIRS, FEW = 3, 64
+FEW = 64
+"""Sequences of three pairs, of so few tokens that each of them occurs."""
 GUESS = 0.25
 """Above what is reached by picking any of the values, an eighth."""
 ANY_NUMBER = "any number of pairs"
@@ -33,14 +34,12 @@ def cases(rng: np.random.Generator) -> list[Case]:
     vocabulary = 2 * names + values
     order = rng.permutation(vocabulary)
 
-    def draw(samples: int, pairs: int) -> tuple[Array, Array, Array]:
-        return data.recall(samples, pairs, names, values, int(rng.integers(2**31)), order.tolist())
+    def draw(samples: int) -> tuple[Array, Array, Array]:
+        return data.recall(samples, PAIRS, names, values, int(rng.integers(2**31)), order.tolist())
 
-    (x, y, _), (fresh, labels, asked), (few, few_answers, _) = (
-        draw(TRAIN, PAIRS),
-        draw(SEQUENCES, PAIRS),
-        draw(FEW, OTHER_PAIRS),
-    )
+    (x, y, _), (fresh, labels, asked) = draw(TRAIN), draw(SEQUENCES)
+    few, few_answers, _ = data.recall(FEW, 3, 4, 5, int(rng.integers(2**31)))
+    more, *_ = data.recall(FEW, 4, 4, 5, int(rng.integers(2**31)))
     shown = fresh[:SHOWN]
     # The same pairs, with the question of the pair after; the same question, with the pairs moved on by one.
     belongs = dict(zip(order[:names].tolist(), order[names + values :].tolist(), strict=True))
@@ -51,12 +50,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
     seed = int(rng.integers(2**31))
     names_of = ("logits", "weights")
     run = ModelCall((x, y, seed), numpy=True, inputs={"fresh": fresh, "other": other, "moved": moved}, returns=names_of)
-    small = ModelCall((few, few_answers, seed), numpy=True, inputs={"fewer": few, "more": x}, returns=names_of)
+    small = ModelCall((few, few_answers, seed), numpy=True, inputs={"as many": few, "more": more}, returns=names_of)
 
     def accuracy(arrays: Arrays) -> float:
-        if (
-            not arrays.get("trainable", 1) > 0
-        ):  # a rule that was written down finds the pair as well; asked for is one that was learned
+        # A rule that was written down finds the pair as well. Asked for is a model that was trained.
+        if not arrays.get("trainable", 1) > 0:
             return 0.0
         return float((np.argmax(arrays["fresh.logits"], axis=-1) == labels).mean())
 
@@ -72,7 +70,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
         for kind, width in (("logits", vocabulary), ("weights", PAIRS))
     }
     logits, weights = ({f"fresh.{kind}": shapes[f"fresh.{kind}"]} for kind in names_of)
-    other_shapes = {"fewer.weights": (FEW, OTHER_PAIRS), "more.weights": (TRAIN, PAIRS)}
+    other_shapes = {"as many.weights": (FEW, 3), "more.weights": (FEW, 4)}
     return [
         Case("accuracy", run, 2.5, accept=Bar(LEAST_ACCURACY, accuracy, SEQUENCES), shapes=shapes | {"trainable": ()}),
         Case("attention map", run, 1, accept=Bar(LEAST_WEIGHT, weight_on_asked, SEQUENCES), shapes=weights, property=True),
