@@ -109,7 +109,7 @@ class ModelCall(Call):
 class Kept(Call):
     """Call the answer as a function, and look at its arguments when it is done.
 
-    The evidence of argument `k` is named `"k"`, or `"k.<key>"` for each key of a dict.
+    The evidence of argument `k` is named `"k"`; of a dict that is its length, and each of its values is named `"k.<key>"`.
     """
 
 
@@ -327,7 +327,8 @@ def _call(
         answer = layer
     if isinstance(run, Kept):
         answer(*args, **kwargs)
-        return {name: array for k, value in enumerate(args) for name, array in _flatten(str(k), value).items()}
+        sizes = {str(k): np.asarray(len(value)) for k, value in enumerate(args) if isinstance(value, Mapping)}
+        return sizes | {name: array for k, value in enumerate(args) for name, array in _flatten(str(k), value).items()}
     for _ in range(run.calls - 1):
         answer(*args, **kwargs)
     return _name_values(answer(*args, **kwargs), run.returns)

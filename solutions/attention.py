@@ -384,6 +384,6 @@ def train_recall(x, y, seed):
     logits = layers.Dense(vocabulary)(fetched[:, 0])
     # Only the logits have labels, so a model with one output is trained; the one that is returned shares its layers.
     trained = keras.Model(tokens, logits)
-    trained.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    trained.fit(x, y, batch_size=32, epochs=15, verbose=0)
+    trained.compile(keras.optimizers.Adam(0.005), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    trained.fit(x, y, batch_size=25, epochs=15, verbose=0)
     return keras.Model(tokens, (logits, weights[:, 0]))

@@ -381,6 +381,7 @@ def spoils(change):
         (lambda: {"a": np.ones(3)}, lambda x: x.update(a=np.zeros(3))),
         (lambda: {"a": np.ones(3)}, lambda x: x["a"].fill(0)),
         (lambda: {"a": np.ones(3)}, lambda x: x.clear()),
+        (lambda: {"a": np.ones(3)}, lambda x: x.update(b=np.ones(3))),
         (lambda: [1, 2, 3], lambda x: x.pop()),
         (lambda: [1, 2, 3], lambda x: x.reverse()),
     ],

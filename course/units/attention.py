@@ -963,7 +963,7 @@ for sequence, answer, pair in zip(x, y, asked):
 #   `(batch, n)`: how much of its attention the question gives to each pair.
 # - *Allowed:* all of Keras, its attention layers included, and your own functions from above. Aim for a training time of less
 #   than ten seconds, which is advice and not graded.
-# - *Checked* on new sequences: at least 95 % of the answers must be right, and the first output must be logits. In the attention
+# - *Checked* on new sequences: at least 90 % of the answers must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.8 of a row's weight must lie on the pair that is asked for. The same seed
 #   must give the same model, and a model that was made for another number of pairs has to take these, too. The visible check asks
 #   for all of this on other sequences of this size.
@@ -1004,8 +1004,8 @@ worst = totals.flat[abs(totals - 1).argmax()]
 assert abs(worst - 1) < 1e-3, (
     f"the weights of a row sum to {worst:.4g}, expected 1: are they the softmax of the head, over the pairs?")
 score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[np.arange(500), asked].mean()
-assert score >= 0.95, (
-    f"accuracy {score:.2f} on new sequences, expected at least 0.95; one of 8 values picked blindly would "
+assert score >= 0.9, (
+    f"accuracy {score:.2f} on new sequences, expected at least 0.90; one of 8 values picked blindly would "
     "be 0.12. Is the query made from the question, the keys from the names, the values from the values? "
     "A Keras layer takes query, value, key. Is it trained on all sequences, for more than one epoch?")
 assert share >= 0.8, (
@@ -1104,7 +1104,7 @@ for name, make in {"two layers": two_layers, "two heads": two_heads}.items():
     training.set_seed(0)
     model = models[name] = make()
     trained = keras.Model(model.input, model.output[0] if name == "two layers" else model.output)
-    trained.compile(keras.optimizers.Adam(0.005), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    trained.compile(keras.optimizers.Adam(0.005), objective)
     trained.fit(x, y, batch_size=32, epochs=5, verbose=0)
     accuracies[name] = np.mean(ops.convert_to_numpy(trained(ops.array(new_x))).argmax(axis=-1) == new_y)
     print(f"{name}: {accuracies[name]:.3f} of the answers right, with {trained.count_params():,} weights")

@@ -136,8 +136,11 @@ def _kept(cases: Sequence[Case]) -> Asked:
 def _arrays(args: Sequence[Any]) -> Iterator[tuple[str, Array]]:
     """Arguments as evidence names them."""
     for k, value in enumerate(args):
-        for name, item in value.items() if isinstance(value, Mapping) else [("", value)]:
-            yield f"{k}.{name}".rstrip("."), np.asarray(item)
+        if isinstance(value, Mapping):
+            yield str(k), np.asarray(len(value))
+            yield from ((f"{k}.{name}", np.asarray(item)) for name, item in value.items())
+        else:
+            yield str(k), np.asarray(value)
 
 
 KEPT = Contract(
@@ -192,6 +195,24 @@ def booleans(shape: Callable[..., tuple[int, ...]], name: str = "result") -> Con
     """
     sentence = 'Numbers come back where booleans are asked for: a comparison gives them, or `ops.cast(…, "bool")`.'
     return Contract("booleans", sentence, _of_kind("b", name, shape), weight=0.25)
+
+
+def doubles(shapes: Callable[..., Mapping[str, tuple[int, ...]]]) -> Contract:
+    """For answers that are asked for float64, where comparing values cannot tell.
+
+    Args:
+        shapes: By name, of what comes back, from the answer's arguments.
+    """
+
+    def asks(cases: Sequence[Case]) -> Asked:
+        run = next(case.run for case in cases if type(case.run) is Call)
+        found = shapes(*run.args, **run.kwargs)
+        return Asked(run, run, lambda arrays: all(arrays[name].dtype == float for name in found), found)
+
+    sentence = (
+        "Not all that comes back is in float64, which is asked for: leave the arrays as they are handed over, and cast nothing."
+    )
+    return Contract("double precision", sentence, asks, weight=0.25)
 
 
 def _of_model(name: str, accept: Callable[[Array], bool]) -> Callable[[Sequence[Case]], Asked]:

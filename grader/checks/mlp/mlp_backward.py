@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from grader.judging import Array, Call, Case, Check, Mistake
-from grader.judging.contracts import KEPT
+from grader.judging.contracts import KEPT, doubles
 from grader.judging.matching import apart, only
 from grader.judging.off_limits import AUTODIFF
 
@@ -147,5 +147,5 @@ def mlp_backward(params, x, labels):
 """,
     ),
     off_limits=AUTODIFF,
-    contracts=(KEPT,),
+    contracts=(KEPT, doubles(lambda params, *_: {name: params[name].shape for name in NAMES})),
 )

@@ -12,9 +12,12 @@ def cases(rng: np.random.Generator) -> list[Case]:
     z = rng.permutation(np.concatenate([near, moderate, tails])).reshape(3, 1, 4)
     # Moderate numbers among the large ones, so that no threshold but 0 passes.
     large = np.concatenate([[1000.0, -3000.0, 95.0, -95.0], -near, apart(rng, (2,), low=0.3, high=2.0)])
+    # The number in front has either sign once: who chooses for all numbers by one of them is wrong once.
+    negative = np.concatenate([[-95.0], rng.permutation(np.delete(large, 3))])
     return [
         Case("values", Call((z,)), weight=2),
-        Case("large numbers", Call((rng.permutation(large),))),
+        Case("large numbers", Call((negative,)), weight=0.5),
+        Case("a large one first", Call((-negative,)), weight=0.5),
     ]
 
 
@@ -51,7 +54,9 @@ CHECK = Check(
     mistakes={
         "Large positive numbers give NaN: infinity was divided by infinity. Take exp only of numbers up to 0.": Mistake(
             (RETURN, "return ops.exp(z) / (1.0 + ops.exp(z))"),
-            matches=lambda judged: judged.failed == {"large numbers"} and not_finite(judged, "large numbers"),
+            matches=lambda judged: (
+                judged.failed == {"large numbers", "a large one first"} and not_finite(judged, "large numbers")
+            ),
         ),
         "The curve falls where it should rise: check the sign in the exponent.": Mistake(
             (RETURN, "return ops.where(negative, 1.0 / (1.0 + below), above / (1.0 + above))"), way="mirrored"
