@@ -9,7 +9,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     # Few sizes: some backends compile anew for each.
     length, dim = int(rng.choice([70, 75, 81])), int(rng.choice([26, 32, 40]))
     longer, narrow = int(rng.choice([25, 30, 39])), int(rng.choice([6, 10, 14]))
-    return [Case("values", Call((length, dim))), Case("other sizes", Call((longer, narrow)))]
+    far = Call((int(rng.choice([260, 300])), 6))
+    return [Case("values", Call((length, dim))), Case("other sizes", Call((longer, narrow))), Case("long", far, weight=0.5)]
 
 
 def oracle(

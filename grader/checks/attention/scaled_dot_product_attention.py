@@ -44,6 +44,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
     plain = Call(draw(2, queries=4, keys=7, key_dim=5, value_dim=3), returns=RETURNS)
     rows = draw(2, queries=5, keys=6, key_dim=3, value_dim=4)
+    rows[0][:, 0] = 0  # scores of 0, which are no sign that a key is hidden
     # One mask for the whole batch, as a causal mask is.
     masked = Call((*rows,), {"mask": _mask(rng, (5, 6))}, returns=RETURNS)
     heads = draw(2, 3, queries=5, keys=4, key_dim=6, value_dim=7)
