@@ -14,7 +14,7 @@ import numpy as np
 
 from course import data
 from grader.judging import Array, Arrays, Case, Check, Edits, Judged, Mistake, ModelCall
-from grader.judging.bars import Bar, bars
+from grader.judging.bars import Bar
 from grader.judging.contracts import LEARNED, SAME_SEED
 from grader.judging.matching import only
 
@@ -24,8 +24,6 @@ LEAST_WEIGHT = 0.8
 PAIRS, TRAIN, SEQUENCES, SHOWN = 8, 500, 4000, 50
 FEW = 64
 """Sequences of three pairs, of so few tokens that each of them occurs."""
-GUESS = 0.25
-"""Above what is reached by picking any of the values, an eighth."""
 ANY_NUMBER = "any number of pairs"
 
 
@@ -121,7 +119,6 @@ def symptom(judged: Judged) -> str:
     arrays = {name: np.asarray(array, dtype=float) for name, array in judged.received.get("accuracy", {}).items()}
     if not judged.failed or "fresh.logits" not in arrays or not all(np.isfinite(array).all() for array in arrays.values()):
         return ""
-    measured = bars(judged.cases)
     if "accuracy" in judged.failed:
         if not arrays["trainable"] > 0:
             return "nothing to train"
@@ -132,7 +129,7 @@ def symptom(judged: Judged) -> str:
             return "blind"
         if same(weights[:SHOWN], arrays["moved.weights"]) and np.ptp(weights, axis=0).max() > 1e-3:
             return "places"
-        return "guesses" if measured["accuracy"].measure(arrays) < GUESS else "undertrained"
+        return "too few"
     if "logits" in judged.failed:
         return "probabilities" if (arrays["fresh.logits"] >= 0).all() and sum_to_one(arrays["fresh.logits"]) else ""
     if "rows of the map" in judged.failed:
@@ -179,12 +176,9 @@ CHECK = Check(
         "names.": Mistake(*PLACES, matches="places"),
         "Nothing in this model can be trained: it has no weights, or all of them are frozen. Let the head find out by "
         "fitting which question belongs to which name.": Mistake(*RULE, matches="nothing to train"),
-        "The answers are no better than picking any value of the sequence: has the model been fitted, on all the sequences? "
-        "Are the keys made from the names and the values from the values? A Keras layer takes query, value, key.": Mistake(
-            (ORDER, "[query, key, value]"), matches="guesses"
-        ),
-        "The model finds some of the values, but not enough: train longer, or with a larger learning rate.": Mistake(
-            ("epochs=15", "epochs=2"), matches="undertrained"
+        "Too few of the answers are right. Is the model fitted, on all the sequences and for long enough? Are the keys made of "
+        "the names and the values from the values? A Keras layer takes query, value, key.": Mistake(
+            (ORDER, "[query, key, value]"), matches="too few"
         ),
         "Each row of the first output sums to 1: these are probabilities, where logits are asked for. Leave softmax to "
         "the loss.": Mistake(
