@@ -11,14 +11,14 @@
 # Then you train one head on sequences whose tokens somebody has rearranged, and one that answers questions. You can read what
 # they have found out in their tables of weights, the *attention maps*.
 #
-# **Before you start.** You can multiply matrices, you know softmax, and you have used a `Dense` layer. For sections 9 and 10 you
-# should have built a model from a `keras.Input` once; section 9 begins with a small example.
+# **Before you start.** You can multiply matrices, you know softmax, and you have used a `Dense` layer. For sections 9 and 10
+# you should have built a model from a `keras.Input` once; section 9 begins with a small example.
 #
-# **How it works.** Each exercise is a cell with a specification; your code takes the place of
-# `raise NotImplementedError()`. The check below it compares worked numbers and says what is wrong. If it prints nothing, these
-# numbers are right; grading tries others, and looks at more. No exercise needs your answer to another one, so you can skip one
-# and come back; until then, run what is below it cell by cell, since *Run All* stops where something is not answered. An answer
-# may use what the set-up cell imports, and your own functions.
+# **How it works.** Each exercise is a cell with a specification; your code takes the place of `raise NotImplementedError()`.
+# The check below it compares worked numbers and says what is wrong. If it prints nothing, these numbers are right; grading
+# tries others, and looks at more. No exercise needs your answer to another one, so you can skip one and come back; until then,
+# run what is below it cell by cell, since *Run All* stops where something is not answered. An answer may use what the set-up
+# cell imports, and your own functions. Where a tensor is asked for, a NumPy array of the same numbers will do.
 #
 # ## Set-up
 #
@@ -91,7 +91,8 @@ assert abs(scores[2]) < 1e-4, (
 
 # %% [markdown]
 # The four scores are 24, 19, 0 and −18: here, the better a key is aligned with the query, the higher its score. (The last key
-# points nearly away from it, at an angle of 176.8°; exactly opposite would be [−3, −4].) But a dot product measures length, too.
+# points nearly away from it, at an angle of 176.8°; exactly opposite would be [−3, −4].) But a dot product measures length,
+# too.
 #
 # **Predict:** what is the score of key 1 if we double it to [2, 8]? It points where it pointed before.
 
@@ -139,9 +140,10 @@ assert np.allclose(weights[:2], [0.9933, 0.0067], atol=5e-5) and abs(np.e**5 - 1
 # typical size is $\sqrt d$.
 #
 # Why is that bad? The layers that make queries and keys learn only through the slope of this softmax, and where one key takes
-# everything, it is flat. The next cell measures both: the variance of dot products, and the slope at the scores [2, 1, 0] after they have
-# grown with $\sqrt d$. The slope is how much the weights move if the scores do: softmax has the derivatives $\partial p_i /
-# \partial s_j = p_i (\delta_{ij} - p_j)$, where $\delta_{ij}$ is 1 if $i = j$ and else 0; the code takes the norm of all of them.
+# everything, it is flat. The next cell measures both: the variance of dot products, and the slope at the scores [2, 1, 0] after
+# they have grown with $\sqrt d$. The slope is how much the weights move if the scores do: softmax has the derivatives $\partial
+# p_i / \partial s_j = p_i (\delta_{ij} - p_j)$, where $\delta_{ij}$ is 1 if $i = j$ and else 0; the code takes the norm of all
+# of them.
 
 # %%
 generator = np.random.default_rng(0)
@@ -160,8 +162,8 @@ assert abs(float(ops.softmax(ops.array([8.0, -8.0]))[1]) - 1e-7) < 5e-8
 
 # %% [markdown]
 # The slope falls from .389 to .000671 and then to nothing: with large $d$, no learning signal reaches queries and keys. So we
-# divide all scores by $\sqrt d$. With $d = 64$ that is 8: two scores of typical size, 8 and −8, become 1 and −1, with the weights
-# .8808 and .1192. Undivided, the second would get .0000001.
+# divide all scores by $\sqrt d$. With $d = 64$ that is 8: two scores of typical size, 8 and −8, become 1 and −1, with the
+# weights .8808 and .1192. Undivided, the second would get .0000001.
 #
 # ## 3. Scaled dot-product attention
 #
@@ -171,8 +173,8 @@ assert abs(float(ops.softmax(ops.array([8.0, -8.0]))[1]) - 1e-7) < 5e-8
 #
 # $$\text{weights} = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{d_k}}\right), \qquad \text{output} = \text{weights} \; V$$
 #
-# The weights are a matrix, `query_len` × `key_len`: a row for each query, a column for each key. Queries are compared with keys;
-# values are averaged, and never compared with anything.
+# The weights are a matrix, `query_len` × `key_len`: a row for each query, a column for each key. Queries are compared with
+# keys; values are averaged, and never compared with anything.
 #
 # **By hand.** Let $d_k = 4$ and $q = [2, 0, 0, 0]$, and let the first entries of three keys be $\ln 1$, $\ln 2$ and $\ln 3$
 # (the others meet a 0 of the query). The scaled scores are $2 \ln n \,/\, \sqrt 4 = \ln n$. Softmax undoes the logarithm: the
@@ -265,8 +267,8 @@ unscaled = scaled_dot_product_attention(vectors * 5**0.5, vectors, vectors)
 assert abs(float(output[0, 0]) - 0.1985) < 5e-5 and abs(float(unscaled[0][0, 0]) - 0.1965) < 5e-5, (output, unscaled)
 
 # %% [markdown]
-# The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ the first entry of its new vector would
-# be .1965 instead of .1985: with vectors this short the division hardly shows, and with long ones it decides.
+# The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ the first entry of its new vector
+# would be .1965 instead of .1985: with vectors this short the division hardly shows, and with long ones it decides.
 #
 # ## 4. Masks: who may look at whom
 #
@@ -307,9 +309,9 @@ longer = ops.convert_to_numpy(causal_mask(5)).shape
 assert longer == (5, 5), f"the mask for length 5 has shape {longer}: is 3 built in?"
 
 # %% [markdown]
-# Here are three ways to apply a causal mask to the three words; `scaled` holds their scaled scores. The first is your attention;
-# the second multiplies each forbidden *score* by 0 before the softmax; the third multiplies each forbidden *weight* by 0 after
-# it. **Predict:** in which of the three pictures do all rows sum to 1?
+# Here are three ways to apply a causal mask to the three words; `scaled` holds their scaled scores. The first is your
+# attention; the second multiplies each forbidden *score* by 0 before the softmax; the third multiplies each forbidden *weight*
+# by 0 after it. **Predict:** in which of the three pictures do all rows sum to 1?
 
 # %%
 scaled = np.array([[0.7647, 0.4651, 0.7245], [0.4651, 0.3309, 0.4517], [0.7245, 0.4517, 0.7111]])
@@ -369,7 +371,8 @@ assert other.sum() == 9, f"with pad_id=7 {10 - other.sum()} tokens are hidden, e
 
 # %% [markdown]
 # Why does the mask hide columns and not rows? A row that may see nothing has nobody to give its weight to: the softmax of
-# nothing but minus infinities is 0/0 (and if a large negative number stands for infinity, all weights are equal). So padding may look at words, and no word looks at padding.
+# nothing but minus infinities is 0/0 (and if a large negative number stands for infinity, all weights are equal). So padding
+# may look at words, and no word looks at padding.
 #
 # Where both masks hold, a query needs two permissions: it may look where both of them are `True`. Their shapes align from the
 # right: `(length, length)` and `(batch, 1, length)` become `(batch, length, length)`.
@@ -400,8 +403,8 @@ plots.masks({"causal": causal, "padding": whole, "combined": combined[0]})
 #
 # **Write** a function that cuts the vectors and gives the heads an axis of their own, in front of the words.
 #
-# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. `-1` may stand for `batch` in
-#   `ops.reshape`.
+# - *Shapes:* `(batch, length, num_heads * head_dim)` gives `(batch, num_heads, length, head_dim)`. `-1` may stand for `batch`
+#   in `ops.reshape`.
 # - *Allowed:* everything in `ops`.
 # - *Checked* with all sizes different, and with a single sequence.
 #
@@ -530,9 +533,9 @@ plots.diagram(boxes, dict.fromkeys(arrows, ""), title="Multi-head attention")
 #   `(batch, query_len, key_len)`, or has a 1 in place of `batch` or `query_len`. The result is `(batch, query_len, model_dim)`.
 # - *Allowed:* everything in `ops`, your own functions from above (if they are right), the layer's own `Dense` layers.
 #   *Off-limits:* Keras's attention layers and `ops.dot_product_attention`.
-# - *Checked* with weights that we set: values, `key` apart from `value`, and the mask. The visible check has two heads, each with
-#   the query and the logarithms of section 3. Its `Dense` layers only multiply: queries by 1, keys by 2, values by 3, and the
-#   output by 10.
+# - *Checked* with weights that we set: values, `key` apart from `value`, and the mask. The visible check has two heads, each
+#   with the query and the logarithms of section 3. Its `Dense` layers only multiply: queries by 1, keys by 2, values by 3, and
+#   the output by 10.
 #
 # <details><summary>Hint</summary>
 #
@@ -583,8 +586,8 @@ assert np.allclose(shared, masked, atol=1e-2), (
 # %% [markdown]
 # ### `count_attention_params`
 #
-# **Write** a function that counts the parameters of such a layer, biases included, when query, key and value all have `model_dim`
-# features.
+# **Write** a function that counts the parameters of such a layer, biases included, when query, key and value all have
+# `model_dim` features.
 #
 # By hand, with `model_dim` 4 and two heads of 2: each of the four `Dense` layers has $4 \cdot 4 + 4 = 20$ weights, together 80.
 # But `num_heads * key_dim` need not be `model_dim`. Then the four are not all alike.
@@ -692,7 +695,8 @@ assert apart.max() < 1e-5, apart.max()
 #
 # **Write** a function that makes the table of both equations: one row for each position, beginning with position 0.
 #
-# - *Shapes:* the integers `length` and `dim`, which is $d$ and even, give floats, `(length, dim)`, as a tensor or a NumPy array.
+# - *Shapes:* the integers `length` and `dim`, which is $d$ and even, give floats, `(length, dim)`, as a tensor or a NumPy
+#   array.
 # - *Allowed:* everything in `ops` and NumPy.
 # - *Checked* with several sizes, to about five digits.
 #
@@ -739,8 +743,8 @@ assert abs(large[2] @ large[2] - 256) < 1e-2 and abs(large[0] @ large[5] - 189.5
 # $d = 512$ the main diagonal is 256, and two positions that are five apart have 189.597, wherever they are.
 #
 # The waves stay in [−1, 1]. The paper multiplies a word's vector by $\sqrt d$ (section 3.4) before it adds them. It does not
-# say why: if a vector of $d$ entries has length 1, how large are its entries, and what would the waves do to them? (A typical entry
-# is $1/\sqrt d$, .04 with 512 of them; waves of size 1 would drown it.)
+# say why: if a vector of $d$ entries has length 1, how large are its entries, and what would the waves do to them? (A typical
+# entry is $1/\sqrt d$, .04 with 512 of them; waves of size 1 would drown it.)
 #
 # ## 8. Reading a table of weights
 #
@@ -779,12 +783,13 @@ assert cat_weights.argmax() == 28 and entropies.argmin() == 3 and abs(entropies[
 assert abs(np.log(6) - 1.792) < 5e-4 and entropies.max() < np.log(6), entropies
 
 # %% [markdown]
-# Which row is the most concentrated? LOVELY has the largest weight, .515, but A has the lowest entropy, 1.355: entropy looks at all
-# weights of a row. Two rows sum to 1.001, which is rounding. Columns need not sum to 1: a popular word collects more. No row of six that sums to
-# 1 can have an entropy above $\ln 6 = 1.792$.
+# Which row is the most concentrated? LOVELY has the largest weight, .515, but A has the lowest entropy, 1.355: entropy looks at
+# all weights of a row. Two rows sum to 1.001, which is rounding. Columns need not sum to 1: a popular word collects more. No
+# row of six that sums to 1 can have an entropy above $\ln 6 = 1.792$.
 #
-# The rows of the two CATs differ. **How can they, though it is the same word?** The next cell computes three maps: one from five
-# random word vectors alone, one after adding the position vectors to them, and one from the words alone under a causal mask.
+# The rows of the two CATs differ. **How can they, though it is the same word?** The next cell computes three maps: one from
+# five random word vectors alone, one after adding the position vectors to them, and one from the words alone under a causal
+# mask.
 
 # %%
 five = np.random.default_rng(4).normal(size=(5, 32)).astype("float32")
@@ -837,11 +842,12 @@ print([tuple(output.shape) for output in shown])
 # - *Shapes:* `x` and `y` are integers, `(samples, length)`. The model takes `(batch, length)` and has two outputs,
 #   `(logits, weights)`, which are `(batch, length, vocabulary)` and `(batch, length, length)`.
 # - *Allowed:* all of Keras, its attention layers included; called with `return_attention_scores=True` they return their map,
-#   too. Your own functions from above as well. Aim for a training time of less than ten seconds, which is advice and not graded.
+#   too. Your own functions from above as well. Aim for a training time of less than ten seconds, which is advice and not
+#   graded.
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
-#   The same seed must give the same model: begin with `training.set_seed(seed)`. The visible check trains on rotated sequences and
-#   asks for the same.
+#   The same seed must give the same model: begin with `training.set_seed(seed)`. The visible check trains on rotated sequences
+#   and asks for the same.
 # - *Time:* {limits}
 #
 # Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a
@@ -851,10 +857,10 @@ print([tuple(output.shape) for output in shown])
 #
 # <details><summary>Hint</summary>
 #
-# *Where* to look depends on positions alone; *what* is fetched depends on the token there. So what should the queries, the
-# keys and the values be made from? Every sequence has the same positions, `ops.zeros_like(tokens) + ops.arange(length)`, of the
-# shape `(batch, length)`: made from the model's input, they make what follows a part of the model. An `Embedding` wants its sizes
-# as Python's `int`.
+# *Where* to look depends on positions alone; *what* is fetched depends on the token there. So what should the queries, the keys
+# and the values be made from? Every sequence has the same positions, `ops.zeros_like(tokens) + ops.arange(length)`, of the
+# shape `(batch, length)`: made from the model's input, they make what follows a part of the model. An `Embedding` wants its
+# sizes as Python's `int`.
 #
 # </details>
 
@@ -932,8 +938,9 @@ assert own < 0.1 and 1.8 < loss < 2.1 and abs(np.log(12) - 2.485) < 5e-4, (own, 
 #
 # $$ n_0\,v_0\;\;n_1\,v_1\;\;\dots\;\;n_7\,v_7\;\;q \;\to\; \text{the value beside the name of } q $$
 #
-# All names of a sequence differ, and so do its values. They are paired anew in every sequence, so there is no table of values to learn by heart. What stays is which
-# question belongs to which name, as if names were German and questions English: *dog?* asks for what stands beside *Hund*.
+# All names of a sequence differ, and so do its values. They are paired anew in every sequence, so there is no table of values
+# to learn by heart. What stays is which question belongs to which name, as if names were German and questions English: *dog?*
+# asks for what stands beside *Hund*.
 
 # %%
 x, y, asked = data.recall(samples=3, pairs=4, names=5, values=6, seed=0)
@@ -959,14 +966,14 @@ for sequence, answer, pair in zip(x, y, asked):
 # in.
 #
 # - *Shapes:* `x` is integers, `(samples, 2 * pairs + 1)`, and `y`, `(samples,)`, the token ids of the values. The model takes
-#   `(batch, 2 * n + 1)` with any number `n` of pairs and has two outputs, `(logits, weights)`, which are `(batch, vocabulary)` and
-#   `(batch, n)`: how much of its attention the question gives to each pair.
+#   `(batch, 2 * n + 1)` with any number `n` of pairs and has two outputs, `(logits, weights)`, which are `(batch, vocabulary)`
+#   and `(batch, n)`: how much of its attention the question gives to each pair.
 # - *Allowed:* all of Keras, its attention layers included, and your own functions from above. Aim for a training time of less
 #   than ten seconds, which is advice and not graded.
-# - *Checked* on new sequences: at least 90 % of the answers must be right, and the first output must be logits. In the attention
-#   map, rows must sum to 1, and on average at least 0.8 of a row's weight must lie on the pair that is asked for. The same seed
-#   must give the same model, and a model that was made for another number of pairs has to take these, too. The visible check asks
-#   for all of this on other sequences of this size.
+# - *Checked* on new sequences: at least 90 % of the answers must be right, and the first output must be logits. In the
+#   attention map, rows must sum to 1, and on average at least 0.8 of a row's weight must lie on the pair that is asked for. The
+#   same seed must give the same model, and a model that was made for another number of pairs has to take these, too. The
+#   visible check asks for all of this on other sequences of this size.
 # - *Time:* {limits}
 #
 # As before, train a model with the logits alone, and return one that shares its layers and has both outputs.
@@ -1048,8 +1055,8 @@ plots.curves(right, xlabel="pairs", ylabel="right answers", xs=numbers)
 assert min(right["your head"]) > 0.95, right
 
 # %% [markdown]
-# It stays right with twice as many pairs as it was trained with, where picking any of the values is right in one of 16 cases. So
-# it has learned which question goes with which name, and to fetch what stands beside.
+# It stays right with twice as many pairs as it was trained with, where picking any of the values is right in one of 16 cases.
+# So it has learned which question goes with which name, and to fetch what stands beside.
 #
 # *Try it:* does it still work if one `Dense` layer makes both queries and keys, or none at all? Why, or why not? (Questions and
 # names are different tokens, each with a vector of its own to learn.) And what if they were the *same* tokens?
@@ -1058,13 +1065,13 @@ assert min(right["your head"]) > 0.95, right
 #
 # Your head was told which tokens are names and which are values. A Transformer is not: it gets one row of tokens. Here are six
 # pairs and then six questions, this time the names themselves, in sequences of 18 tokens under a causal mask; at each question
-# the model has to say the value. A question can find its own name by content, but there it fetches the vector of the *name*. The
-# value stands one place further on, and the key of the value, made from the value, knows nothing of the name. With one layer,
-# that is the end of it.
+# the model has to say the value. A question can find its own name by content, but there it fetches the vector of the *name*.
+# The value stands one place further on, and the key of the value, made from the value, knows nothing of the name. With one
+# layer, that is the end of it.
 #
 # The model has two layers with your `scaled_dot_product_attention` and `causal_mask`; what each gives is added to its input (a
-# residual connection), as in a Transformer. Beside it, a single layer with two heads, your `MultiHeadAttention`: as many heads, side by side. **Predict:**
-# which of the two can do it?
+# residual connection), as in a Transformer. Beside it, a single layer with two heads, your `MultiHeadAttention`: as many heads,
+# side by side. **Predict:** which of the two can do it?
 
 # %%
 def questions(samples, seed):
@@ -1113,9 +1120,9 @@ for name, make in {"two layers": two_layers, "two heads": two_heads}.items():
 assert accuracies["two layers"] > 0.9 and accuracies["two heads"] < 0.3, accuracies
 
 # %% [markdown]
-# Picking any of the six values gives .167. Look at what the two layers do, in the maps of one sequence: the questions are the last
-# six rows, and only these have answers to give. **Predict:** which tokens do the *values* look at in the first layer, so that a
-# question can find them in the second?
+# Picking any of the six values gives .167. Look at what the two layers do, in the maps of one sequence: the questions are the
+# last six rows, and only these have answers to give. **Predict:** which tokens do the *values* look at in the first layer, so
+# that a question can find them in the second?
 
 # %%
 _, first, second = models["two layers"](ops.array(new_x[:1]))

@@ -13,9 +13,10 @@
 # then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
 # cases, and an answer that is right in some of them earns part of the points.
 #
-# Your answers can use what the set-up cell imports, but nothing that other cells define, unless they are answers of yours. No exercise
-# needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Some functions are
-# *off-limits* because they would be the whole answer. The checks here do not look for them, but grading does.
+# Your answers can use what the set-up cell imports, but nothing that other cells define, unless they are answers of yours. No
+# exercise needs an earlier one; you may call an earlier answer of yours, as long as that one is right. Some functions are
+# *off-limits* because they would be the whole answer. The checks here do not look for them, but grading does. Where a tensor is
+# asked for, a NumPy array of the same numbers will do.
 #
 # ## Set-up
 #
@@ -41,8 +42,8 @@ training.report()
 #
 # $$ h = \tanh(w \cdot x + b) $$
 #
-# The curve, here $\tanh$, is called the **activation function**, or the activation for short. With one input, $w$ sets how steep
-# it is and $b$ shifts it. *Predict before you run: which curve is the steepest, and where does the third one cross zero?*
+# The curve, here $\tanh$, is called the **activation function**, or the activation for short. With one input, $w$ sets how
+# steep it is and $b$ shifts it. *Predict before you run: which curve is the steepest, and where does the third one cross zero?*
 
 # %%
 x = np.linspace(-4, 4, 161)
@@ -121,10 +122,10 @@ assert np.allclose(active, [[0, 0, 3], [0.5, 0, 100]]), (
 # $$ \sigma(z) = \frac{1}{1 + e^{-z}} $$
 #
 # The formula has a trap: $e^{1000}$ does not fit into a float and becomes infinity. In the formula as it stands this is just
-# survivable, because $1/\infty$ is 0, but its automatic gradient at −1000 is already NaN. In the equivalent form
-# $e^z / (1 + e^z)$ even the value at 1000 is $\infty/\infty$, which is NaN. Write a version for a tensor of any shape that gives
-# 1 and 0 at ±1000; best is one whose `exp` never overflows. Off-limits: `ops.sigmoid`, `keras.activations.sigmoid` and the
-# versions of them that start with `log_`.
+# survivable, because $1/\infty$ is 0, but its automatic gradient at −1000 is already NaN. In the equivalent form $e^z / (1 +
+# e^z)$ even the value at 1000 is $\infty/\infty$, which is NaN. Write a version for a tensor of any shape that gives 1 and 0 at
+# ±1000; best is one whose `exp` never overflows. Off-limits: `ops.sigmoid`, `keras.activations.sigmoid` and the versions of
+# them that start with `log_`.
 #
 # <details><summary>Hint</summary>Which sign must a number have so that <code>exp</code> of it can never overflow? For each sign
 # of $z$, one of the two forms needs only such an <code>exp</code>. Mind that <code>ops.where</code> computes both of its
@@ -401,9 +402,10 @@ assert n == 10, f"one layer from 4 inputs to 2 outputs has 10 parameters, receiv
 # %% [markdown]
 # ### What can such a network represent?
 #
-# It is often said that a large enough network approximates *any* continuous function. The theorem behind it has conditions:
-# the function is continuous on a **closed, bounded** region, and the activation is **not a polynomial** (Leshno, Lin, Pinkus and
-# Schocken, 1993). It says that good weights exist. It does not say how many neurons that takes, nor that training will find them.
+# It is often said that a large enough network approximates *any* continuous function. The theorem behind it has conditions: the
+# function is continuous on a **closed, bounded** region, and the activation is **not a polynomial** (Leshno, Lin, Pinkus and
+# Schocken, 1993). It says that good weights exist. It does not say how many neurons that takes, nor that training will find
+# them.
 #
 # In a small case you can choose the weights by hand. Each ReLU neuron adds one kink, and its weight is the change of slope
 # there. The zigzag below goes up with slope 2, down with slope −2 and up with slope 1, so the changes are 2, −4 and 3.
@@ -632,8 +634,8 @@ assert np.allclose(sgd_step({"w": np.array([1.0])}, {"w": np.array([2.0])}, 0.1)
 # %% [markdown]
 # ### `momentum_step`
 #
-# Momentum gives every parameter a velocity $v$: steps in one direction add up, while steps back and forth cancel. A long, narrow
-# valley below shows both. There are several conventions; this is the one of Keras, with the momentum $\mu$:
+# Momentum gives every parameter a velocity $v$: steps in one direction add up, while steps back and forth cancel. A long,
+# narrow valley below shows both. There are several conventions; this is the one of Keras, with the momentum $\mu$:
 #
 # $$ v \leftarrow \mu v - \eta\,g, \qquad w \leftarrow w + v $$
 #
@@ -689,16 +691,16 @@ changes = np.sum(np.diff(np.sign(along_b["momentum 0.9"])) != 0)
 assert 5 < changes < 50, changes
 
 # %% [markdown]
-# The plain run jumps across the valley with every step, by a factor of $1 - 50 \cdot 0.038 = -0.9$, and creeps along it. Momentum
-# swings, too, but more slowly; along the valley its steps add up, and after 60 steps its loss is far lower. The bumps in its curve
-# are the swings.
+# The plain run jumps across the valley with every step, by a factor of $1 - 50 \cdot 0.038 = -0.9$, and creeps along it.
+# Momentum swings, too, but more slowly; along the valley its steps add up, and after 60 steps its loss is far lower. The bumps
+# in its curve are the swings.
 #
 # %% [markdown]
 # ### Train your own network
 #
 # Now you have all the pieces. A 2-8-2 network (two coordinates, eight tanh neurons, two logits) starts with random weights,
-# since neurons with equal weights, to and from them, would get equal gradients and stay copies of each other. Then each of 300 steps computes the
-# gradients and moves the parameters. With small output weights the loss should start near ln 2 = 0.69.
+# since neurons with equal weights, to and from them, would get equal gradients and stay copies of each other. Then each of 300
+# steps computes the gradients and moves the parameters. With small output weights the loss should start near ln 2 = 0.69.
 
 # %%
 rng = np.random.default_rng(1)
@@ -776,8 +778,8 @@ assert last["20, rate 8"] < last["200, rate 8"] < last["5, rate 0.3"], last
 # ## 6. The same in Keras
 #
 # Keras takes over the routine: it makes the weights, finds the gradients of any model, and runs the training loop. You choose
-# the layers, the loss and the data. Here is a model with one dense layer; `activation="relu"` in a `Dense` layer would put a ReLU
-# behind it.
+# the layers, the loss and the data. Here is a model with one dense layer; `activation="relu"` in a `Dense` layer would put a
+# ReLU behind it.
 
 # %%
 one_layer = keras.Sequential([layers.Input((2,)), layers.Dense(3)])
@@ -816,8 +818,8 @@ assert not np.allclose(z + mirrored, 2 * middle, atol=1e-3), (
 )
 
 # %% [markdown]
-# Keras's layers hide what you have written by hand. Give the pieces of parts 1 and 2 the weights of this model, put them together,
-# and compare. *Predict: how far apart are the two, in logits and in loss?*
+# Keras's layers hide what you have written by hand. Give the pieces of parts 1 and 2 the weights of this model, put them
+# together, and compare. *Predict: how far apart are the two, in logits and in loss?*
 
 # %%
 rows, labels = ops.array(x), ops.array([3, 1, 4, 1, 5])
@@ -834,8 +836,8 @@ print(f"logits: at most {apart:.1e} apart; losses: {float(losses[0]):.6f} and {f
 assert apart < 1e-5 and abs(float(losses[0]) - float(losses[1])) < 1e-5, (apart, losses)
 
 # %% [markdown]
-# Nothing is apart but rounding, if at all: `Dense(n, activation="relu")` *is* `relu(affine(…))`, its first weight is the kernel,
-# its second the bias, and Keras's loss with `from_logits=True` is your `cross_entropy`.
+# Nothing is apart but rounding, if at all: `Dense(n, activation="relu")` *is* `relu(affine(…))`, its first weight is the
+# kernel, its second the bias, and Keras's loss with `from_logits=True` is your `cross_entropy`.
 #
 # ### Data that tells models apart
 #
@@ -853,8 +855,8 @@ plots.signals(x_train, y_train)
 # %% [markdown]
 # **A worked case: linear.** `compile` chooses optimizer, loss and metrics, `fit` runs the loop, and `evaluate` measures on data
 # that the model was not trained on. `from_logits=True` tells the loss to apply softmax itself, safely, as you did in part 2;
-# “sparse” means that labels are integers. Adam (Kingma and Ba, 2015) is momentum with a step size for each parameter.
-# The baseline is one dense layer without an activation. *Predict: guessing is right for 10 % of the signals. For how many is the
+# “sparse” means that labels are integers. Adam (Kingma and Ba, 2015) is momentum with a step size for each parameter. The
+# baseline is one dense layer without an activation. *Predict: guessing is right for 10 % of the signals. For how many is the
 # linear model right?*
 
 # %%
@@ -890,8 +892,8 @@ assert abs(scores["linear"] - 0.31) < 0.03, scores
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>Start with one hidden layer of about a hundred neurons. To see how long to train, keep some rows
-# of <code>x</code> back (<code>validation_split=0.2</code>) and watch the accuracy on these. Set the seed before the weights are
-# made. If the loss cannot fall below 1.46 with ten classes, reread “twice is once too often”.</details>
+# of <code>x</code> back (<code>validation_split=0.2</code>) and watch the accuracy on these. Set the seed before the weights
+# are made. If the loss cannot fall below 1.46 with ten classes, reread “twice is once too often”.</details>
 #
 # *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network is not affine, that the
 # same seed gives the same model, and that it works for other numbers of features and classes. Grading makes new signals for
@@ -919,9 +921,10 @@ assert score >= 0.52, (
 # ### How long to train? Learning curves
 #
 # The rows that a model is trained on cannot say when to stop: it may learn them by heart. So a part of them is set aside as
-# **validation** data, on which everything is chosen: how long, how wide, how fast. The test part is for the end, once. (The check
-# above looks at it each time you run it; your real test is grading, which makes new signals.) With `validation_split=0.2`, Keras
-# sets the last fifth of the rows aside. *Predict: 256 neurons are trained for 60 epochs. What becomes of the loss on that fifth?*
+# **validation** data, on which everything is chosen: how long, how wide, how fast. The test part is for the end, once. (The
+# check above looks at it each time you run it; your real test is grading, which makes new signals.) With
+# `validation_split=0.2`, Keras sets the last fifth of the rows aside. *Predict: 256 neurons are trained for 60 epochs. What
+# becomes of the loss on that fifth?*
 
 # %%
 training.set_seed(0)
@@ -945,10 +948,11 @@ assert history["val_loss"][-1] > min(history["val_loss"]) + 0.02, history["val_l
 assert history["loss"][-1] == min(history["loss"]), history["loss"]
 
 # %% [markdown]
-# The training loss keeps falling; the validation loss turns around, and the accuracy there has stopped to rise by then. From there
-# on the network **overfits**: it becomes surer of the rows it has seen, and with that surer of its mistakes on the others, as
-# the next cell prints. **Early stopping** ends the training when the validation loss has not improved for some epochs, its
-# *patience*, and takes back the weights of the best one. *Predict: with the same seed and a patience of 10, when does it end?*
+# The training loss keeps falling; the validation loss turns around, and the accuracy there has stopped to rise by then. From
+# there on the network **overfits**: it becomes surer of the rows it has seen, and with that surer of its mistakes on the
+# others, as the next cell prints. **Early stopping** ends the training when the validation loss has not improved for some
+# epochs, its *patience*, and takes back the weights of the best one. *Predict: with the same seed and a patience of 10, when
+# does it end?*
 
 # %%
 training.set_seed(0)
@@ -969,14 +973,14 @@ for name, tried in {"stopped early": stopped, "60 epochs": model}.items():
 assert len(x_train) == 4000 and len(early["loss"]) == best + 11 and sure["60 epochs"] > sure["stopped early"] + 0.04, sure
 
 # %% [markdown]
-# What has been saved is time, and honest probabilities; the accuracy is about the same. (The best epoch was chosen on these rows,
-# so what it reaches there flatters it a little.)
+# What has been saved is time, and honest probabilities; the accuracy is about the same. (The best epoch was chosen on these
+# rows, so what it reaches there flatters it a little.)
 #
 # ### Is it any good? Baselines
 #
 # Compare your classifier with four others: the linear model; a hidden layer of 100 neurons without an activation, and the same
-# with ReLU, trained alike; and a model that is not trained at all and gives each test signal the class of the **nearest** training
-# signal. Training depends on luck, so whatever is trained is trained with three seeds. *Predict the order.*
+# with ReLU, trained alike; and a model that is not trained at all and gives each test signal the class of the **nearest**
+# training signal. Training depends on luck, so whatever is trained is trained with three seeds. *Predict the order.*
 
 # %%
 def no_activation(features):
@@ -1008,11 +1012,11 @@ assert means["yours"] > 1.6 * means["linear"] and abs(means["yours"] - means["ne
 assert 0.35 < 1 - means["no activation"] / means["ReLU"] < 0.5, means  # "about two fifths of the score"
 
 # %% [markdown]
-# Without an activation, two layers can represent what one can and no more, as part 1 has shown. With one, a multi-layer perceptron
-# (MLP) is far better. But is it better than remembering the
-# training signals and looking for the nearest? A result means little without the right baseline. Neither of the two knows that
-# neighbouring positions belong together. Networks that do come much further on such signals (Greydanus and
-# Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*, table 1); two later units of this course build them.
+# Without an activation, two layers can represent what one can and no more, as part 1 has shown. With one, a multi-layer
+# perceptron (MLP) is far better. But is it better than remembering the training signals and looking for the nearest? A result
+# means little without the right baseline. Neither of the two knows that neighbouring positions belong together. Networks that
+# do come much further on such signals (Greydanus and Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*, table 1); two
+# later units of this course build them.
 #
 # ### Good accuracy is no proof
 #
@@ -1050,9 +1054,9 @@ assert min(on_digits.values()) >= 0.9, on_digits
 
 # %% [markdown]
 # **On easy data, accuracy does not catch the classic bugs.** All three models would pass a test that demands 90 %. On MNIST-1D
-# the missing activation costs about two fifths of the score, as you saw. Softmax twice is hard to see in the accuracy; look at its loss
-# on the digits above instead, which cannot fall below 1.46. This is why grading also looks at what a model *is*: what it gives
-# for known weights, whether it is more than an affine map, and whether its output is logits.
+# the missing activation costs about two fifths of the score, as you saw. Softmax twice is hard to see in the accuracy; look at
+# its loss on the digits above instead, which cannot fall below 1.46. This is why grading also looks at what a model *is*: what
+# it gives for known weights, whether it is more than an affine map, and whether its output is logits.
 
 # %% [markdown]
 # ## What to remember
