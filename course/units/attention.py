@@ -1092,7 +1092,7 @@ def embedded():
 def two_layers():
     tokens, x = embedded()
     maps = []
-    for _ in range(2):
+    for layer in ("first", "second"):
         query, key, value = (layers.Dense(32)(x) for _ in range(3))
         mixed, weights = scaled_dot_product_attention(query, key, value, causal_mask(18))
         x = x + layers.Dense(32)(mixed)
