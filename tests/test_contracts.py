@@ -14,7 +14,7 @@ from course import data, probe
 from course.probe import ANEW, FIRST, Call, ModelCall
 from grader.judging import Bar, Case, Check
 from grader.judging.bars import bars_of
-from grader.judging.contracts import INTEGER, KEPT, LEARNED, NOT_COMPILED, PAST, SAME_SEED, booleans, indices
+from grader.judging.contracts import INTEGER, KEPT, LEARNED, NOT_COMPILED, PAST, SAME_SEED, booleans, doubles, indices
 from grader.judging.judge import RIGHT, runs_of
 from grader.proving.rehearsal import rehearse
 from harness import UNITS, grade
@@ -396,6 +396,7 @@ def test_who_changes_the_arguments_reads_it_and_nobody_else_does(x, change):
     [
         (INTEGER, lambda x: np.int32(len(x)), lambda x: float(len(x))),
         (booleans(lambda x: x.shape), lambda x: ops.greater(x, 0), lambda x: ops.cast(ops.greater(x, 0), "int32")),
+        (doubles(lambda x: {"result": x.shape}), lambda x: 2 * np.arange(3.0), lambda x: 2 * np.arange(3, dtype="float32")),
     ],
 )
 def test_numbers_of_the_wrong_kind_are_named(contract, right, wrong):

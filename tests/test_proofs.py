@@ -276,6 +276,16 @@ def test_an_answer_that_ends_its_process_has_a_row_that_says_so(course):
     assert len(rows) == len(laws(find_unit(course, "tiny"), "rescale"))
 
 
+def test_a_row_that_is_no_law_any_more_is_no_fault(course):
+    unit = find_unit(course, "tiny")
+    every = laws(unit, "rescale")
+    for law in (*every.values(), Law("held-out 9, wrong", lambda draws: Seen(False, "100 %"))):
+        source = proofs.source_of(unit, "rescale", law, BACKEND)
+        seen = Seen(law.name in every, "")
+        write_row(file_of(unit, "rescale"), Row.of(law, BACKEND, seen, DRAWS, 0, source), [*every, "held-out 9, wrong"])
+    assert faults(unit, "rescale", [BACKEND]) == []
+
+
 def test_whatever_a_law_raises_is_why_it_does_not_hold():
     assert Law("reference", lambda draws: 1 / 0).seen(1) == Seen(False, "ZeroDivisionError: division by zero")
 

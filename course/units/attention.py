@@ -117,8 +117,8 @@ print(ops.convert_to_numpy(dot_scores(ops.array(query), ops.array(doubled))) / l
 assert np.allclose(doubled @ query / lengths, [0.96, 0.9216, 0.9216], atol=5e-5), lengths
 
 # %% [markdown]
-# Now key 1 has the same score as before it was doubled, .9216, and [4, 3] is ahead with .96. Attention keeps the dot product: a
-# model may make a key long if it should be heard by many.
+# Now key 1 has the same score as before it was doubled, .9216, and [4, 3] is ahead with .96. Attention keeps the dot product.
+# What could a model say with a long key?
 #
 # ## 2. From scores to weights
 #
@@ -268,7 +268,8 @@ assert abs(float(output[0, 0]) - 0.1985) < 5e-5 and abs(float(unscaled[0][0, 0])
 
 # %% [markdown]
 # The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ the first entry of its new vector
-# would be .1965 instead of .1985: with vectors this short the division hardly shows, and with long ones it decides.
+# would be .1965 instead of .1985: with five entries the division hardly shows; section 2 shows what it does with
+# 4,096.
 #
 # ## 4. Masks: who may look at whom
 #
@@ -808,8 +809,8 @@ assert cats["words alone"] < 1e-6 and min(cats["+ positions"], cats["causal"]) >
 # %% [markdown]
 # Without positions and without a mask, equal words have equal rows and equal columns: on the left, the two rows of CAT are the
 # same. With positions they differ. They differ under the causal mask as well, because the second CAT sees more words than the
-# first: a mask tells something about the order, too. The table above was not masked (it has no zeros
-# above the diagonal). So if both CATs had the same vector to
+# first: a mask tells something about the order, too. The table above was not masked: it has no zeros
+# above the diagonal. So if both CATs had the same vector to
 # begin with, something else tells them apart: positions.
 #
 # ## 9. Train one head

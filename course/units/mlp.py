@@ -665,7 +665,7 @@ assert old_v["w"][0] == 0.5 and old_w["w"][0] == 1, (
 
 # %% [markdown]
 # **Look at it.** The loss $\frac12(a^2 + 50\,b^2)$ is a narrow valley: its slope grows 50 times as fast along $b$ as along $a$.
-# A plain step multiplies $b$ by $1 - 50\eta$, so from $\eta = 2/50 = 0.04$ on it diverges, and $a$ by $1 - \eta$, so it crawls.
+# A plain step multiplies $b$ by $1 - 50\eta$, so beyond $\eta = 2/50 = 0.04$ it diverges, and $a$ by $1 - \eta$, so it crawls.
 # Both runs below have the rate 0.038. *Predict: which of the two swings along $b$, and which ends lower?*
 
 # %%
@@ -948,7 +948,7 @@ assert history["val_loss"][-1] > min(history["val_loss"]) + 0.02, history["val_l
 assert history["loss"][-1] == min(history["loss"]), history["loss"]
 
 # %% [markdown]
-# The training loss keeps falling; the validation loss turns around, and the accuracy there has stopped to rise by then. From
+# The training loss keeps falling; the validation loss turns around, and the accuracy there hardly moves any more. From
 # there on the network **overfits**: it becomes surer of the rows it has seen, and with that surer of its mistakes on the
 # others, as the next cell prints. **Early stopping** ends the training when the validation loss has not improved for some
 # epochs, its *patience*, and takes back the weights of the best one. *Predict: with the same seed and a patience of 10, when
@@ -1015,7 +1015,7 @@ assert 0.35 < 1 - means["no activation"] / means["ReLU"] < 0.5, means  # "about 
 # Without an activation, two layers can represent what one can and no more, as part 1 has shown. With one, a multi-layer
 # perceptron (MLP) is far better. But is it better than remembering the training signals and looking for the nearest? A result
 # means little without the right baseline. Neither of the two knows that neighbouring positions belong together. Networks that
-# do come much further on such signals (Greydanus and Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*, table 1); two
+# do come much further on such signals (Greydanus and Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*); two
 # later units of this course build them.
 #
 # ### Good accuracy is no proof

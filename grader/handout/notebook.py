@@ -42,7 +42,7 @@ which checks pass and what else would cost points. It takes about as long as run
 LIMITS = (
     f"Grading stops a cell that takes more than {CELL_SECONDS:g} s of the processor's time, "
     f"and a notebook that takes more than {NOTEBOOK_SECONDS:g} s. What the model has learned has to be stored in its weights: "
-    "where grading draws these anew, at random, it must fail."
+    "with random ones in their place, its answers must be wrong."
 )
 """What a text says where training is asked for; an instructor may set other limits."""
 CHECK = """\

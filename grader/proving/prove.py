@@ -114,14 +114,14 @@ def _died(course: Path, task: Task, backend: str, draws: int) -> Row:
 
 def faults(unit: Unit, exercise: str, backends: Sequence[str], draws: int = DRAWS) -> list[str]:
     """What keeps an exercise from being proven: laws, rows that are stale, bars that were not measured."""
-    found, rows = complaints(unit, exercise), read_rows(file_of(unit, exercise))
+    found, rows, known = complaints(unit, exercise), read_rows(file_of(unit, exercise)), laws(unit, exercise)
     for backend in backends:
         late = stale(unit, exercise, backend, draws)
         found += [f"{backend} · {law}: {why}" for law, why in late.items()]
         found += [
             f"{backend} · {row.law}: {row.verdict}"
             for row in rows.values()
-            if row.backend == backend and not row.holds and row.law not in late
+            if row.backend == backend and not row.holds and row.law not in late and row.law in known
         ]
     return found
 
