@@ -824,8 +824,8 @@ assert cats["words alone"] < 1e-6 and min(cats["+ positions"], cats["causal"]) >
 
 # %%
 tokens = keras.Input((None,), dtype="int32")  # sequences of any length
-vectors = layers.Embedding(5, 3)(tokens)  # a vector of 3 for each of 5 tokens, to be learned
-mean = ops.mean(vectors, axis=1)
+embeddings = layers.Embedding(5, 3)(tokens)  # a vector of 3 for each of 5 tokens, to be learned
+mean = ops.mean(embeddings, axis=1)
 answer = layers.Dense(2)(mean)
 to_train, to_show = keras.Model(tokens, answer), keras.Model(tokens, (answer, mean))
 shown = to_show(ops.array([[4, 0, 2]]))
@@ -888,8 +888,9 @@ worst = totals.flat[abs(totals - 1).argmax()]
 assert abs(worst - 1) < 1e-3, (
     f"the weights of a row sum to {worst:.4g}, expected 1: are they the softmax of the head, with a row for each output?")
 one, two = (train_unscrambler(x[:200], y[:200], seed=7)(ops.array(new_x[:5])) for _ in range(2))
-one, two = (found["logits"] if isinstance(found, dict) else found[0] for found in (one, two))
-assert np.allclose(ops.convert_to_numpy(one), ops.convert_to_numpy(two), atol=1e-2), (
+one, two = (
+    ops.convert_to_numpy(found["logits"] if isinstance(found, dict) else found[0]) for found in (one, two))
+assert np.abs(one - two).mean() <= 0.05 * np.abs(one).mean(), (
     "the same data and seed give two different models: is the seed set before the layers are made?")
 score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[:, np.arange(8), rotation].mean()
 assert score >= 0.95, (
@@ -1020,8 +1021,9 @@ assert share >= 0.8, (
     f"{share:.2f} of a row's weight lies on the pair that is asked for, expected at least 0.8: is it the "
     "map of the head that fetches the value?")
 one, two = (train_recall(x[:200], y[:200], seed=7)(ops.array(new_x[:5])) for _ in range(2))
-one, two = (found["logits"] if isinstance(found, dict) else found[0] for found in (one, two))
-assert np.allclose(ops.convert_to_numpy(one), ops.convert_to_numpy(two), atol=1e-2), (
+one, two = (
+    ops.convert_to_numpy(found["logits"] if isinstance(found, dict) else found[0]) for found in (one, two))
+assert np.abs(one - two).mean() <= 0.05 * np.abs(one).mean(), (
     "the same data and seed give two different models: is the seed set before the layers are made?")
 longer, _, _ = data.recall(samples=4, pairs=11, seed=3, **sizes)
 try:

@@ -971,6 +971,7 @@ for name, tried in {"stopped early": stopped, "60 epochs": model}.items():
 
 # %% claims=true
 assert len(x_train) == 4000 and len(early["loss"]) == best + 11 and sure["60 epochs"] > sure["stopped early"] + 0.04, sure
+assert abs(history["val_accuracy"][best] - history["val_accuracy"][-1]) < 0.03, history["val_accuracy"]
 
 # %% [markdown]
 # What has been saved is time, and honest probabilities; the accuracy is about the same. (The best epoch was chosen on these
