@@ -283,13 +283,27 @@ def _text_of(error: Exception, answer: Any) -> str:
 
 def answering() -> bool:
     """Whether an answer is being called just now, from whatever thread one asks."""
-    for frame in list(sys._current_frames().values()):
+    for frame in _frames():
         step: FrameType | None = frame
         while step:
             if step.f_code is _call.__code__:
                 return True
             step = step.f_back
     return False
+
+
+def _frames() -> list[FrameType]:
+    """What each thread is about to do, found while nothing collects garbage.
+
+    A collection in the midst of it can wait for a thread that waits for this one (python/cpython#106883, until 3.12).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return list(sys._current_frames().values())
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:

@@ -218,10 +218,10 @@ def mlp_backward(params, x, labels):
     targets = np.eye(logits.shape[1])[labels]  # (batch, classes)
     logits_grad = (probabilities - targets) / len(x)  # the loss is a mean, so each row has a share of 1 / batch
     hidden_grad = logits_grad @ params["output_kernel"].T  # (batch, hidden)
-    z_grad = hidden_grad * (1 - hidden**2)  # tanh' = 1 - tanh²
+    a_grad = hidden_grad * (1 - hidden**2)  # tanh' = 1 - tanh²
     return {
-        "hidden_kernel": x.T @ z_grad,  # (inputs, hidden): every row of the batch adds its part
-        "hidden_bias": z_grad.sum(axis=0),
+        "hidden_kernel": x.T @ a_grad,  # (inputs, hidden): every row of the batch adds its part
+        "hidden_bias": a_grad.sum(axis=0),
         "output_kernel": hidden.T @ logits_grad,
         "output_bias": logits_grad.sum(axis=0),
     }

@@ -20,7 +20,7 @@ from grader.units.shelf import Home, find_unit
 from harness import COURSE, UNITS, commit
 
 BACKEND = keras.backend.backend()
-SECONDS = float(os.environ.get("SAMPLE_SECONDS", "240"))
+SECONDS = float(os.environ.get("SAMPLE_SECONDS", "160"))
 """Of the processor, for the sample on each backend."""
 
 

@@ -1,7 +1,7 @@
 """A class of attackers, graded by one command: nobody gets what they did not earn, and nothing is harmed.
 
 Run by root, whose kernels get another user's id, this grades as root, and only what sandbox and kernel have to stop;
-`test_attacks_as_ordinary_user.py` runs all of it, with `grader autograde` and two workers.
+`test_attacks_as_ordinary_user.py` runs all of it. Both use two workers; one submission is graded by plain nbgrader first.
 """
 
 import os
@@ -44,7 +44,6 @@ def classroom():
     with room.watched():
         room.fill(ATTACKS, CONFIG)
         prefix = []
-        grade = ("grader", "autograde", UNIT, "--workers", "2") if AS_USER else ("nbgrader", "autograde", UNIT, "--force")
         if os.environ.get("ATTACKED_AS") == "ordinary user":
             prefix = as_ordinary_user(REPOSITORY)
             subprocess.run(["chown", "--recursive", "--no-dereference", f"{NOBODY}:{NOBODY}", room.folder], check=True)
@@ -58,7 +57,7 @@ def classroom():
         stale.write_text(attack)
         room.before = room.hashes(), Path("/proc/self/mountinfo").read_text()
         with subprocess.Popen(["sleep", "3000"]) as bystander:
-            room.said = room.run(*grade, prefix=prefix)
+            room.said = room.run("grader", "autograde", UNIT, "--workers", "2", prefix=prefix)
             room.bystander_lives = bystander.poll() is None
             bystander.kill()
     yield room

@@ -76,7 +76,7 @@ def oracle(params: dict[str, Array], x: Array, labels: Array, way: str = "") -> 
     return {name: grads[name] * factors[name] for name in NAMES}
 
 
-SLOPE = "z_grad = hidden_grad * (1 - hidden**2)"
+SLOPE = "a_grad = hidden_grad * (1 - hidden**2)"
 ERRORS = "(probabilities - targets)"
 
 CHECK = Check(
@@ -88,21 +88,21 @@ CHECK = Check(
         ),
         "The gradients of the biases are too small by a factor of the batch: sum over the rows, the mean is "
         "already taken.": Mistake(
-            ("z_grad.sum(axis=0)", "z_grad.mean(axis=0)"),
+            ("a_grad.sum(axis=0)", "a_grad.mean(axis=0)"),
             ("logits_grad.sum(axis=0)", "logits_grad.mean(axis=0)"),
             way="mean of biases",
         ),
         "The hidden layer's gradients ignore its activation: multiply by the derivative of tanh.": Mistake(
-            (SLOPE, "z_grad = hidden_grad"), way="no slope"
+            (SLOPE, "a_grad = hidden_grad"), way="no slope"
         ),
         "The derivative of tanh is not right: its square is missing.": Mistake(
-            (SLOPE, "z_grad = hidden_grad * (1 - hidden)"), way="not squared"
+            (SLOPE, "a_grad = hidden_grad * (1 - hidden)"), way="not squared"
         ),
         "The hidden layer's gradients use the derivative of the sigmoid: this network has tanh.": Mistake(
-            (SLOPE, "z_grad = hidden_grad * hidden * (1 - hidden)"), way="sigmoid"
+            (SLOPE, "a_grad = hidden_grad * hidden * (1 - hidden)"), way="sigmoid"
         ),
         "tanh was applied twice in its derivative: the hidden units already are tanh of something.": Mistake(
-            (SLOPE, "z_grad = hidden_grad * (1 - np.tanh(hidden) ** 2)"), way="slope of the units"
+            (SLOPE, "a_grad = hidden_grad * (1 - np.tanh(hidden) ** 2)"), way="slope of the units"
         ),
         "All gradients have the wrong sign: the error is predicted minus true.": Mistake(
             (ERRORS, "(targets - probabilities)"), way="sign"
