@@ -44,9 +44,11 @@ class Classroom:
 
     Args:
         folder: Empty; gets the course, the canary and a home.
+        backend: That grades.
     """
 
     folder: Path
+    backend: str = "tensorflow"
     heard: list[str] = field(default_factory=list)
     """What somebody on the network received."""
 
@@ -107,7 +109,7 @@ class Classroom:
         """Run a command in the course, and return what it said."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {
-            **{"KERAS_BACKEND": "tensorflow", "PATH": path, "HOME": str(self.home), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            **{"KERAS_BACKEND": self.backend, "PATH": path, "HOME": str(self.home), "TF_CPP_MIN_LOG_LEVEL": "3"},
             **{"GRADER_PASSWORD": self.words["environment"], "TMPDIR": str(self.home)},
         }
         done = subprocess.run(

@@ -1,7 +1,7 @@
 """A class of attackers, graded by one command: nobody gets what they did not earn, and nothing is harmed.
 
-Run by root, whose kernels get another user's id, this grades as root, and only what sandbox and kernel have to stop;
-`test_attacks_as_ordinary_user.py` runs all of it. Both use two workers; one submission is graded by plain nbgrader first.
+Run by root, whose kernels get another user's id, this grades as root, with JAX, and only what sandbox and kernel have to stop;
+`test_attacks_as_ordinary_user.py` runs all of it, with TensorFlow. One submission is graded by plain nbgrader first.
 """
 
 import os
@@ -40,7 +40,7 @@ STALE = "leftovers-stale"
 @pytest.fixture(scope="module")
 def classroom():
     # Not pytest's own folder, which an ordinary user may not enter.
-    room = Classroom(Path(tempfile.mkdtemp(prefix="attacked-")))
+    room = Classroom(Path(tempfile.mkdtemp(prefix="attacked-")), "tensorflow" if AS_USER else "jax")
     with room.watched():
         room.fill(ATTACKS, CONFIG)
         prefix = []
