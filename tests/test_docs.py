@@ -31,7 +31,7 @@ def run(block, cwd, **variables):
     """In the environment of a course directory's clone, if it has one, else in the tests' own."""
     own = [folder / ".venv" / "bin" for folder in (cwd, *cwd.parents) if (folder / ".venv").is_dir()]
     path = f"{[*own, Path(sys.executable).parent][0]}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"KERAS_BACKEND": "jax", "PATH": path, "COLUMNS": "160"} | variables  # JAX is imported soonest
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "PATH": path, "COLUMNS": "160"} | variables
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{block}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout
