@@ -9,7 +9,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test prove check build calibrate bench gpu clean sandbox
+.PHONY: demo test prove check build calibrate measure bench gpu clean sandbox
 
 demo: .venv/course sandbox  ## Build, release, and grade a class of known students.
 	rm -rf $(DEMO)
@@ -38,6 +38,9 @@ build: .venv/course  ## Make the source notebooks and the releases.
 
 calibrate: .venv/dev  ## Train many times and write the table that the accuracy bars rest on (some hours).
 	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend grader calibrate || exit 1; done
+
+measure: .venv/dev  ## Make the tables that the texts of all units show, or that of UNIT=… (minutes).
+	KERAS_BACKEND=tensorflow grader measure $(UNIT)
 
 bench: .venv/dev sandbox  ## Time grading and models against the plain way, and attack both.
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .[bench]

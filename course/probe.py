@@ -22,6 +22,7 @@ import os
 import random
 import re
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -292,18 +293,22 @@ def answering() -> bool:
     return False
 
 
+_LOOKING = threading.Lock()
+
+
 def _frames() -> list[FrameType]:
     """What each thread is about to do, found while nothing collects garbage.
 
     A collection in the midst of it can wait for a thread that waits for this one (python/cpython#106883, until 3.12).
     """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return list(sys._current_frames().values())
-    finally:
-        if collects:
-            gc.enable()
+    with _LOOKING:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return list(sys._current_frames().values())
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _execute(answer: Any, run: Call) -> dict[str, np.ndarray]:

@@ -322,6 +322,20 @@ def calibrate(
 
 
 @app.command()
+def measure(
+    units: Annotated[list[str] | None, typer.Argument(help="Units; if none is named, those of your own.")] = None,
+    course: Course = HERE,
+) -> None:
+    """Make the tables that texts show, and that take longer than a notebook may, on this backend."""
+    import keras
+
+    from grader.proving import tables
+
+    with _clear_errors():
+        tables.measure(builder.chosen(course, units or ()), keras.backend.backend(), console)
+
+
+@app.command()
 def pretrain(course: Course = HERE) -> None:
     """Train the encoder that the course ships anew, after a change of the grammar or of `train_mini_bert`."""
     from grader.handout import pretrain

@@ -134,34 +134,13 @@ def max_pool2d(images, pool_size: int, stride: int):
     return ops.max(ops.stack(entries), axis=0)  # (batch, rows, columns, channels)
 
 
-def global_average_pool(images):
-    """Average each channel of each image over all of its pixels.
-
-    Args:
-        images: Float tensor, `(batch, height, width, channels)`.
-
-    Returns:
-        Float tensor, `(batch, channels)`.
-
-    Example:
-        >>> images = ops.array([[[[1.0, 10.0], [3.0, 30.0]]]])  # 1 by 2 pixels, two channels
-        >>> print(ops.convert_to_numpy(global_average_pool(images)))
-        [[ 2. 20.]]
-
-    Reference:
-        Lin, Chen and Yan, 2013, Network In Network, section 3.2. arXiv:1312.4400
-    """
-    # The batch and the channels stay apart; height and width are what is averaged away.
-    return ops.mean(images, axis=(1, 2))
-
-
 def count_vgg_params(blocks, n_classes: int = 1000, head: str = "dense") -> int:
     """Count the trainable numbers of a VGG network for colour images of 224 by 224 pixels.
 
     Every convolution has a bias and keeps the image's size, and a 2 by 2 max pooling ends each
-    block. The head `"dense"` flattens what is left, and has dense layers of 4096, 4096 and
-    `n_classes` neurons; the head `"average"` is global average pooling and one dense layer of
-    `n_classes` neurons. All dense layers have biases.
+    block, which halves both sides, rounded down. The head `"dense"` flattens what is left, and has
+    dense layers of 4096, 4096 and `n_classes` neurons; the head `"average"` is global average
+    pooling and one dense layer of `n_classes` neurons. All dense layers have biases.
 
     Args:
         blocks: List of blocks; a block is a list of its convolutions, `(kernel_size, filters)` each.
@@ -192,14 +171,100 @@ def count_vgg_params(blocks, n_classes: int = 1000, head: str = "dense") -> int:
     return total
 
 
+def count_multiply_adds(size: int, channels: int, convolutions, dense: bool = False) -> int:
+    """Count the multiplications of weights that a stack of convolutions makes for one image.
+
+    The images are square, and so are the kernels. Padding is `"same"`: a convolution with stride `s`
+    gives `ceil(size / s)` places along each axis. In a convolution with `g` groups, channels and
+    filters are split into `g` equal parts, and each filter reads the channels of its own part only.
+    Biases, which are added, do not count.
+
+    Args:
+        size: Height and width of the image.
+        channels: Channels of the image.
+        convolutions: List of convolutions in their order, `(kernel_size, filters, stride, groups)`
+            each; `groups` divides the channels that are read, and the filters.
+        dense: Whether a convolution reads all channels that there are so far, those of the image and
+            of every convolution before it, side by side; all strides are 1 then. If not, it
+            reads the result of the one before it.
+
+    Returns:
+        The number of multiply-adds of all convolutions together.
+
+    Example:
+        >>> count_multiply_adds(28, 192, [(5, 32, 1, 1)])
+        120422400
+        >>> count_multiply_adds(28, 192, [(1, 16, 1, 1), (5, 32, 1, 1)])
+        12443648
+
+    Reference:
+        Szegedy et al., 2014, Going deeper with convolutions, section 4, arXiv:1409.4842; Howard et
+        al., 2017, MobileNets, section 3.1, arXiv:1704.04861; Huang, Liu, van der Maaten and
+        Weinberger, 2016, Densely Connected Convolutional Networks, section 3, arXiv:1608.06993.
+    """
+    total = 0
+    for kernel_size, filters, stride, groups in convolutions:
+        size = -(-size // stride)  # rounded up
+        # In each place, each filter multiplies its kernel with what it reads: a group's share of the channels.
+        total += size**2 * filters * kernel_size**2 * (channels // groups)
+        channels = channels + filters if dense else filters
+    return total
+
+
+def batch_norm(x, gamma, beta, moving_mean, moving_variance, training: bool, momentum: float = 0.9, epsilon: float = 1e-3):
+    """Normalise each channel over all samples and places, then scale and shift it.
+
+    While training, mean and variance are those of the batch itself, and the moving averages follow
+    them: a share `momentum` of the old one stays, the rest is the batch's. Afterwards, the moving
+    averages take the place of mean and variance, and stay as they are. The variance is the mean of
+    the squared differences (divided by `n`, not by `n - 1`), and `epsilon` is added to it.
+
+    Args:
+        x: Float tensor, `(batch, ..., channels)`, with two axes or more.
+        gamma: Float tensor, `(channels,)`: what the normalised numbers are multiplied by.
+        beta: Float tensor, `(channels,)`: what is added to them then.
+        moving_mean: Float tensor, `(channels,)`.
+        moving_variance: Float tensor, `(channels,)`.
+        training: Whether the statistics of the batch are used, and followed.
+        momentum: Between 0 and 1.
+        epsilon: Positive.
+
+    Returns:
+        `(y, moving_mean, moving_variance)`: float tensors, `y` of the shape of `x`, and the moving
+        averages afterwards.
+
+    Example:
+        >>> x = ops.array([[1.0, 10.0], [3.0, 30.0]])
+        >>> zeros, ones = ops.zeros(2), ops.ones(2)
+        >>> y, mean, variance = batch_norm(x, ones, zeros, zeros, ones, training=True)
+        >>> print(ops.convert_to_numpy(ops.round(y, 2)))
+        [[-1. -1.]
+         [ 1.  1.]]
+        >>> print(ops.convert_to_numpy(ops.round(mean, 2)), ops.convert_to_numpy(ops.round(variance, 2)))
+        [0.2 2. ] [ 1.  10.9]
+
+    Reference:
+        Ioffe and Szegedy, 2015, Batch Normalization, section 3, algorithms 1 and 2, with the variance
+        as Keras takes it. arXiv:1502.03167
+    """
+    mean, variance = moving_mean, moving_variance
+    if training:
+        # One number per channel: samples and places are averaged away together.
+        mean, variance = ops.moments(x, axes=tuple(range(len(x.shape) - 1)))
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_variance = momentum * moving_variance + (1 - momentum) * variance
+    y = gamma * (x - mean) / ops.sqrt(variance + epsilon) + beta
+    return y, moving_mean, moving_variance
+
+
 @keras.saving.register_keras_serializable(package="course")
 class ResidualBlock(layers.Layer):
     """Two convolutions whose result is added to what came in.
 
     The layers are given: `conv1` and `conv2` have `filters` kernels of 3 by 3, keep the image's
-    size but for the stride of `conv1`, and have no activation. `projection` is a convolution of 1
-    by 1 with the same stride where the input's shape differs from the output's; where it does not,
-    `projection` is `None`.
+    size but for the stride of `conv1`, and have neither bias nor activation; `norm1` and `norm2` are
+    batch normalisations. `projection` is a convolution of 1 by 1 with the same stride where the
+    input's shape differs from the output's; where it does not, `projection` is `None`.
 
     Args:
         filters: Channels of the output, at least 1.
@@ -211,11 +276,11 @@ class ResidualBlock(layers.Layer):
     Example:
         >>> block = ResidualBlock(filters=8, stride=2)
         >>> print(tuple(block(ops.zeros((1, 6, 6, 4))).shape), block.count_params())
-        (1, 3, 3, 8) 920
+        (1, 3, 3, 8) 968
 
     Reference:
         He, Zhang, Ren and Sun, 2015, Deep Residual Learning for Image Recognition, section 3.2,
-        equations 1 and 2; without its batch normalisation. arXiv:1512.03385
+        equations 1 and 2, and section 3.4; the projection without normalisation. arXiv:1512.03385
     """
 
     def __init__(self, filters: int, stride: int = 1, **kwargs):
@@ -224,13 +289,19 @@ class ResidualBlock(layers.Layer):
             raise ValueError(f"Expected filters and stride of at least 1. Received: {filters=}, {stride=}.")
         self.filters = filters
         self.stride = stride
-        self.conv1 = layers.Conv2D(filters, 3, stride, padding="same", dtype=self.dtype_policy, name="conv1")
-        self.conv2 = layers.Conv2D(filters, 3, padding="same", dtype=self.dtype_policy, name="conv2")
+        # A bias would be taken away again by the normalisation, which has a shift of its own.
+        how = {"padding": "same", "use_bias": False, "dtype": self.dtype_policy}
+        self.conv1 = layers.Conv2D(filters, 3, stride, **how, name="conv1")
+        self.norm1 = layers.BatchNormalization(momentum=0.9, dtype=self.dtype_policy, name="norm1")
+        self.conv2 = layers.Conv2D(filters, 3, **how, name="conv2")
+        self.norm2 = layers.BatchNormalization(momentum=0.9, dtype=self.dtype_policy, name="norm2")
         self.projection = None
 
     def build(self, input_shape):
+        output_shape = self.conv1.compute_output_shape(input_shape)
         self.conv1.build(input_shape)
-        self.conv2.build(self.conv1.compute_output_shape(input_shape))
+        for layer in (self.norm1, self.conv2, self.norm2):
+            layer.build(output_shape)
         if self.stride > 1 or input_shape[-1] != self.filters:
             self.projection = layers.Conv2D(self.filters, 1, self.stride, dtype=self.dtype_policy, name="projection")
             self.projection.build(input_shape)
@@ -238,7 +309,8 @@ class ResidualBlock(layers.Layer):
     def call(self, x):
         """Send images through the block.
 
-        ReLU follows the first convolution, and the sum.
+        Each convolution is followed by its normalisation; ReLU follows the first normalisation, and
+        the sum. Whether the block is being trained, Keras tells the normalisations by itself.
 
         Args:
             x: Float tensor, `(batch, height, width, channels)`.
@@ -247,7 +319,8 @@ class ResidualBlock(layers.Layer):
             Float tensor, `(batch, height / stride, width / stride, filters)`, both sizes rounded up;
             no entry is negative.
         """
-        change = self.conv2(ops.relu(self.conv1(x)))
+        hidden = ops.relu(self.norm1(self.conv1(x)))
+        change = self.norm2(self.conv2(hidden))
         shortcut = x if self.projection is None else self.projection(x)
         # After the sum: before it, the block could only add, never take away.
         return ops.relu(shortcut + change)
@@ -292,6 +365,40 @@ def build_cnn(image_size: int, channels: int, filters: int, n_classes: int) -> k
     # The average forgets where a pattern was, so the dense layer needs one weight per channel, not one per pixel.
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(n_classes)(x))
+
+
+def shift_images(images, shifts):
+    """Move each image by its own number of pixels; zeros come in at the border.
+
+    Args:
+        images: Float NumPy array, `(batch, height, width, channels)`.
+        shifts: Integer NumPy array, `(batch, 2)`: by how many pixels each image moves down and to the
+            right; negative numbers move it up and to the left.
+
+    Returns:
+        Float NumPy array of the shape of `images`. What is moved over the border is lost.
+
+    Example:
+        >>> images = np.arange(1.0, 10.0).reshape(1, 3, 3, 1)
+        >>> print(shift_images(images, np.array([[1, -1]]))[0, :, :, 0])
+        [[0. 0. 0.]
+         [2. 3. 0.]
+         [5. 6. 0.]]
+
+    Reference:
+        Krizhevsky, Sutskever and Hinton, 2012, ImageNet Classification with Deep Convolutional Neural
+        Networks, section 4.1; He, Zhang, Ren and Sun, 2015, section 4.2, pads and cuts like this.
+        arXiv:1512.03385
+    """
+    height, width = images.shape[1:3]
+    reach = np.abs(shifts).max()
+    # In an image with a wide enough border, to move it is to look through a window elsewhere.
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    moved = np.zeros_like(images)
+    for n, (down, right) in enumerate(shifts):
+        top, left = reach - down, reach - right
+        moved[n] = padded[n, top : top + height, left : left + width]
+    return moved
 
 
 def train_signal_classifier(x, y, seed):

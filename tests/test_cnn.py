@@ -89,7 +89,6 @@ def test_convolution_equals_the_layer(images, kernel):
 def test_pooling_of_the_lectures_result():
     numbers = ops.array(RESULT[None, :, :, None])
     assert array(cnn.max_pool2d(numbers, 2, 1))[0, :, :, 0].tolist() == [[17, 19], [17, 19]]
-    assert array(cnn.global_average_pool(numbers)).item() == pytest.approx(116 / 9, abs=1e-5)
 
 
 @pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 1), (3, 2), (2, 3)])
@@ -97,13 +96,6 @@ def test_max_pool_equals_the_layer(pool_size, stride):
     images = ops.array(float32(2, 7, 8, 3))
     expected = array(layers.MaxPooling2D(pool_size, stride)(images))
     np.testing.assert_array_equal(array(cnn.max_pool2d(images, pool_size, stride)), expected)
-
-
-def test_average_equals_the_layer():
-    images = ops.array(float32(2, 3, 4, 5))
-    np.testing.assert_allclose(
-        array(cnn.global_average_pool(images)), array(layers.GlobalAveragePooling2D()(images)), **FLOAT32
-    )
 
 
 # --- counting ---
@@ -149,33 +141,85 @@ def test_count_equals_keras(head):
     assert cnn.count_vgg_params(blocks, n_classes=7, head=head) == model.count_params()
 
 
+@pytest.mark.parametrize("dense", [False, True])
+def test_multiply_adds_are_weights_times_places(dense):
+    stack = [(3, 12, 1 if dense else 2, 2), (1, 8, 1, 4), (5, 6, 1, 1)]
+    x = layers.Input((7, 7, 4))
+    places, weights = [], []
+    for kernel_size, filters, stride, groups in stack:
+        layer = layers.Conv2D(filters, kernel_size, stride, "same", groups=groups, use_bias=False)
+        y = layer(x)
+        places.append(y.shape[1] * y.shape[2])
+        weights.append(layer.count_params())
+        x = layers.Concatenate()([x, y]) if dense else y
+    assert cnn.count_multiply_adds(7, 4, stack, dense) == np.dot(places, weights)
+
+
+def test_multiply_adds_of_a_layer_of_googlenet():
+    assert cnn.count_multiply_adds(28, 192, [(5, 32, 1, 1)]) == 120_422_400
+    assert cnn.count_multiply_adds(28, 192, [(1, 16, 1, 1), (5, 32, 1, 1)]) == 12_443_648
+
+
+# --- normalisation ---
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 5, 6, 3)])
+def test_normalisation_equals_the_layer_in_training_and_afterwards(shape):
+    layer = layers.BatchNormalization(momentum=0.8, epsilon=0.01)
+    layer.build(shape)
+    gamma, beta = (ops.array(values) for values in float32(2, 3))
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    averages = ops.zeros(3), ops.ones(3)
+    for training in (True, True, False):
+        x = ops.array(3 + 2 * float32(*shape))
+        y, *averages = cnn.batch_norm(x, gamma, beta, *averages, training=training, momentum=0.8, epsilon=0.01)
+        np.testing.assert_allclose(array(y), array(layer(x, training=training)), **FLOAT32)
+        np.testing.assert_allclose(array(averages[0]), array(layer.moving_mean), **FLOAT32)
+        np.testing.assert_allclose(array(averages[1]), array(layer.moving_variance), **FLOAT32)
+
+
 # --- a residual block ---
+
+NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def test_residual_block_by_hand():
-    # A first convolution that copies, a second that takes the double: x + 2 relu(x), and ReLU once more.
+    # A first convolution that copies, a second that takes the double, normalised by 0 and 1: x + 2 relu(x), and ReLU once more.
     block = cnn.ResidualBlock(filters=1)
     x = ops.array([[[[-3.0], [2.0]]]])
     block(x)
     for layer, factor in ((block.conv1, 1.0), (block.conv2, 2.0)):
         kernel = np.zeros((3, 3, 1, 1))
         kernel[1, 1] = factor
-        layer.set_weights([kernel, np.zeros(1)])
-    assert array(block(x)).ravel().tolist() == [0.0, 6.0]
+        layer.set_weights([kernel])
+    for norm in (block.norm1, block.norm2):
+        norm.moving_variance.assign([1 - 1e-3])  # its epsilon makes that 1
+    np.testing.assert_allclose(array(block(x)).ravel(), [0.0, 6.0], **FLOAT32)
 
 
-def test_residual_block_with_a_last_layer_of_zeros_hands_on_its_input():
+@pytest.mark.parametrize("training", [False, True])
+def test_residual_block_with_a_last_scale_of_zeros_hands_on_its_input(training):
     block, x = cnn.ResidualBlock(filters=4), ops.array(float32(2, 5, 6, 4))
     block(x)
-    block.conv2.set_weights([np.zeros((3, 3, 4, 4)), np.zeros(4)])
-    np.testing.assert_array_equal(array(block(x)), np.maximum(array(x), 0))
+    block.norm2.gamma.assign(np.zeros(4))
+    np.testing.assert_array_equal(array(block(x, training=training)), np.maximum(array(x), 0))
+
+
+def test_residual_block_normalises_by_the_batch_while_it_is_trained():
+    inputs = keras.Input((5, 6, 3))
+    model = keras.Model(inputs, cnn.ResidualBlock(3)(inputs))
+    block = model.layers[-1]
+    model.compile("sgd", "mse")
+    model.fit(5 + float32(8, 5, 6, 3), float32(8, 5, 6, 3), epochs=1, verbose=0)
+    assert np.abs(array(block.norm1.moving_mean)).max() > 0
 
 
 @pytest.mark.parametrize(("filters", "stride"), [(4, 1), (5, 1), (4, 2)])
 def test_residual_block_is_a_good_layer(filters, stride, tmp_path):
     inputs = {"x": float32(2, 6, 7, 4)}
     shapes = {"conv1.kernel": (3, 3, 4, filters), "conv2.kernel": (3, 3, filters, filters)}
-    shapes |= {f"{name}.bias": (filters,) for name in ("conv1", "conv2")}
+    shapes |= {f"{name}.{kind}": (filters,) for name in ("norm1", "norm2") for kind in NORM}
     if (filters, stride) != (4, 1):
         shapes |= {"projection.kernel": (1, 1, 4, filters), "projection.bias": (filters,)}
     output = (2, -(-6 // stride), -(-7 // stride), filters)
@@ -186,6 +230,22 @@ def test_residual_block_is_a_good_layer(filters, stride, tmp_path):
 def test_residual_block_refuses_sizes_below_one(filters, stride):
     with pytest.raises(ValueError, match="Received: filters="):
         cnn.ResidualBlock(filters, stride)
+
+
+# --- more images ---
+
+
+def test_shifted_images_are_rolled_and_cut():
+    images, rng = float32(20, 6, 7, 2), np.random.default_rng(3)
+    shifts = rng.integers(-4, 5, size=(20, 2))
+    before = images.copy(), shifts.copy()
+    moved = cnn.shift_images(images, shifts)
+    for image, result, (down, right) in zip(images, moved, shifts, strict=True):
+        expected = np.roll(image, (down, right), axis=(0, 1))
+        expected[(np.arange(6) < down) | (np.arange(6) >= 6 + down)] = 0
+        expected[:, (np.arange(7) < right) | (np.arange(7) >= 7 + right)] = 0
+        np.testing.assert_array_equal(result, expected)
+    assert np.array_equal(images, before[0]) and np.array_equal(shifts, before[1])
 
 
 # --- models ---

@@ -110,9 +110,9 @@ def test_what_a_text_claims_is_asserted_of_its_cells_and_stands_in_no_notebook(t
 def test_nothing_else_uses_what_claims_define(tiny):
     with pytest.raises(BuildError, match="the cell uses 'once', which no cell above defines"):
         source_notebook(tiny(TEXT + "\n# %% claims=true\nonce = 1\n\n# %%\nprint(once)\n"))
-    with pytest.raises(BuildError, match="the claims define 'np' anew"):
+    with pytest.raises(BuildError, match="the cell defines 'np' anew"):
         source_notebook(tiny(TEXT + "\n# %% claims=true\nnp = 1\n"))
-    with pytest.raises(BuildError, match="claims stand in a cell of code of their own"):
+    with pytest.raises(BuildError, match="what is marked claims= stands in a cell of code of its own"):
         source_notebook(tiny(TEXT.replace('check="double" points=2', 'check="double" points=2 claims=true')))
 
 

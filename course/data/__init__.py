@@ -10,6 +10,7 @@ from course.data.sequences import recall, scrambled
 from course.data.series import cycles, sunspots
 from course.data.signals import mnist1d, mnist1d_curves
 from course.data.split import DownloadError
+from course.data.tables import measured
 from course.data.text import MASK, Grammar, sentences
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "cycles",
     "digits",
     "images",
+    "measured",
     "mnist1d",
     "mnist1d_curves",
     "recall",

@@ -24,7 +24,7 @@ from course.cells import (
 )
 from grader.errors import BuildError
 from grader.units.splice import BEGIN_SOLUTION, END_SOLUTION
-from grader.units.text import UnitText
+from grader.units.text import OWN_CELLS, UnitText
 from grader.units.unit import Unit
 
 COLAB = """\
@@ -60,7 +60,7 @@ def source_notebook(unit: Unit) -> NotebookNode:
     text_of = unit.text
     cells, titled = [], set()
     for cell in text_of.cells:
-        if cell.metadata.get("claims"):
+        if OWN_CELLS & set(cell.metadata):
             continue
         if cell.metadata.get("setup"):
             cells.append(_look(COLAB))

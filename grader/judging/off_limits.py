@@ -50,3 +50,18 @@ CONVOLUTION = (
     "jax.lax.conv_general_dilated",
     "torch.nn.functional.unfold",
 )
+
+NORMALISATION = (
+    "keras.layers.BatchNormalization",
+    "keras.layers.GroupNormalization",
+    "keras.layers.LayerNormalization",
+    "keras.layers.Normalization",
+    "keras.ops.batch_normalization",
+    "keras.ops.layer_normalization",
+    "tensorflow.nn.batch_normalization",
+    "tensorflow.nn.fused_batch_norm",
+    "torch.nn.BatchNorm1d",
+    "torch.nn.BatchNorm2d",
+    "torch.nn.functional.batch_norm",
+    "torch.nn.functional.layer_norm",
+)

@@ -19,7 +19,8 @@ NOTEBOOK = "_notebook"
 def run_of(unit: Unit) -> Law:
     """The law that a unit's notebook runs from the first cell to the last, and that what its text says of the cells is so."""
     references = {name: exercise.reference for name, exercise in unit.text.exercises.items()}
-    code = [(number, cell) for number, cell in enumerate(unit.text.cells, start=1) if cell.cell_type == "code"]
+    every = [(number, cell) for number, cell in enumerate(unit.text.cells, start=1) if cell.cell_type == "code"]
+    code = [(number, cell) for number, cell in every if not cell.metadata.get("measure")]
     named = [(cell.metadata.get("exercise") or f"cell {number}", cell.source) for number, cell in code]
     cells = {name: references.get(name, source) for name, source in named}
     return Law("run", lambda draws: _run(unit, cells), "\n\n".join(cells.values()), of=(), trains=True)

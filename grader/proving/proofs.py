@@ -12,8 +12,6 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,8 @@ from grader.errors import CheckError
 from grader.files import made_whole
 from grader.proving.laws import DRAWS, Law, Seen, laws_of
 from grader.proving.notebooks import NOTEBOOK, run_of
-from grader.proving.reach import Source, check_argument, digest, effects, names_in
+from grader.proving.reach import Source, check_argument, digest, effects, names_in, versions
+from grader.proving.tables import tables_of
 from grader.units.unit import Unit
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -129,27 +128,15 @@ def source_of(unit: Unit, exercise: str, law: Law, backend: str) -> str:
     setup = unit.text.setup
     answer = Source(f"{setup}\n{law.answer}", beside=unit.files_folder, judging=True)
     data = [content for name, content in unit.files.items() if not name.endswith(".py")]
-    data += [_versions(backend).encode()]
+    data += [versions(backend).encode()]
     if exercise == NOTEBOOK:
+        data += [table.file.read_bytes() for table in tables_of(unit) if table.file.is_file()]
         return digest((answer, names_in(answer.text)), data=[*data, law.answer.encode()])
     check = Source(unit.check_file(exercise).read_text(), unit.checks_folder, judging=True)
     given = [text for name in law.of if (text := check_argument(check, name))]
     names = {name for text in given for name in names_in(text)} | {"Check"}
     data += ["\n".join([*given, *(effects(setup) if law.answer else ())]).encode()]
     return digest((answer, {exercise, *names_in("\n".join(effects(setup)))} if law.answer else ()), (check, names), data=data)
-
-
-@cache
-def _versions(backend: str) -> str:
-    """Those of Keras and of a backend, as far as they are installed."""
-    return " ".join(f"{name} {_version(name)}" for name in ("keras", backend))
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"
 
 
 # --- a sample ---

@@ -13,7 +13,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import grader
@@ -211,3 +212,16 @@ class _Bare(ast.NodeTransformer):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             node.decorator_list = [mark for mark in node.decorator_list if ast.unparse(mark) != for_looking.__name__]
         return node
+
+
+@cache
+def versions(backend: str) -> str:
+    """Those of Keras and of a backend, as far as they are installed."""
+    return " ".join(f"{name} {_version(name)}" for name in ("keras", backend))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

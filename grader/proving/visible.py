@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+
+from nbformat import NotebookNode
 
 from course.source import ALWAYS_THERE, defined, parse, used
 from grader.proving.rehearsal import namespace_of
@@ -35,14 +38,7 @@ class VisibleCheck:
         number = next(number for number, cell in enumerate(code) if cell.metadata.get("check") == exercise)
         known = ALWAYS_THERE | defined(unit.text.setup) | {exercise}
         wanted = used(code[number].source) - defined(code[number].source) - known
-        above: list[str] = []
-        for cell in reversed(code[:number]):
-            name = cell.metadata.get("exercise")
-            for statement in reversed(_statements(unit.text.exercises[name].reference if name else cell.source)):
-                if made := defined(statement) & wanted:
-                    wanted = wanted - made | used(statement) - known
-                    above.insert(0, statement)
-        return VisibleCheck(unit, exercise, "\n".join(above), code[number].source)
+        return VisibleCheck(unit, exercise, "\n".join(needed(unit, code[:number], wanted, known)), code[number].source)
 
     def says(self, answer: str) -> str:
         """What it says of an answer, given by its source; "" if it is silent."""
@@ -61,6 +57,21 @@ class VisibleCheck:
         whole = ast.parse(f"def {self.exercise}(): ...")
         whole.body[0].body += ast.parse(self.cell).body  # type: ignore[attr-defined]
         return f"{self.above}\n\n{ast.unparse(whole)}"
+
+
+def needed(unit: Unit, cells: Sequence[NotebookNode], wanted: Set[str], known: Set[str]) -> list[str]:
+    """The statements of cells, with the reference's answers, that define names, and what those need that is not known.
+
+    Those that define nothing, such as `table["x"] = 3` or a seed that is set, are left out.
+    """
+    above: list[str] = []
+    for cell in reversed(cells):
+        name = cell.metadata.get("exercise")
+        for statement in reversed(_statements(unit.text.exercises[name].reference if name else cell.source)):
+            if made := defined(statement) & wanted:
+                wanted = wanted - made | used(statement) - known
+                above.insert(0, statement)
+    return above
 
 
 def _statements(source: str) -> list[str]:

@@ -9,6 +9,8 @@ The text, `<unit>.py`, begins with what is known of the unit, and marks its plac
     # %% check="softmax" points=4                         the visible check; with points=0 it counts nothing any more
     # %% claims=true                                      asserts that what the text says of the cells above is so: in no
                                                           notebook, and run by `grader prove` with the rest
+    # %% measure="depth"                                  defines a generator of rows, for a table that takes longer than a
+                                                          notebook may: in no notebook, and run by `grader measure`
 
 Source lines are spliced, never regenerated, so that a notebook shows the solution's own formatting.
 """
@@ -27,8 +29,10 @@ from course.source import ALWAYS_THERE, defined, used
 from grader.errors import BuildError
 from grader.units.splice import Exercise, parsed, read_source, splice
 
-MARKERS = {"setup", "exercise", "write", "check", "points", "claims", "lines_to_next_cell"}
+MARKERS = {"setup", "exercise", "write", "check", "points", "claims", "measure", "lines_to_next_cell"}
 """Those that any cell may use, and one that jupytext adds."""
+OWN_CELLS = {"claims", "measure"}
+"""What marks cells that stand in no notebook."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
     setups: list[str] = []
     places: dict[str, tuple[str, list[str]]] = {}
     points: dict[str, float] = {}
+    measured: list[str | None] = []
     for cell, line in zip(cells, lines, strict=True):
         where, mark = f"{path}:{line}", cell.metadata
         if "incorrectly_encoded_metadata" in mark:
@@ -121,10 +126,16 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
             raise BuildError(f"{where}: points= stands in a cell that is no check.")
         if unknown := set(mark) - MARKERS - (HEAD if cell is cells[0] else set()):
             raise BuildError(
-                f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check, points or claims."
+                f"{where}: unknown marker {sorted(unknown)}; expected setup, exercise, write, check, points, claims or measure."
             )
-        if mark.get("claims") and (cell.cell_type != "code" or set(mark) & {"setup", "exercise", "check"}):
-            raise BuildError(f"{where}: claims stand in a cell of code of their own.")
+        for own in OWN_CELLS & set(mark):
+            if cell.cell_type != "code" or set(mark) & {"setup", "exercise", "check"}:
+                raise BuildError(f"{where}: what is marked {own}= stands in a cell of code of its own.")
+        if "measure" in mark and mark["measure"] in measured:
+            raise BuildError(f"{where}: a table {mark['measure']!r} is measured twice.")
+        measured.append(mark.get("measure"))
+        if "measure" in mark and mark["measure"] not in defined(cell.source):
+            raise BuildError(f"{where}: the cell defines no {mark['measure']!r}, a generator of the table's rows.")
         if mark.get("setup"):
             setups.append(cell.source)
         if exercise := mark.get("exercise"):
@@ -180,7 +191,7 @@ def _demand_defined_names(unit: UnitText, lines: Sequence[int]) -> None:
             what = "the cell uses {}, which no cell above defines"
         if unknown := sorted(used(source) - allowed - (set() if name else defined(source))):
             raise BuildError(f"{where}: {what.format(', '.join(map(repr, unknown)))}.")
-        if not cell.metadata.get("claims"):
+        if not OWN_CELLS & set(cell.metadata):
             known |= defined(source)
         elif again := sorted(defined(source) & known):
-            raise BuildError(f"{where}: the claims define {', '.join(map(repr, again))} anew, which a cell above has defined.")
+            raise BuildError(f"{where}: the cell defines {', '.join(map(repr, again))} anew, which a cell above has defined.")

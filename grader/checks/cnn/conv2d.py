@@ -14,9 +14,9 @@ def cases(rng: np.random.Generator) -> list[Case]:
         return Call((apart(rng, images), apart(rng, kernel, high=1.0), apart(rng, kernel[-1:], low=0.5)))
 
     return [
-        Case("values", run((2, 5, 6, 3), (3, 2, 3, 4)), weight=3),
+        Case("values", run((2, 5, 6, 4), (3, 2, 4, 5)), weight=3),
         Case(SQUARE, run((1, 5, 6, 3), (2, 2, 3, 3))),
-        Case("kernel of one pixel", run((2, 3, 4, 3), (1, 1, 3, 2))),
+        Case("kernel of one pixel", run((2, 3, 4, 2), (1, 1, 2, 3))),
     ]
 
 

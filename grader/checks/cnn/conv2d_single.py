@@ -18,7 +18,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case(SQUARE, run((5, 6), (3, 3))),
         Case("stride", run((6, 8), (3, 2), stride=2)),
         Case("padding", run((3, 5), (2, 3), padding=2)),
-        Case("stride and padding", run((4, 9), (3, 2), stride=3, padding=1)),
+        Case("stride and padding", run((4, 9), (5, 2), stride=3, padding=2)),  # too large without the padding
     ]
 
 

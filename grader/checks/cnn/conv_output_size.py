@@ -10,19 +10,23 @@ def cases(rng: np.random.Generator) -> list[Case]:
     def draw(low: int, high: int) -> int:
         return int(rng.integers(low, high + 1))
 
-    def run(stride: int = 1, padding: int = 0, dilation: int = 1, kernel_size: int = 3) -> Call:
+    def run(stride: int = 1, padding: int = 0, dilation: int = 1, kernel_size: int = 3, left: int = -1) -> Call:
+        """With so many pixels left over; unless told, one too few for another place, so that every way of rounding shows."""
         places = draw(9, 40)
-        # One pixel short of another place, so that every way of rounding shows.
-        size = stride * places - 1 + dilation * (kernel_size - 1) + 1 - 2 * padding
+        size = stride * (places - 1) + (left % stride) + dilation * (kernel_size - 1) + 1 - 2 * padding
         return Call((size, kernel_size), {"stride": stride, "padding": padding, "dilation": dilation})
 
-    kernel_size = draw(3, 8)
+    kernel_size, exact = draw(3, 8), draw(2, 4)
     return [
         Case("size and kernel", Call((kernel_size + draw(10, 40), kernel_size))),
         Case("stride", run(stride=draw(2, 4), kernel_size=draw(2, 5))),
+        Case("stride, nothing left over", run(stride=exact, kernel_size=exact + 1, left=0)),
         Case("padding", run(padding=draw(2, 4), kernel_size=draw(3, 7))),
         Case("dilation", run(dilation=draw(3, 5), kernel_size=draw(3, 5))),
         Case("all together", run(draw(2, 3), draw(3, 5), draw(2, 3), draw(4, 5))),
+        Case(
+            "padding that makes room", Call((draw(4, 6), draw(8, 9)), {"padding": draw(4, 6), "stride": draw(2, 3)}), weight=0.5
+        ),
     ]
 
 

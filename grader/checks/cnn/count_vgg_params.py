@@ -17,9 +17,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
     classes = int(rng.integers(12, 90))
     return [
+        Case("as many in each block", Call((blocks(2, 2, 2), classes, "dense"))),
         Case("one convolution", Call(([[(3, int(rng.integers(20, 60)))]], classes, "average"))),
         Case("blocks of convolutions", Call((blocks(2, 1, 3), classes, "average")), weight=2),
         Case("dense head", Call((blocks(1, 2, 1, 1), classes, "dense")), weight=2),
+        Case("six blocks", Call((blocks(1, 1, 1, 1, 1, 1), classes, "dense"))),
         Case("1000 classes unless told", Call((blocks(1, 2),), {"head": "average"})),
     ]
 

@@ -17,6 +17,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("windows side by side", run((2, 4, 6, 3), 2, 2)),
         Case("windows that overlap", run((1, 5, 6, 2), 3, 1)),
         Case("pixels left over", run((2, 8, 6, 3), 3, 2)),
+        Case("windows apart", run((1, 7, 9, 2), 2, 3)),
         Case(NEGATIVE, run((1, 4, 6, 2), 2, 2, sign=-1)),
     ]
 
