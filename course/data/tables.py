@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).with_name("measured")
+"""Where the tables of shipped units are."""
 
 
 def measured(name: str) -> np.ndarray:

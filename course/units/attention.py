@@ -1,16 +1,16 @@
 # %% [markdown] title="Attention" order=4 minutes=150 builds="scores, scaled dot-product attention, masks, heads, multi-head attention, positional encoding, a trained unscrambler, a trained recall"
 # # Attention
 #
-# *About {minutes} minutes, best in two sittings (sections 1 to 5, and 6 to 10), and 30 more for the parts headed* Extra*, which no
-# exercise needs; {points} points.*
+# *About {minutes} minutes, best in two sittings (sections 1 to 5, and 6 to 10), and 30 more for the parts headed* Extra*,
+# which no exercise needs; {points} points.*
 #
-# A sentence arrives as a list of vectors, one for each word (or piece of a word: a *token*). Attention lets each word ask all words of the sentence:
-# which of you matter to me? The answer is a row of weights, and the word's new vector is a mixture of all vectors with
-# these weights.
+# A sentence arrives as a list of vectors, one for each word (or piece of a word: a *token*). Attention lets each word ask all
+# words of the sentence: which of you matter to me? The answer is a row of weights, and the word's new vector is a mixture of
+# all vectors with these weights.
 #
-# **What you will build.** You start with the dot product of two arrows and end with a multi-head layer like Keras's own.
-# Then you train one *head*, which is attention with its own weights, on sequences whose tokens somebody has rearranged, and one that answers questions. You can read what
-# they have found out in their tables of weights, the *attention maps*.
+# **What you will build.** You start with the dot product of two arrows and end with a multi-head layer like Keras's own. Then
+# you train one *head*, which is attention with its own weights, on sequences whose tokens somebody has rearranged, and one
+# that answers questions. You can read what they have found out in their tables of weights, the *attention maps*.
 #
 # **Before you start.** You can multiply matrices, you know softmax, and you have used a `Dense` layer. For sections 9 and 10
 # you should have built a model from a `keras.Input` once; section 9 begins with a small example.
@@ -23,10 +23,10 @@
 #
 # ## Set-up
 #
-# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. Other ways to write
-# the same do not work with every kind of tensor on every backend: `a @ b`, `a.T`, or an integer times a float. So write `ops.matmul(a,
-# b)`, `ops.transpose(a)` for a matrix and `ops.swapaxes(a, -1, -2)` for the last two of many axes, and make integers into
-# floats with `ops.cast`. `probe` is for grading only.
+# All imports are in the set-up cell. `ops` is Keras's NumPy: it runs on TensorFlow, JAX and PyTorch alike. Other ways to
+# write the same do not work with every kind of tensor on every backend: `a @ b`, `a.T`, or an integer times a float. So write
+# `ops.matmul(a, b)`, `ops.transpose(a)` for a matrix and `ops.swapaxes(a, -1, -2)` for the last two of many axes, and make
+# integers into floats with `ops.cast`. `probe` is for grading only.
 
 # %% setup=true
 from course import data, plots, training  # first, to keep the log quiet
@@ -164,9 +164,9 @@ assert np.allclose(ops.convert_to_numpy(ops.softmax(ops.array([1.0, -1.0]))), [0
 assert abs(float(ops.softmax(ops.array([8.0, -8.0]))[1]) - 1e-7) < 5e-8
 
 # %% [markdown]
-# The slope falls from .389 to .000671 and then to next to nothing: at such scores, practically no learning signal reaches queries
-# and keys. So we divide all scores by $\sqrt d$. With $d = 64$ that is 8: two scores of typical size, 8 and −8, become 1 and −1, with the
-# weights .8808 and .1192. Undivided, the second would get .0000001.
+# The slope falls from .389 to .000671 and then to next to nothing: at such scores, practically no learning signal reaches
+# queries and keys. So we divide all scores by $\sqrt d$. With $d = 64$ that is 8: two scores of typical size, 8 and −8,
+# become 1 and −1, with the weights .8808 and .1192. Undivided, the second would get .0000001.
 #
 # ## 3. Scaled dot-product attention
 #
@@ -271,8 +271,9 @@ assert np.allclose(ops.convert_to_numpy(weights)[0], [0.3701, 0.2743, 0.3555], a
 assert np.allclose(ops.convert_to_numpy(undivided)[0], [0.4123, 0.2110, 0.3768], atol=5e-5), undivided
 
 # %% [markdown]
-# The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ they would be .4123, .2110 and .3768. With
-# five entries the difference is small; section 2 shows what becomes of scores of 4,096 entries that nobody divides.
+# The weights of *python* are .3701, .2743 and .3555. Without the division by $\sqrt{d_k}$ they would be .4123, .2110 and
+# .3768. With five entries the difference is small; section 2 shows what becomes of scores of 4,096 entries that nobody
+# divides.
 #
 # ## 4. Masks: who may look at whom
 #
@@ -375,8 +376,8 @@ assert other.sum() == 9, f"with pad_id=7 {10 - other.sum()} tokens are hidden, e
 
 # %% [markdown]
 # Why does the mask hide columns and not rows? A row that may see nothing has nobody to give its weight to: the softmax of
-# nothing but minus infinities is 0/0 (and if one large negative number takes the place of all its scores, all weights are equal). So padding
-# may look at words, and no word looks at padding.
+# nothing but minus infinities is 0/0 (and if one large negative number takes the place of all its scores, all weights are
+# equal). So padding may look at words, and no word looks at padding.
 #
 # Where both masks hold, a query needs two permissions: it may look where both of them are `True`. Their shapes align from the
 # right: `(length, length)` and `(batch, 1, length)` become `(batch, length, length)`.
@@ -493,10 +494,10 @@ firsts = ops.convert_to_numpy(weights)[0][:, np.arange(6), np.arange(6)]
 assert np.allclose(firsts, ops.convert_to_numpy(weights)[0].max(axis=-1), atol=1e-6), firsts
 
 # %% [markdown]
-# Here both look at the word itself first, and CAT at both CATs alike. What is left, however, they spread differently: each head
-# has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY: in head 0 it keeps .75 for itself, in head
-# 1 only .25. That is not so much a matter of direction: its first half has the length 4.5, its second 2.1, and a dot product
-# measures length, too.
+# Here both look at the word itself first, and CAT at both CATs alike. What is left, however, they spread differently: each
+# head has its own half of the numbers, and its own budget of 1 for each row. Look at LOVELY: in head 0 it keeps .75 for
+# itself, in head 1 only .25. That is not so much a matter of direction: its first half has the length 4.5, its second 2.1,
+# and a dot product measures length, too.
 #
 # ## 6. The layer
 #
@@ -527,9 +528,9 @@ arrows += [(mask_box, weight_box), (weight_box, head_box), (v_heads, head_box), 
 plots.diagram(boxes, dict.fromkeys(arrows, ""), title="Multi-head attention")
 
 # %% [markdown]
-# **Careful with the order.** Keras's attention layers take *query, value, key*: `layers.MultiHeadAttention(…)(query, value, key)`,
-# and `layers.Attention()([query, value, key])` with a list. With the last two exchanged, both run without a complaint, compare
-# queries with values, and average the keys. If no key is given, the value is used as key, too.
+# **Careful with the order.** Keras's attention layers take *query, value, key*: `layers.MultiHeadAttention(…)(query, value,
+# key)`, and `layers.Attention()([query, value, key])` with a list. With the last two exchanged, both run without a complaint,
+# compare queries with values, and average the keys. If no key is given, the value is used as key, too.
 #
 # ### `MultiHeadAttention`
 #
@@ -596,8 +597,8 @@ assert np.allclose(shared, masked, atol=1e-2), (
 # **Write** a function that counts the parameters of such a layer, biases included, when query, key and value all have
 # `model_dim` features.
 #
-# By hand, with `model_dim` 4 and two heads of 2: each of the four `Dense` layers has $4 \cdot 4 + 4 = 20$ parameters, together 80.
-# But `num_heads * key_dim` need not be `model_dim`. Then the four are not all alike.
+# By hand, with `model_dim` 4 and two heads of 2: each of the four `Dense` layers has $4 \cdot 4 + 4 = 20$ parameters,
+# together 80. But `num_heads * key_dim` need not be `model_dim`. Then the four are not all alike.
 #
 # - *Shapes:* three integers give an integer.
 # - *Allowed:* arithmetic. *Off-limits:* building one of Keras's attention layers and counting its weights.
@@ -684,13 +685,13 @@ for n in (1_000, 10_000, 100_000):
 assert apart.max() < 1e-5, apart.max()
 
 # %% [markdown]
-# It is the same row, up to rounding. The cache has to hold $n$ keys and $n$ values for each head, and all rows together still cost
-# about $n^2/2$ scores: what is saved is computing them again and again.
+# It is the same row, up to rounding. The cache has to hold $n$ keys and $n$ values for each head, and all rows together still
+# cost about $n^2/2$ scores: what is saved is computing them again and again.
 #
 # ## 7. Where am I? Positions
 #
-# Without a causal mask, attention does not know any order. Shuffle the words, and the rows of the output are shuffled with them,
-# but nothing else changes:
+# Without a causal mask, attention does not know any order. Shuffle the words, and the rows of the output are shuffled with
+# them, but nothing else changes:
 
 # %%
 shuffled = [2, 0, 1]
@@ -829,10 +830,10 @@ cats = {name: np.abs(np.diff(ops.convert_to_numpy(found)[[1, 5]], axis=0)).max()
 assert cats["words alone"] < 1e-6 and min(cats["+ positions"], cats["causal"]) > 0.1, cats
 
 # %% [markdown]
-# Without positions and without a causal mask, equal words have equal rows and equal columns: on the left, the two rows of CAT are the
-# same. With positions they differ. They differ under the causal mask as well, because the second CAT sees more words than the
-# first: a mask tells something about the order, too. The table above was not masked: it has no zeros
-# above the diagonal. *So if both CATs came in with the same vector, what may have told them apart?*
+# Without positions and without a causal mask, equal words have equal rows and equal columns: on the left, the two rows of CAT
+# are the same. With positions they differ. They differ under the causal mask as well, because the second CAT sees more words
+# than the first: a mask tells something about the order, too. The table above was not masked: it has no zeros above the
+# diagonal. *So if both CATs came in with the same vector, what may have told them apart?*
 #
 # ## 9. Train one head
 #
@@ -861,22 +862,22 @@ print([tuple(output.shape) for output in shown])
 # **Write** a function that builds a model with *one* attention head, trains it on `x` and `y`, and returns it. Grading calls it
 # with a permutation, a vocabulary and 2,000 sequences of 10 tokens that are new to you, so nothing about them can be built in.
 #
-# - *Shapes:* `x` and `y` are integers, `(samples, length)`, and the `vocabulary` is `x.max() + 1`. The model takes `(batch, length)` and has two outputs,
-#   `(logits, weights)`, which are `(batch, length, vocabulary)` and `(batch, length, length)`.
+# - *Shapes:* `x` and `y` are integers, `(samples, length)`, and the `vocabulary` is `x.max() + 1`. The model takes `(batch,
+#   length)` and has two outputs, `(logits, weights)`, which are `(batch, length, vocabulary)` and `(batch, length, length)`.
 # - *Allowed:* all of Keras, its attention layers included; called with `return_attention_scores=True` they return their map,
-#   too. `layers.Attention()` is one head and nothing else, which takes a list, `[query, value, key]`, and does not divide the scores
-#   (they begin small here). Your `scaled_dot_product_attention` will do as well. Aim for a training time of less than ten seconds, which is advice and not
-#   graded.
+#   too. `layers.Attention()` is one head and nothing else, which takes a list, `[query, value, key]`, and does not divide the
+#   scores (they begin small here). Your `scaled_dot_product_attention` will do as well. Aim for a training time of less than
+#   ten seconds, which is advice and not graded.
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
 #   The same seed must give the same model: begin with `training.set_seed(seed)`. The visible check trains on rotated sequences
 #   and asks for the same.
 # - *Time:* {limits}
 #
-# Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output; a
-# second `keras.Model` can share its layers. And learn the vectors of the positions, with an `Embedding`, or with a `Dense` layer on
-# one-hot positions. (*Try it* with the waves of section 7 afterwards.) To watch it learn, call `fit` with `verbose=0,
-# callbacks=[training.Progress()]`.
+# Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output;
+# a second `keras.Model` can share its layers. And learn the vectors of the positions, with an `Embedding`, or with a `Dense`
+# layer on one-hot positions. (*Try it* with the waves of section 7 afterwards.) To watch it learn, call `fit` with
+# `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>
 #
@@ -952,8 +953,9 @@ assert abs(12 * (1 - (11 / 12) ** 8) - 6) < 0.1
 assert own < 0.1 and 1.8 < loss < 2.1 and abs(np.log(12) - 2.485) < 5e-4, (own, loss)
 
 # %% [markdown]
-# Looking everywhere alike already beats guessing: a sequence of 8 draws has about 6 of the 12 tokens in it, and only those can be
-# meant. For the rest of the way it matters where the head looks: more weight on the right place lowers the loss further.
+# Looking everywhere alike already beats guessing: a sequence of 8 draws has about 6 of the 12 tokens in it, and only those
+# can be meant. For the rest of the way it matters where the head looks: more weight on the right place lowers the loss
+# further.
 #
 # ## 10. When content decides
 #
@@ -990,10 +992,10 @@ for sequence, answer, pair in zip(x, y, asked):
 # with 500 sequences of 8 pairs, in which the token ids of names, values and questions are mixed, so that no number can be built
 # in.
 #
-# - *Shapes:* `x` is integers, `(samples, 2 * pairs + 1)`, and `y`, `(samples,)`, the token ids of the values; the `vocabulary` is
-#   `x.max() + 1`. The model takes
-#   `(batch, 2 * n + 1)` with any number `n` of pairs and has two outputs, `(logits, weights)`, which are `(batch, vocabulary)`
-#   and `(batch, n)`: how much of its attention the question gives to each pair.
+# - *Shapes:* `x` is integers, `(samples, 2 * pairs + 1)`, and `y`, `(samples,)`, the token ids of the values; the
+#   `vocabulary` is `x.max() + 1`. The model takes `(batch, 2 * n + 1)` with any number `n` of pairs and has two outputs,
+#   `(logits, weights)`, which are `(batch, vocabulary)` and `(batch, n)`: how much of its attention the question gives to
+#   each pair.
 # - *Allowed:* all of Keras, its attention layers included, and your own functions from above. Aim for a training time of less
 #   than ten seconds, which is advice and not graded.
 # - *Checked* on new sequences: at least 90 % of the answers must be right, and the first output must be logits. In the
@@ -1090,11 +1092,11 @@ assert min(right["your head"]) > 0.95, right
 #
 # ## 11. Extra: two layers that share the work
 #
-# Your head was told which tokens are names and which are values. A Transformer is not: it gets one row of tokens. Here are six
-# pairs and then six questions, this time the names themselves, in sequences of 18 tokens under a causal mask; at each question
-# the model has to say the value. A question can find its own name by content, but there it fetches the vector of the *name*.
-# The value stands one place further on, and the key of the value, made from the value, knows nothing of the name. A single layer
-# would need to be far larger than two for this (Sanford, Hsu and Telgarsky, 2024, arXiv:2408.14332).
+# Your head was told which tokens are names and which are values. A Transformer is not: it gets one row of tokens. Here are
+# six pairs and then six questions, this time the names themselves, in sequences of 18 tokens under a causal mask; at each
+# question the model has to say the value. A question can find its own name by content, but there it fetches the vector of the
+# *name*. The value stands one place further on, and the key of the value, made from the value, knows nothing of the name. A
+# single layer would need to be far larger than two for this (Sanford, Hsu and Telgarsky, 2024, arXiv:2408.14332).
 #
 # The model has two layers with your `scaled_dot_product_attention` and `causal_mask`; what each gives is added to its input (a
 # residual connection), as in a Transformer. Beside it, a single layer with two heads, your `MultiHeadAttention`: as many heads,
@@ -1165,15 +1167,16 @@ on_value = np.take_along_axis(upper[:, 12:], (2 * behind + 1)[:, :, None], axis=
 assert before > 0.7 and on_value > 0.7, (before, on_value)
 
 # %% [markdown]
-# In the first layer the values look at the names before them, so that their vectors hold both. In the second layer a question looks
-# at the value whose vector holds its name. A head like the second is called an *induction head* (Olsson et al., 2022, *In-context
-# learning and induction heads*).
+# In the first layer the values look at the names before them, so that their vectors hold both. In the second layer a question
+# looks at the value whose vector holds its name. A head like the second is called an *induction head* (Olsson et al., 2022,
+# *In-context learning and induction heads*).
 #
 # ## What to remember
 #
 # - A dot product measures direction *and* length; a cosine measures direction.
 # - Attention is a weighted mean of values. The weights are a softmax over the *keys*: rows sum to 1, columns need not.
-# - Where the entries of queries and keys have variance 1, scores grow with $\sqrt{d_k}$ and softmax saturates: divide them by it.
+# - Where the entries of queries and keys have variance 1, scores grow with $\sqrt{d_k}$ and softmax saturates: divide them by
+#   it.
 # - Apply a mask before the softmax: a forbidden score becomes minus infinity. `True` means "may attend".
 # - `key_dim` is the size of one head. Keras's order is query, value, key.
 # - Without positions and without a causal mask, attention does not know the order of the words.

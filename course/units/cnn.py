@@ -8,8 +8,8 @@
 # pixel by pixel, then pooling and a residual block, then classifiers that leave dense networks behind where a shape
 # may be anywhere.
 #
-# **Before you start** you need NumPy slices such as `image[2:5, 1:4]`, and the unit *From one neuron to back-propagation* or its
-# ideas: dense layers, logits, ReLU, training with Keras.
+# **Before you start** you need NumPy slices such as `image[2:5, 1:4]`, and the unit *From one neuron to back-propagation* or
+# its ideas: dense layers, logits, ReLU, training with Keras.
 #
 # **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
 # then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
@@ -72,17 +72,17 @@ plots.images(shuffled(x_train), y_train)
 #
 # There are 3 × 3 places, and the results are $\begin{pmatrix} 12 & 12 & 17 \\ 10 & 17 & 19 \\ 9 & 6 & 14 \end{pmatrix}$.
 #
-# **A word on the word.** In mathematics, convolution turns the kernel around by 180° before it slides; what is computed here is
-# called cross-correlation there. Deep learning says convolution all the same, since the kernel is learned anyway. Turned around,
-# this kernel would give 18 in the first place. Note also that this example, a popular one, is symmetric from top to
+# **A word on the word.** In mathematics, convolution turns the kernel around by 180° before it slides; what is computed here
+# is called cross-correlation there. Deep learning says convolution all the same, since the kernel is learned anyway. Turned
+# around, this kernel would give 18 in the first place. Note also that this example, a popular one, is symmetric from top to
 # bottom: a program that lays the kernel upside down passes it. The check below uses a second kernel for that reason.
 
 # %% [markdown]
 # ### `conv2d_single`
 #
-# Write it for one image `(height, width)` and one kernel `(kernel_height, kernel_width)`, both NumPy arrays. The `stride` is how
-# many pixels the window moves at a time: with 2, every other place is left out, both down and to the right. The `padding` is how
-# many rows and columns of zeros are put around the image first, on each side. The whole kernel must lie inside.
+# Write it for one image `(height, width)` and one kernel `(kernel_height, kernel_width)`, both NumPy arrays. The `stride` is
+# how many pixels the window moves at a time: with 2, every other place is left out, both down and to the right. The `padding`
+# is how many rows and columns of zeros are put around the image first, on each side. The whole kernel must lie inside.
 #
 # Loops are fine here. Off-limits: everything that convolves or correlates, of Keras, NumPy or SciPy.
 #
@@ -136,7 +136,8 @@ plots.heatmaps(
 )
 
 # %% [markdown]
-# Nobody will write kernels by hand from here on: a network learns them. *Will they look like these?* Section 8 shows what comes out of some.
+# Nobody will write kernels by hand from here on: a network learns them. *Will they look like these?* Section 8 shows what
+# comes out of some.
 #
 # ## 2. How many places are there?
 #
@@ -192,8 +193,9 @@ fields = {
 plots.curves(fields, xlabel="layers", ylabel="receptive field", xs=depth)
 
 # %% [markdown]
-# Three layers of size 3 see as far as one of size 7. With $C$ channels in and out they have $3 · 9C^2 = 27C^2$ weights, against
-# $49C^2$, and two more activations: with that Simonyan and Zisserman (2015, section 2.3) argue for small kernels in many layers.
+# Three layers of size 3 see as far as one of size 7. With $C$ channels in and out they have $3 · 9C^2 = 27C^2$ weights,
+# against $49C^2$, and two more activations: with that Simonyan and Zisserman (2015, section 2.3) argue for small kernels in
+# many layers.
 #
 # ## 3. Channels
 #
@@ -210,12 +212,13 @@ plots.curves(fields, xlabel="layers", ylabel="receptive field", xs=depth)
 # %% [markdown]
 # ### `conv2d`
 #
-# Write the convolution of a batch, without padding and with stride 1. `images` is `(batch, height, width, in_channels)`, `kernel`
-# is `(kernel_height, kernel_width, in_channels, filters)`, `bias` is `(filters,)`. Off-limits: everything that convolves or
-# correlates, of Keras, NumPy or SciPy, and `ops.image.extract_patches`.
+# Write the convolution of a batch, without padding and with stride 1. `images` is `(batch, height, width, in_channels)`,
+# `kernel` is `(kernel_height, kernel_width, in_channels, filters)`, `bias` is `(filters,)`. Off-limits: everything that
+# convolves or correlates, of Keras, NumPy or SciPy, and `ops.image.extract_patches`.
 #
 # <details><summary>Hint</summary>You could loop over the places, but there are fewer <i>weights</i> than places. Take the weight
-# in row <i>i</i> and column <i>j</i> of the kernel: which part of all images does it see while it slides? That part has the shape
+# in row <i>i</i> and column <i>j</i> of the kernel: which part of all images does it see while it slides? That part has the
+# shape
 # <code>(batch, rows, columns, in_channels)</code>, and <code>ops.matmul</code> with <code>(in_channels, filters)</code> sums
 # over the channels for you.</details>
 #
@@ -277,8 +280,8 @@ assert below.max() < 0, f"the largest of negative numbers is negative, received 
 # At the end of a network, **global average pooling** gives one number per channel, its mean over the whole image: `ops.mean(x,
 # axis=(1, 2))`. Of the nine numbers above it is $116/9 = 12.89$.
 #
-# **Look at it.** Why throw numbers away? Move a digit by one pixel, and the image changes by most of its size. The picture shows by how much
-# what comes out changes, relative to its size. *Predict the order of the four bars.*
+# **Look at it.** Why throw numbers away? Move a digit by one pixel, and the image changes by most of its size. The picture
+# shows by how much what comes out changes, relative to its size. *Predict the order of the four bars.*
 
 # %%
 def change(function):
@@ -317,9 +320,9 @@ assert np.abs(one_way - other_way).max() < 1e-6 and changes["averaged"] < 1e-5 <
 # ### Numbers to learn
 #
 # VGG came second in the classification task of 2014's ImageNet competition, and is still used as a yardstick. It is simple:
-# blocks of convolutions with padding, most of them 3 × 3, after each block a max pooling that halves height and width, then three
-# dense layers. Its sizes in millions are (table 2 of the paper): 133, 133, 134, 138 and 144 for the versions A to E. By hand, the
-# first two layers:
+# blocks of convolutions with padding, most of them 3 × 3, after each block a max pooling that halves height and width, then
+# three dense layers. Its sizes in millions are (table 2 of the paper): 133, 133, 134, 138 and 144 for the versions A to E. By
+# hand, the first two layers:
 #
 # | layer | kernel · channels in · filters | biases | parameters |
 # |---|---|---|---|
@@ -369,22 +372,21 @@ for name, blocks in sorted(versions.items()):
 # %% [markdown]
 # ### Numbers to compute
 #
-# Parameters say how much a network has to learn and to store. How much it has to compute, they do not say: a convolution uses each
-# of its weights once in **every place**. What is counted is **multiply-adds** (a rough measure of time, which memory takes, too): one
-# multiplication with a weight, whose
-# product is added to a sum. By hand, 32 filters of 5 × 5 on an image of 28 × 28 pixels with 192 channels, as they come up in
-# GoogLeNet (Szegedy et al., 2014, table 1, layer 3a):
+# Parameters say how much a network has to learn and to store. How much it has to compute, they do not say: a convolution uses
+# each of its weights once in **every place**. What is counted is **multiply-adds** (a rough measure of time, which memory
+# takes, too): one multiplication with a weight, whose product is added to a sum. By hand, 32 filters of 5 × 5 on an image of
+# 28 × 28 pixels with 192 channels, as they come up in GoogLeNet (Szegedy et al., 2014, table 1, layer 3a):
 #
 # $$ 28 · 28 · 32 · 5 · 5 · 192 = 120{,}422{,}400 $$
 #
 # Three ways to pay less, each found in a well-known network:
 #
-# - **A bottleneck.** A 1 × 1 convolution first mixes the 192 channels into 16, which the 5 × 5 convolution then reads. *By hand:
-#   how many multiply-adds are these two together?* (`count_multiply_adds`, below, has the answer in its docstring.) Often another 1 × 1
-#   brings back as many channels as there were.
-# - **Groups.** Channels and filters are split into $g$ parts, and a filter reads the channels of its own part alone: a $g$-th of
-#   the products. With one channel per group the convolution is called *depthwise*: it looks at neighbours and mixes no channels.
-#   A 1 × 1 convolution after it mixes channels and looks at no neighbours (MobileNet).
+# - **A bottleneck.** A 1 × 1 convolution first mixes the 192 channels into 16, which the 5 × 5 convolution then reads. *By
+#   hand: how many multiply-adds are these two together?* (`count_multiply_adds`, below, has the answer in its docstring.)
+#   Often another 1 × 1 brings back as many channels as there were.
+# - **Groups.** Channels and filters are split into $g$ parts, and a filter reads the channels of its own part alone: a $g$-th
+#   of the products. With one channel per group the convolution is called *depthwise*: it looks at neighbours and mixes no
+#   channels. A 1 × 1 convolution after it mixes channels and looks at no neighbours (MobileNet).
 # - **Dense connections.** Each convolution gets *all* channels that there are so far, side by side, and adds a few of its own
 #   (DenseNet). What it reads grows from layer to layer: $c_0 + L · k$ channels after $L$ layers of $k$ filters.
 #
@@ -392,8 +394,8 @@ for name, blocks in sorted(versions.items()):
 #
 # **Write** a function that counts all multiplications with weights.
 #
-# - *Shapes:* images and kernels are square, the padding is `"same"`. `convolutions` is a list of `(kernel_size, filters, stride,
-#   groups)`. With `dense=True` each of them reads the image's channels and those of all before it.
+# - *Shapes:* images and kernels are square, the padding is `"same"`. `convolutions` is a list of `(kernel_size, filters,
+#   stride, groups)`. With `dense=True` each of them reads the image's channels and those of all before it.
 # - *Allowed:* everything.
 # - *Checked:* sizes that a stride does not divide, kernels of several sizes, groups, dense connections, that the count is an
 #   integer however large it is, and that the list is left as it is. Biases do not count.
@@ -420,8 +422,8 @@ assert grown == 16 * 3 * 2 + 16 * 3 * 5, (
 )
 
 # %% [markdown]
-# **Look at it.** The same job in three ways: 3 × 3 neighbours, from 256 channels to 256, on 14 × 14 pixels. *Predict: what share of
-# the plain convolution's multiply-adds do the other two need?*
+# **Look at it.** The same job in three ways: 3 × 3 neighbours, from 256 channels to 256, on 14 × 14 pixels. *Predict: what
+# share of the plain convolution's multiply-adds do the other two need?*
 
 # %%
 ways = {
@@ -438,21 +440,22 @@ assert abs(costs["bottleneck"] / costs["plain"] - 0.118) < 0.0005
 assert abs(costs["depthwise, then 1 × 1"] / costs["plain"] - (1 / 256 + 1 / 9)) < 1e-9
 
 # %% [markdown]
-# Depthwise and 1 × 1 together cost $1/C + 1/9$ of a plain convolution with $C$ filters. The bottleneck, here as in ResNet-50,
-# costs 12 % of it. They are not the same functions, of course: less can be said with fewer products. *What can no depthwise
-# convolution compute?*
+# Depthwise and 1 × 1 together cost $1/C + 1/9$ of a plain convolution with $C$ filters. The bottleneck, with 64, 64 and 256
+# filters as in the first blocks of ResNet-50, costs 12 % of it. They are not the same functions, of course: less can be said
+# with fewer products. *What can no depthwise convolution compute?*
 #
 # ## 6. Batch normalisation
 #
-# In a deep network, every layer reads numbers that all layers before it have scaled. If each of them makes its numbers a little
-# too small, little is left of them after twenty layers. **Batch normalisation** measures, instead of hoping: for every channel it takes
-# mean $\mu$ and variance $\sigma^2$ over **all samples of the batch and all places**, and makes of a number $x$
+# In a deep network, every layer reads numbers that all layers before it have scaled. If each of them makes its numbers a
+# little too small, little is left of them after twenty layers. **Batch normalisation** measures, instead of hoping: for every
+# channel it takes mean $\mu$ and variance $\sigma^2$ over **all samples of the batch and all places**, and makes of a number
+# $x$
 #
 # $$ y = \gamma \, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta $$
 #
-# with a scale $\gamma$ and a shift $\beta$ per channel that are learned, and a small $\epsilon$ against a division by zero. By hand: a
-# channel with the numbers 1 and 3 has $\mu = 2$ and $\sigma^2 = 1$ (the mean of the squared differences), so with $\gamma = 1$, $\beta = 0$
-# and without $\epsilon$ it becomes $-1$ and $1$.
+# with a scale $\gamma$ and a shift $\beta$ per channel that are learned, and a small $\epsilon$ against a division by zero.
+# By hand: a channel with the numbers 1 and 3 has $\mu = 2$ and $\sigma^2 = 1$ (the mean of the squared differences), so with
+# $\gamma = 1$, $\beta = 0$ and without $\epsilon$ it becomes $-1$ and $1$.
 #
 # After training, somebody sends a *single* image. It has no batch, and what it is should not depend on who else is in one. So
 # while training the layer keeps **moving averages** of $\mu$ and $\sigma^2$, and afterwards it uses those:
@@ -520,30 +523,31 @@ for training_now in (True, True, True, False):
 assert apart_by < 1e-4
 
 # %% [markdown]
-# **A trap.** Keras's own `momentum` is 0.99. The digits of this unit are 1,347 training images: with batches of 64, six epochs are
-# 132 steps. *By hand: which share of the averages is then still what they began with, mean 0 and variance 1? And with a momentum
-# of 0.9?* *What will a network that has learned its training set say of new images, if the averages have not arrived yet?* Below, the
-# momentum is 0.9.
+# **A trap.** Keras's own `momentum` is 0.99. The digits of this unit are 1,347 training images: with batches of 64, six
+# epochs are 132 steps. *By hand: which share of the averages is then still what they began with, mean 0 and variance 1? And
+# with a momentum of 0.9?* *What will a network that has learned its training set say of new images, if the averages have not
+# arrived yet?* Below, the momentum is 0.9.
 #
-# Why does it help? Ioffe and Szegedy wrote of *internal covariate shift*: layers that chase a moving distribution. Santurkar et al.
-# (2018, section 2) added shifting noise after each normalisation, which made the distributions less stable than without any, and
-# the network learned as fast as before; they put it down to a smoother loss (arXiv:1805.11604). What is not in doubt is that it helps:
-# the next section measures that.
+# Why does it help? Ioffe and Szegedy wrote of *internal covariate shift*: layers that chase a moving distribution. Santurkar
+# et al. (2018, section 2) added shifting noise after each normalisation, which made the distributions less stable than
+# without any, and the network learned as fast as before; they put it down to a smoother loss (arXiv:1805.11604). What is not
+# in doubt is that it helps: the next section measures that.
 #
 # ## 7. Deeper: a shortcut
 #
 # More layers can say more. A network of 20 layers could do whatever one of 8 layers does: let 12 of them hand on what they
-# get. So its training loss should be no higher. *Is that so, for plain stacks of convolutions? What would you bet?* He et al. (2015)
-# found that deeper plain networks have a **higher training error**, with batch normalisation, too. That is no overfitting, since it is
-# the training error. They suspect that to hand on what comes in is not easy to learn for a stack of convolutions and ReLUs.
+# get. So its training loss should be no higher. *Is that so, for plain stacks of convolutions? What would you bet?* He et al.
+# (2015) found that deeper plain networks have a **higher training error**, with batch normalisation, too. That is no
+# overfitting, since it is the training error. They suspect that to hand on what comes in is not easy to learn for a stack of
+# convolutions and ReLUs.
 #
 # So make it easy. A **residual block** computes a *change*, and adds it to its input:
 #
 # $$ y = \mathrm{ReLU}\big(x + F(x)\big), \qquad F(x) = \mathrm{norm}_2(\mathrm{conv}_2(\mathrm{ReLU}(\mathrm{norm}_1(\mathrm{conv}_1(x))))) $$
 #
-# If $\gamma$ and $\beta$ of the second normalisation are 0, the block hands on its input (as far as it is positive). Where the shape
-# changes, because of a stride or of more filters, the input goes through a 1 × 1 convolution with the same stride, the
-# **projection**.
+# If $\gamma$ and $\beta$ of the second normalisation are 0, the block hands on its input (as far as it is positive). Where
+# the shape changes, because of a stride or of more filters, the input goes through a 1 × 1 convolution with the same stride,
+# the **projection**.
 
 # %%
 boxes = {
@@ -560,13 +564,13 @@ plots.diagram(boxes, dict.fromkeys(arrows, ""), title="Residual block")
 # %% [markdown]
 # ### `ResidualBlock`
 #
-# **Write** `call`. The layers are given, with `self.norm1` and `self.norm2` from Keras. `self.projection` is `None` where the input
-# goes round as it is.
+# **Write** `call`. The layers are given, with `self.norm1` and `self.norm2` from Keras. `self.projection` is `None` where the
+# input goes round as it is.
 #
 # - *Shapes:* from `(batch, height, width, channels)` to `(batch, height / stride, width / stride, filters)`, rounded up.
 # - *Allowed:* everything.
-# - *Checked* with weights and moving averages that we set: values for the same shape, more filters, a stride, and both, and while the
-#   block is trained.
+# - *Checked* with weights and moving averages that we set: values for the same shape, more filters, a stride, and both, and
+#   while the block is trained.
 #
 # <details><summary>Hint</summary>Name the two things that are added. Each is one line.</details>
 
@@ -597,8 +601,8 @@ y = ResidualBlock(filters=5, stride=2)(x)
 assert tuple(y.shape) == (1, 2, 2, 5), f"expected the shape (1, 2, 2, 5), received {tuple(y.shape)}."
 
 # %% [markdown]
-# **Train it.** Two networks with 20 normalised convolutions after a first one, the same rate and the same batches: one is a plain
-# stack, the other is made of your blocks. *Predict both training losses after six epochs.*
+# **Train it.** Two networks with 20 normalised convolutions after a first one, the same rate and the same batches: one is a
+# plain stack, the other is made of your blocks. *Predict both training losses after six epochs.*
 
 # %%
 def deep_network(depth, shortcut, filters=16):
@@ -666,8 +670,8 @@ def stacks():
                 }
 
 # %% [markdown]
-# One seed proves little. The table behind the next picture was measured beforehand, with three seeds for each of four depths, and
-# with the same rate, batches and six epochs for all. It has a third kind: plain stacks without any normalisation.
+# One seed proves little. The table behind the next picture was measured beforehand, with three seeds for each of four depths,
+# and with the same rate, batches and six epochs for all. It has a third kind: plain stacks without any normalisation.
 
 # %%
 table = data.measured("cnn-stacks")
@@ -686,20 +690,21 @@ assert lost["residual"][8] > lost["residual"][20] > lost["residual"][32] and los
 assert min(lost["plain without normalisation"][depth] for depth in (20, 32)) > 2.3, lost
 
 # %% [markdown]
-# Without normalisation, 20 and 32 layers stay at $\ln 10 = 2.303$: at this rate they have learned nothing. With it, plain networks
-# of 20 layers learn, but 32 layers have a *higher* training loss than 20, and these a higher one than 8: a small version of what He
-# et al. found. (After six epochs, slower and worse look alike; they trained for as long as it took.) The residual networks have a lower
-# training loss with every layer more. So the two are not the same cure: here normalisation makes a plain network of 20 layers
-# trainable, and the shortcut makes depth worth it. Another rate, other initial weights or more epochs may move these numbers.
+# Without normalisation, 20 and 32 layers stay at $\ln 10 = 2.303$: at this rate they have learned nothing. With it, plain
+# networks of 20 layers learn, but 32 layers have a *higher* training loss than 20, and these a higher one than 8: a small
+# version of what He et al. found. (After six epochs, slower and worse look alike; they trained three times as long, and it
+# stayed: section 4.1.) The deeper one of these residual networks is, the lower is its training loss. So the two are not the
+# same cure: here normalisation makes a plain network of 20 layers trainable, and the shortcut makes depth worth it. Another
+# rate, other initial weights or more epochs may move these numbers.
 #
 # ## 8. A network for images
 #
 # ### `build_cnn`
 #
-# Build a `keras.Model`: a 3 × 3 convolution with `filters` filters, one with `2 · filters`, each with `padding="same"` and ReLU
-# and followed by max pooling of 2 × 2 with stride 2, where what is left over is dropped; then global average pooling, and a dense layer that gives **logits**. From `(batch,
-# image_size, image_size, channels)` to `(batch, n_classes)`. All layers have biases. Do not compile the model. You may build it
-# in any way.
+# Build a `keras.Model`: a 3 × 3 convolution with `filters` filters, one with `2 · filters`, each with `padding="same"` and
+# ReLU and followed by max pooling of 2 × 2 with stride 2, where what is left over is dropped; then global average pooling,
+# and a dense layer that gives **logits**. From `(batch, image_size, image_size, channels)` to `(batch, n_classes)`. All
+# layers have biases. Do not compile the model. You may build it in any way.
 #
 # <details><summary>Hint</summary>Six layers after the input, in the order of the sentence above. Which of those with weights has no
 # activation?</details>
@@ -733,8 +738,8 @@ assert np.allclose(bright, 2 * 9 / 4, atol=1e-4) and np.allclose(dark, 0, atol=1
 )
 
 # %% [markdown]
-# **Train it on digits**, as they are and with shuffled pixels, next to a dense network of about the same size. *Predict the four
-# scores: which falls?*
+# **Train it on digits**, as they are and with shuffled pixels, next to a dense network of about the same size. *Predict the
+# four scores: which falls?*
 
 # %%
 def fit_and_score(model, x, y, x_new, y_new, epochs=10):
@@ -759,11 +764,11 @@ for name, make in {"dense": dense_network, "CNN": lambda: build_cnn(8, 1, 16, 10
 plots.bars(scores, ylabel="accuracy", title="Digits, as they are and shuffled")
 
 # %% [markdown]
-# Digits are easy: with their few pixels, all in the same place, the dense network is as good. It differs between the two only by its
-# random start. The CNN does care about the order of the pixels: it looks at neighbours. (Try other seeds.)
+# Digits are easy: with their few pixels, all in the same place, the dense network is as good. It differs between the two only
+# by its random start. The CNN does care about the order of the pixels: it looks at neighbours. (Try other seeds.)
 #
-# **What has it learned?** The picture shows what the filters of the first convolution answer for one digit: their *feature maps*.
-# *Which of them look for edges, as your two kernels of section 1 do?*
+# **What has it learned?** The picture shows what the filters of the first convolution answer for one digit: their *feature
+# maps*. *Which of them look for edges, as your two kernels of section 1 do?*
 
 # %%
 three = x_test[y_test == 3][:1, :, :, None]
@@ -773,9 +778,10 @@ plots.feature_maps(first(ops.array(three))[0])
 # %% [markdown]
 # ## 9. More images than you have
 #
-# A three stays a three when it is moved by a pixel. Whoever knows that need not wait for the network to find out: move the training
-# images, by other numbers of pixels in every epoch, and each of them becomes many. That is **data augmentation**. It says, in
-# data, which changes do not matter, as a convolution says it in its weights. By hand: the image $\begin{pmatrix} 1 & 2 \\ 3 & 4
+# A three stays a three when it is moved by a pixel. Whoever knows that need not wait for the network to find out: move the
+# training images, by other numbers of pixels in every epoch, and each of them becomes many. That is **data augmentation**. It
+# says, in data, which changes do not matter, as a convolution says it in its weights. By hand: the image $\begin{pmatrix} 1 &
+# 2 \\ 3 & 4
 # \end{pmatrix}$, moved down by one and to the left by one, is $\begin{pmatrix} 0 & 0 \\ 2 & 0 \end{pmatrix}$.
 
 # %% [markdown]
@@ -786,8 +792,8 @@ plots.feature_maps(first(ops.array(three))[0])
 # - *Shapes:* `images` `(batch, height, width, channels)` and integer `shifts` `(batch, 2)`, down and to the right, are NumPy
 #   arrays, and so is the result.
 # - *Allowed:* everything.
-# - *Checked:* all four directions, shifts of 0, images that leave their frame altogether, and that `images` and `shifts` are left
-#   as they are.
+# - *Checked:* all four directions, shifts of 0, images that leave their frame altogether, and that `images` and `shifts` are
+#   left as they are.
 #
 # <details><summary>Hint</summary>Put a wide border of zeros around the images. To move an image down by one is to cut a window out
 # of this larger one. Where does the window begin?</details>
@@ -808,8 +814,8 @@ assert np.allclose(both[2], square[0]), "an image that is moved by 0 pixels stay
 assert np.allclose(shift_images(square, np.array([[0, 5]])), 0), "moved by 5 pixels, nothing is left of 2 × 2."
 
 # %% [markdown]
-# **Look at it.** 200 digits to learn from, as they are, moved, and mirrored from left to right in half of the cases; 80 epochs, each
-# with other changes. *Predict: does either of the two changes help, and does either do harm?*
+# **Look at it.** 200 digits to learn from, as they are, moved, and mirrored from left to right in half of the cases; 80
+# epochs, each with other changes. *Predict: does either of the two changes help, and does either do harm?*
 
 # %%
 few, few_labels = x_train[:200, :, :, None], y_train[:200]
@@ -835,10 +841,10 @@ assert augmented["mirrored"] < min(augmented["as they are"], augmented["moved"])
 assert augmented["moved"] < augmented["as they are"] + 0.03, augmented
 
 # %% [markdown]
-# Mirrored digits do harm: it is not true that a digit stays what it is in a mirror. And moving does not help here. A moved digit is
-# what it was, as long as all of it is there; but these fill their frames from top to bottom, so a move cuts strokes off, and the new
-# digits are not moved. An augmentation is a statement about the data to come. In section 11 it will be nearer the truth. (One seed:
-# repeat it with others.)
+# Mirrored digits do harm: it is not true that a digit stays what it is in a mirror. And moving does not help here. A moved
+# digit is what it was, as long as all of it is there; but these fill their frames from top to bottom, so a move cuts strokes
+# off, and the new digits are not moved. An augmentation is a statement about the data to come. In section 11 it will be
+# nearer the truth. (One seed: repeat it with others.)
 
 # %% [markdown]
 # ## 10. Signals
@@ -856,13 +862,14 @@ plots.signals(s_train, t_train)
 #
 # Write a function that takes signals `x` `(samples, positions)`, integer labels `y` and a `seed`, and returns a **trained**
 # `keras.Model` that gives logits. `layers.Conv1D` slides along `(positions, channels)`, and a signal has one channel, so the
-# positions need a new last axis: `layers.Reshape((-1, 1))`. A few seconds of training are enough. Everything in Keras is allowed.
+# positions need a new last axis: `layers.Reshape((-1, 1))`. A few seconds of training are enough. Everything in Keras is
+# allowed.
 #
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>Start with two or three convolutions of about 50 filters of size 5, with
-# <code>padding="same"</code> so that short signals survive, each but the last followed by max pooling, then flatten. Set the seed before the weights are made. Find the number of classes from <code>y</code>; Keras
-# expects an <code>int</code>.</details>
+# <code>padding="same"</code> so that short signals survive, each but the last followed by max pooling, then flatten. Set the
+# seed before the weights are made. Find the number of classes from <code>y</code>; Keras expects an <code>int</code>.</details>
 #
 # *Checked:* an accuracy of at least 0.80 on new samples, that the output is logits, that the same seed gives the same model,
 # and that it works for other numbers of positions and classes. Grading makes new signals for every submission and renumbers the
@@ -897,15 +904,15 @@ plots.bars(
 
 # %% [markdown]
 # A convolution is not better than a dense layer as such. It is a **bet** that neighbours belong together, and that what is
-# worth finding may be anywhere. Where the bet is right, it learns more from the same samples; where it is wrong, it is no better
-# than dense layers, or worse.
+# worth finding may be anywhere. Where the bet is right, it learns more from the same samples; where it is wrong, it is no
+# better than dense layers, or worse.
 
 # %% [markdown]
 # ## 11. Your project: digits among scraps
 #
-# The digits so far stood in the middle of their frame. Now they lie anywhere on a canvas of 16 × 16 pixels, among scraps of other
-# digits. This is where sliding windows should be worth most. *Predict: how far does the nearest neighbour get, and a dense
-# network?*
+# The digits so far stood in the middle of their frame. Now they lie anywhere on a canvas of 16 × 16 pixels, among scraps of
+# other digits. This is where sliding windows should be worth most. *Predict: how far does the nearest neighbour get, and a
+# dense network?*
 
 # %%
 def on_canvas(images, rng, size=16, scraps=4):
@@ -926,9 +933,10 @@ new_canvases, new_labels = on_canvas(x_test, rng), y_test  # looked at once, at 
 plots.images(canvases[..., 0], canvas_labels)
 
 # %% [markdown]
-# What you choose (depth, width, rate, how far to move), choose by the 300 images that are held back. The test images are for the
-# end. Four networks to begin with, all trained for 16 epochs: a dense one and the CNN of section 8, with canvases that are moved in
-# every epoch by up to 3 pixels; and a network of three of your blocks, two of which halve the image, unmoved and moved.
+# What you choose (depth, width, rate, how far to move), choose by the 300 images that are held back. The test images are for
+# the end. Four networks to begin with, all trained for 16 epochs: a dense one and the CNN of section 8, with canvases that
+# are moved in every epoch by up to 3 pixels; and a network of three of your blocks, two of which halve the image, unmoved and
+# moved.
 
 # %%
 def residual_network(filters=16):
@@ -962,15 +970,16 @@ plots.curves(
 )
 
 # %% [markdown]
-# The dense network hardly beats guessing, moved canvases or not: it would have to learn each digit in each place. Convolutions share
-# what they learn between places. The residual network gets further than the CNN: it is deeper, has more weights, normalises, and takes
-# a maximum at the end. *Which of these matters? Try.* And the augmentation helps, though it is only nearly true: moved by 3 pixels, some
-# digits lose an edge.
+# The dense network hardly beats guessing, moved canvases or not: it would have to learn each digit in each place.
+# Convolutions share what they learn between places. The residual network gets further than the CNN: it is deeper, has more
+# weights, normalises, and takes a maximum at the end. *Which of these matters? Try.* And the augmentation helps, though it is
+# only nearly true: moved by 3 pixels, some digits lose an edge.
 #
 # **Now yours.** How far do you get on the images that are held back? Some things to try: more epochs and a rate that falls
-# (`keras.optimizers.schedules.CosineDecay`), more filters, a fourth block, an average in place of the maximum, other shifts, new
-# scraps in every epoch. When you have chosen, add yours to `learned` and run the cell below: it looks at the test images. The last
-# bar is what the small CNN makes of digits in the middle of their frames, without scraps: no limit, but something to compare with.
+# (`keras.optimizers.schedules.CosineDecay`), more filters, a fourth block, an average in place of the maximum, other shifts,
+# new scraps in every epoch. When you have chosen, add yours to `learned` and run the cell below: it looks at the test images.
+# The last bar is what the small CNN makes of digits in the middle of their frames, without scraps: no limit, but something to
+# compare with.
 
 # %%
 flat, flat_new = (images.reshape(len(images), -1) for images in (canvases, new_canvases))
@@ -989,18 +998,20 @@ assert final["unmoved"] > final["CNN"] + 0.05 and final["moved"] > final["unmove
 #
 # - A convolution lays the same kernel on every window: multiply, add up, slide on. It does not turn the kernel around.
 # - $\lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$ places; `same` gives $\lceil n/s \rceil$.
-# - A filter has weights for every channel it reads: $k^2 · C_{in} · C_{out} + C_{out}$ parameters, whatever the image's size. Each
-#   is used once in every place: that times the number of places is the cost.
+# - A filter has weights for every channel it reads: $k^2 · C_{in} · C_{out} + C_{out}$ parameters, whatever the image's size.
+#   Each is used once in every place: that times the number of places is the cost.
 # - With stride 1, convolutions follow a shift; global pooling ignores it as long as nothing crosses the border.
-# - Most of VGG's parameters are in its three dense layers; an average and one dense layer in their place save about nine of ten.
+# - Most of VGG's parameters are in its three dense layers; an average and one dense layer in their place save about nine of
+#   ten.
 # - Batch normalisation uses the batch's statistics in training and moving averages afterwards. These need steps to arrive.
-# - Deeper plain networks can have a higher *training* loss. A residual block adds a change to its input, so that doing nothing is
-#   easy.
+# - Deeper plain networks can have a higher *training* loss. A residual block adds a change to its input, so that doing
+#   nothing is easy.
 # - Augmentation is a statement about the data to come; where it is false, it can do harm.
 # - Shuffle the positions: who gets worse has looked at neighbours.
 #
 # ## Open questions
 #
-# 1. Near the border, `padding="same"` puts zeros below the kernel. Can a convolutional network find out where in the image it is?
+# 1. Near the border, `padding="same"` puts zeros below the kernel. Can a convolutional network find out where in the image it
+#    is?
 # 2. What should be shared, and what bet would you make, for a chessboard? For a table of patients?
 # 3. Two shuffles of the pixels: one for all images, or another one for each. Which network can learn what from each?

@@ -1,25 +1,27 @@
 # %% [markdown] title="From one neuron to back-propagation" order=1 minutes=150 builds="neuron, softmax, cross-entropy, back-propagation by hand, SGD and momentum, a trained classifier"
 # # From one neuron to back-propagation
 #
-# **{points} points · about {minutes} minutes, in two sittings**, and 40 more for the parts headed *Extra*, which no exercise needs
+# **{points} points · about {minutes} minutes, in two sittings**, and 40 more for the parts headed *Extra*, which no exercise
+# needs
 #
 # You will build a neural network twice. First by hand: you write its neurons, its loss, its gradients and its training steps,
 # and it learns to fence in an island of points. Then in Keras, where you train it on signals that a linear model tells apart
 # badly.
 #
-# **Before you start** you need Python with NumPy arrays, matrix products, logarithms, standard deviations, and the chain rule for
-# derivatives. Some words: a *batch* is a group of samples that are computed together, one per row; the *gradient* of a number is the
-# list of its derivatives; a label is *one-hot* when it is written as a row with a 1 at its class and 0 elsewhere.
+# **Before you start** you need Python with NumPy arrays, matrix products, logarithms, standard deviations, and the chain rule
+# for derivatives. Some words: a *batch* is a group of samples that are computed together, one per row; the *gradient* of a
+# number is the list of its derivatives; a label is *one-hot* when it is written as a row with a 1 at its class and 0
+# elsewhere.
 #
 # **How it works.** Each exercise has a cell to fill in: read its docstring, replace `raise NotImplementedError()`, run it,
 # then run the check below it. If the check prints nothing, the numbers that it tries are right. Grading tries others, in more
 # cases, and an answer that is right in some of them earns part of the points.
 #
 # Your answers can use what the set-up cell imports, but nothing that other cells define, unless they are answers of yours. No
-# exercise needs an earlier one; you may call an earlier answer of yours, as long as that one is right. The cells headed “look at
-# it” do need your answers above them: pass over those that stop at one you have not written yet. Some functions are
-# *off-limits* because they would be the whole answer. The checks here do not look for them, but grading does. Where a tensor is
-# asked for, a NumPy array of the same numbers will do.
+# exercise needs an earlier one; you may call an earlier answer of yours, as long as that one is right. The cells headed “look
+# at it” do need your answers above them: pass over those that stop at one you have not written yet. Some functions are
+# *off-limits* because they would be the whole answer. The checks here do not look for them, but grading does. Where a tensor
+# is asked for, a NumPy array of the same numbers will do.
 #
 # ## Set-up
 #
@@ -46,7 +48,8 @@ training.report()
 # $$ h = \tanh(w \cdot x + b) $$
 #
 # The curve, here $\tanh$, is called the **activation function**, or the activation for short. With one input, $w$ sets how
-# steep it is, and it crosses zero at $-b/w$. *Predict before you run: which curve is the steepest, and where does the third one cross zero?*
+# steep it is, and it crosses zero at $-b/w$. *Predict before you run: which curve is the steepest, and where does the third
+# one cross zero?*
 
 # %%
 x = np.linspace(-4, 4, 161)
@@ -444,8 +447,9 @@ assert abs(network - zigzag).max() < 1e-5
 #    layer below receives $G_{h,ni} = \sum_j G_{z,nj}W_{ij}$.
 # 3. *The activation* $h = \tanh(a)$. It works on each entry alone, and multiplies the gradient there by its slope, $1 - h^2$.
 #
-# The diagram shows the way forward above, and the way back below. What the way back needs from above comes down: the probabilities
-# $p$, $h$ for its slope, and both layers' inputs for the gradients of their weights. ($\odot$ multiplies entry by entry.)
+# The diagram shows the way forward above, and the way back below. What the way back needs from above comes down: the
+# probabilities $p$, $h$ for its slope, and both layers' inputs for the gradients of their weights. ($\odot$ multiplies entry
+# by entry.)
 
 # %%
 x, a, h = r"$x$", r"$a = xW^{hidden} + b^{hidden}$", r"$h = \tanh(a)$"
@@ -563,18 +567,19 @@ ratios = np.divide(error[:3], error[1:4])
 assert ((50 < ratios) & (ratios < 200)).all(), ratios  # a tenth of the step, a hundredth of the error
 
 # %% [markdown]
-# At first the error falls with the square of the step: going both up and down cancels the curvature, and what is left comes from
-# the third derivative, which a smaller step sees less of. It is smallest near $10^{-6}$, and then rises, because the two losses agree in
-# more and more digits, and what is left of their difference is rounding. So check in float64, with a step near $10^{-5}$.
+# At first the error falls with the square of the step: going both up and down cancels the curvature, and what is left comes
+# from the third derivative, which a smaller step sees less of. It is smallest near $10^{-6}$, and then rises, because the two
+# losses agree in more and more digits, and what is left of their difference is rounding. So check in float64, with a step
+# near $10^{-5}$.
 #
 # ### Extra: how far back does a gradient reach?
 #
 # On its way back through a layer, a gradient is multiplied by the slopes of the activation (3.) and by the weights (2.). In a
 # deep network that happens many times. Below, it travels back through 20 layers of 100 neurons, whose weights are drawn once.
-# How they are drawn is the **initialisation**; here, it is their standard deviation that varies: $1/\sqrt n$, where $n$ is the number of a neuron's inputs, keeps the size
-# of what an affine map is given (Glorot and Bengio, 2010, for equally wide layers); $\sqrt{2/n}$ is meant for ReLU (He, Zhang,
-# Ren and Sun, 2015); 0.05 and 0.2 pay no attention to $n$. *Predict: the sigmoid's slope is at most ¼. What is left after 20
-# layers?*
+# How they are drawn is the **initialisation**; here, it is their standard deviation that varies: $1/\sqrt n$, where $n$ is
+# the number of a neuron's inputs, keeps the size of what an affine map is given (Glorot and Bengio, 2010, for equally wide
+# layers); $\sqrt{2/n}$ is meant for ReLU (He, Zhang, Ren and Sun, 2015); 0.05 and 0.2 pay no attention to $n$. *Predict: the
+# sigmoid's slope is at most ¼. What is left after 20 layers?*
 
 # %%
 def lengths(activation, slope, deviation, depth=20, n=100):
@@ -614,11 +619,11 @@ assert per_layer["ReLU, 0.2"] > 1.3, per_layer
 assert abs(per_layer["ReLU, Glorot"] - 0.5**0.5) < 0.01 and abs(per_layer["ReLU, He"] - 1) < 0.01, per_layer
 
 # %% [markdown]
-# With sigmoids and these weights a layer leaves on average less than a quarter, and after 20 layers next to nothing is left: the
-# gradient has **vanished**. Here a ReLU has the slope 1 for about one half of its inputs and 0 for the others, so on average it
-# halves the *square* of the length, a factor of $\sqrt{1/2} = 0.71$ per layer. He's initialisation makes up for just that, and
-# the gradient arrives as long as it was sent. With larger weights it grows from layer to layer, and **explodes**. (Nothing is
-# trained here; what training does with such gradients is another question.)
+# With sigmoids and these weights a layer leaves on average less than a quarter, and after 20 layers next to nothing is left:
+# the gradient has **vanished**. Here a ReLU has the slope 1 for about one half of its inputs and 0 for the others, so on
+# average it halves the *square* of the length, a factor of $\sqrt{1/2} = 0.71$ per layer. He's initialisation makes up for
+# just that, and the gradient arrives as long as it was sent. With larger weights it grows from layer to layer, and
+# **explodes**. (Nothing is trained here; what training does with such gradients is another question.)
 #
 # ## 5. Steps downhill
 #
@@ -641,8 +646,8 @@ assert np.allclose(sgd_step({"w": np.array([1.0])}, {"w": np.array([2.0])}, 0.1)
 # %% [markdown]
 # ### `momentum_step`
 #
-# Momentum gives every parameter a velocity $v$, so that steps in one direction add up. A long, narrow valley below shows what that
-# brings, and what it does not. There are several conventions; this is the one of Keras, with the momentum $\mu$:
+# Momentum gives every parameter a velocity $v$, so that steps in one direction add up. A long, narrow valley below shows what
+# that brings, and what it does not. There are several conventions; this is the one of Keras, with the momentum $\mu$:
 #
 # $$ v \leftarrow \mu v - \eta\,g, \qquad w \leftarrow w + v $$
 #
@@ -703,9 +708,10 @@ assert np.abs(along_b["momentum 0.9"][-5:]).max() > 3 * np.abs(along_b["plain"][
 assert min(along_a["momentum 0.9"]) < -3 and min(along_a["plain"]) > 0
 
 # %% [markdown]
-# The plain run jumps across the valley with every step, by a factor of $1 - 50 \cdot 0.038 = -0.9$, and creeps along it. Across
-# the valley momentum brings nothing here: its swings are slower and die out later. It wins *along* the valley, where its steps add
-# up, so far that it overshoots the bottom and comes back: these are the bumps in its loss. After 60 steps that loss is far lower.
+# The plain run jumps across the valley with every step, by a factor of $1 - 50 \cdot 0.038 = -0.9$, and creeps along it.
+# Across the valley momentum brings nothing here: its swings are slower and die out later. It wins *along* the valley, where
+# its steps add up, so far that it overshoots the bottom and comes back: these are the bumps in its loss. After 60 steps that
+# loss is far lower.
 #
 # ### Train your own network
 #
@@ -787,9 +793,10 @@ assert 0.7 < last["batch 200, rate 3"] / last["batch 20, rate 0.3"] < 1.4, last
 # %% [markdown]
 # With 5 points per minibatch, an epoch has 40 steps in place of one. The steps are less exact, but there are so many more of
 # them that at this rate the loss falls much faster for the same work. But 0.3 is no good rate for all points: with 3 they get
-# about as far as minibatches of 20 with 0.3, ten times the batch with ten times the rate. (Goyal et al., 2017, section 2.1, call
-# that the linear scaling rule; arXiv:1706.02677.) And 20 points with the rate 3 end below 5 with 0.3. So a curve at one rate says
-# little about a batch size, and one seed says little about either. *Try it:* what do minibatches of 5 do with the rate 8?
+# about as far as minibatches of 20 with 0.3, ten times the batch with ten times the rate. (Goyal et al., 2017, section 2.1,
+# call that the linear scaling rule; arXiv:1706.02677.) And 20 points with the rate 3 end below 5 with 0.3. So a curve at one
+# rate says little about a batch size, and one seed says little about either. *Try it:* what do minibatches of 5 do with the
+# rate 8?
 #
 # ## 6. The same in Keras
 #
@@ -812,8 +819,8 @@ print(ops.convert_to_numpy(one_layer(ops.array([[1.0, 2.0]]))))
 # <details><summary>Hint</summary>Which of the two dense layers has the activation, and which one must be free to give any real
 # number? If you give the model its input shape, its weights exist at once.</details>
 #
-# *Checked:* the logits for given weights, the number of parameters, that all of them can be trained and that the kernels start at
-# random, and that the model is not compiled.
+# *Checked:* the logits for given weights, the number of parameters, that all of them can be trained and that the kernels
+# start at random, and that the model is not compiled.
 
 # %% exercise="build_mlp"
 
@@ -869,12 +876,12 @@ plots.signals(x_train, y_train)
 
 
 # %% [markdown]
-# **A worked case: linear.** `compile` chooses the optimizer, which makes the steps, the loss, and metrics such as the accuracy, the
-# share of samples whose largest logit is that of their class; `fit` runs the loop, and `evaluate` measures on data
-# that the model was not trained on. `from_logits=True` tells the loss to apply softmax itself, safely, as you did in part 2;
-# “sparse” means that labels are integers. Adam (Kingma and Ba, 2015) is momentum with a step size for each parameter. The
-# baseline is one dense layer without an activation. *Predict: guessing is right for 10 % of the signals. For how many is the
-# linear model right?*
+# **A worked case: linear.** `compile` chooses the optimizer, which makes the steps, the loss, and metrics such as the
+# accuracy, the share of samples whose largest logit is that of their class; `fit` runs the loop, and `evaluate` measures on
+# data that the model was not trained on. `from_logits=True` tells the loss to apply softmax itself, safely, as you did in
+# part 2; “sparse” means that labels are integers. Adam (Kingma and Ba, 2015) is momentum with a step size for each parameter.
+# The baseline is one dense layer without an activation. *Predict: guessing is right for 10 % of the signals. For how many is
+# the linear model right?*
 
 # %%
 def fit_and_score(model, data_set, epochs=20):
@@ -908,9 +915,10 @@ assert abs(scores["linear"] - 0.31) < 0.03, scores
 #
 # To watch it learn, call `fit` with `verbose=0, callbacks=[training.Progress()]`.
 #
-# <details><summary>Hint</summary>Start with one hidden layer of about a hundred neurons. To see how long to train, keep some rows
-# of <code>x</code> back (<code>validation_split=0.2</code>) and watch the accuracy on these. Set the seed, with
-# <code>training.set_seed(seed)</code>, before the weights are made. If the loss cannot fall below 1.46 with ten classes, reread “twice is once too often”.</details>
+# <details><summary>Hint</summary>Start with one hidden layer of about a hundred neurons. To see how long to train, keep some
+# rows of <code>x</code> back (<code>validation_split=0.2</code>) and watch the accuracy on these. Set the seed, with
+# <code>training.set_seed(seed)</code>, before the weights are made. If the loss cannot fall below 1.46 with ten classes, reread
+# “twice is once too often”.</details>
 #
 # *Checked:* an accuracy of at least 0.52 on new samples, that the output is logits, that the network is not affine, that the
 # same seed gives the same model, and that it works for other numbers of features and classes. Grading makes new signals for
@@ -938,11 +946,10 @@ assert score >= 0.52, (
 # ### How long to train? Learning curves
 #
 # The rows that a model is trained on cannot say when to stop: it may learn them by heart. So a part of them is set aside as
-# **validation** data, on which everything is chosen: how long, how wide, how fast. Nothing may be chosen by the test part, or it is
-# no test any more. (This notebook looks at it several times and chooses nothing by it; your real test is grading, which makes new
-# signals.) With
-# `validation_split=0.2`, Keras sets the last fifth of the rows aside. *Predict: 256 neurons are trained for 60 epochs. What
-# becomes of the loss on that fifth?*
+# **validation** data, on which everything is chosen: how long, how wide, how fast. Nothing may be chosen by the test part, or
+# it is no test any more. (This notebook looks at it several times and chooses nothing by it; your real test is grading, which
+# makes new signals.) With `validation_split=0.2`, Keras sets the last fifth of the rows aside. *Predict: 256 neurons are
+# trained for 60 epochs. What becomes of the loss on that fifth?*
 
 # %%
 training.set_seed(0)
@@ -992,8 +999,8 @@ assert len(x_train) == 4000 and len(early["loss"]) == best + 11 and sure["60 epo
 assert abs(history["val_accuracy"][best] - history["val_accuracy"][-1]) < 0.03, history["val_accuracy"]
 
 # %% [markdown]
-# What has been saved is epochs, and the mistakes are less sure; the accuracy is about the same. (The best epoch was chosen on these
-# rows, so what it reaches there flatters it a little.)
+# What has been saved is epochs, and the mistakes are less sure; the accuracy is about the same. (The best epoch was chosen on
+# these rows, so what it reaches there flatters it a little.)
 #
 # ### Is it any good? Baselines
 #
@@ -1031,13 +1038,13 @@ assert means["yours"] > 1.6 * means["linear"] and abs(means["yours"] - means["ne
 assert 0.35 < 1 - means["no activation"] / means["ReLU"] < 0.5, means  # "about two fifths of the score"
 
 # %% [markdown]
-# Without an activation, two layers can represent what one can and no more, as part 1 has shown: the gap between the first two is
-# not about what they can say, but about how far 20 epochs of training have brought them. With an activation, a multi-layer
+# Without an activation, two layers can represent what one can and no more, as part 1 has shown: the gap between the first two
+# is not about what they can say, but about how far 20 epochs of training have brought them. With an activation, a multi-layer
 # perceptron (MLP) is far better. But is it better than remembering the training signals and looking for the nearest? A result
 # means little without the right baseline. Neither of the two knows that neighbouring positions belong together. Networks that
-# do come much further on such signals (Greydanus and Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*); two
-# later units of this course build them. And of 1,000 test signals, chance alone moves an accuracy of 0.6 by about 0.015, its standard
-# error $\sqrt{0.6 · 0.4 / 1000}$: *which of the five can these signals tell apart?*
+# do come much further on such signals (Greydanus and Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*); two later
+# units of this course build them. And of 1,000 test signals, chance alone moves an accuracy of 0.6 by about 0.015, its
+# standard error $\sqrt{0.6 · 0.4 / 1000}$: *which of the five can these signals tell apart?*
 #
 # ### Extra: good accuracy is no proof
 #

@@ -1,6 +1,6 @@
 """Tables that a text shows and that take longer than a notebook may: made by a cell of the text, and kept under a key.
 
-The cell, `# %% measure="depth"`, defines a generator `depth` of rows, which uses what cells above have defined. It stands in
+The cell, `# %% measure="depths"`, defines a generator `depths` of rows, which uses what cells above have defined. It stands in
 no notebook; what it gives is a file that `data.measured` reads, or, in a course directory, one beside the notebook.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-import course
+from course.data.tables import FOLDER
 from course.source import ALWAYS_THERE, defined, used
 from grader.errors import CheckError
 from grader.files import made_whole
@@ -43,7 +43,7 @@ class Table:
         """Where it is kept."""
         if self.unit.own:
             return self.unit.files_folder / f"{self.name}.csv"
-        return Path(course.__file__).parent / "data" / "measured" / f"{self.unit.name}-{self.name}.csv"
+        return FOLDER / f"{self.unit.name}-{self.name}.csv"
 
     def key(self, backend: str) -> str:
         """What changes with all that decides what is measured."""

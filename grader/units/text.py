@@ -115,7 +115,7 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
     setups: list[str] = []
     places: dict[str, tuple[str, list[str]]] = {}
     points: dict[str, float] = {}
-    measured: list[str | None] = []
+    measured: list[str] = []
     for cell, line in zip(cells, lines, strict=True):
         where, mark = f"{path}:{line}", cell.metadata
         if "incorrectly_encoded_metadata" in mark:
@@ -131,11 +131,12 @@ def read_text(name: str, path: Path, solution: Path) -> UnitText:
         for own in OWN_CELLS & set(mark):
             if cell.cell_type != "code" or set(mark) & {"setup", "exercise", "check"}:
                 raise BuildError(f"{where}: what is marked {own}= stands in a cell of code of its own.")
-        if "measure" in mark and mark["measure"] in measured:
-            raise BuildError(f"{where}: a table {mark['measure']!r} is measured twice.")
-        measured.append(mark.get("measure"))
-        if "measure" in mark and mark["measure"] not in defined(cell.source):
-            raise BuildError(f"{where}: the cell defines no {mark['measure']!r}, a generator of the table's rows.")
+        if "measure" in mark:
+            if mark["measure"] in measured:
+                raise BuildError(f"{where}: a table {mark['measure']!r} is measured twice.")
+            if mark["measure"] not in defined(cell.source):
+                raise BuildError(f"{where}: the cell defines no {mark['measure']!r}, a generator of the table's rows.")
+            measured.append(mark["measure"])
         if mark.get("setup"):
             setups.append(cell.source)
         if exercise := mark.get("exercise"):
