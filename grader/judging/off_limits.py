@@ -60,6 +60,8 @@ NORMALISATION = (
     "keras.ops.layer_normalization",
     "tensorflow.nn.batch_normalization",
     "tensorflow.nn.fused_batch_norm",
+    "jax.nn.standardize",
+    "torch.batch_norm",
     "torch.nn.BatchNorm1d",
     "torch.nn.BatchNorm2d",
     "torch.nn.functional.batch_norm",
