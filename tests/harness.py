@@ -25,10 +25,27 @@ def commit() -> str:
     return git("rev-parse", "HEAD")
 
 
+def day_before() -> datetime:
+    """A day before the commit that is tested: what was changed or proven since then is new in it."""
+    made = git("log", "-1", "--format=%cI")
+    return (datetime.fromisoformat(made) if made else datetime.now(UTC)) - timedelta(days=1)
+
+
+TESTS = [f"tests/test_{name}.py" for name in UNITS]
+OF_UNITS = ("assignments", "course/data", "course/units", "grader/checks", "solutions", *TESTS)
+"""What belongs to units; all else is the platform."""
+
+
+def platform_changed() -> bool:
+    """Whether something that belongs to no unit was changed in the day before the commit, or nobody can say so."""
+    others = [f":(exclude){path}" for path in (*OF_UNITS, "README.md")]  # the README has a table of units
+    made = git("log", "-1", "--format=%cI", "--", ".", *others)
+    return not made or datetime.fromisoformat(made) > day_before()
+
+
 def changed_units() -> list[str]:
     """Units of which something was proven anew in the day before the commit."""
-    made = git("log", "-1", "--format=%cI")
-    since = (datetime.fromisoformat(made) if made else datetime.now(UTC)) - timedelta(days=1)
+    since = day_before()
     files = {name: [file_of(unit, part) for part in parts_of(unit)] for name, unit in UNITS.items()}
     rows = {name: [row for file in found for row in read_rows(file).values()] for name, found in files.items()}
     return [name for name, found in rows.items() if any(datetime.fromisoformat(row.made) > since for row in found)]
