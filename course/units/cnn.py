@@ -133,7 +133,6 @@ plots.heatmaps(
     },
     xlabel="column",
     ylabel="row",
-    zlabel="value",
 )
 
 # %% [markdown]
