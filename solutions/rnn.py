@@ -1,4 +1,4 @@
-"""Recurrent networks, from one step of a cell to trained classifiers and a forecast."""
+"""Recurrent networks, from one step of a cell to a trained classifier and a network that writes."""
 
 import keras
 import numpy as np
@@ -140,6 +140,32 @@ def state_sensitivities(xs, kernel, recurrent_kernel, bias):
     return np.array(norms)
 
 
+def clip_gradients(gradients, limit):
+    """Shorten gradients that are too long, all by the same factor, so that they keep their direction.
+
+    Args:
+        gradients: Dict of float64 arrays of any shapes: for the name of each weight, its gradient.
+        limit: Positive number: the largest norm that all of them together may have.
+
+    Returns:
+        Dict of float64 arrays, with the same names and shapes. The norm is the root of the sum of the
+        squares of all entries of all arrays. If the norm of `gradients` is larger than `limit`, all are
+        multiplied by the one factor that makes it `limit`; else they stay as they are. The arrays in
+        `gradients` are left unchanged.
+
+    Example:
+        >>> clip_gradients({"kernel": np.array([[3.0, 4.0]]), "bias": np.array([12.0])}, limit=6.5)
+        {'kernel': array([[1.5, 2. ]]), 'bias': array([6.])}
+
+    Reference:
+        Pascanu, Mikolov and Bengio, 2013, On the difficulty of training recurrent neural networks,
+        section 3.2, algorithm 1. arXiv:1211.5063
+    """
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients.values()))
+    # One factor for all, so that what was a large part of the whole still is. It is 1 where the norm is small.
+    return {name: gradient * (limit / max(norm, limit)) for name, gradient in gradients.items()}
+
+
 def lstm_step(x, hidden, cell, kernel, recurrent_kernel, bias):
     """Take one step of a long short-term memory, with the weights in the order of Keras.
 
@@ -210,80 +236,11 @@ def gru_step(x, state, kernel, recurrent_kernel, bias):
     return update * state + (1 - update) * candidate
 
 
-def count_recurrent_params(cell: str, inputs: int, units: int, framework: str = "keras") -> int:
-    """Count the trainable numbers of a recurrent layer.
-
-    Every gate, and the candidate, has a kernel, a recurrent kernel, and its biases. Keras has one
-    bias per unit of these, but for the GRU, where it has two: one belongs to the input's sum, one
-    to the state's. PyTorch has two biases everywhere.
-
-    Args:
-        cell: `"rnn"` (no gates), `"lstm"` (three gates) or `"gru"` (two gates).
-        inputs: Numbers per step of the input.
-        units: Numbers in the state.
-        framework: `"keras"` or `"torch"`.
-
-    Returns:
-        The number of weights and biases.
-
-    Example:
-        >>> count_recurrent_params("lstm", inputs=10, units=20)
-        2480
-        >>> count_recurrent_params("lstm", inputs=10, units=20, framework="torch")
-        2560
-
-    Reference:
-        Hochreiter and Schmidhuber, 1997, Long Short-Term Memory; with the forget gate of Gers,
-        Schmidhuber and Cummins, 2000.
-    """
-    # What is like a whole simple cell: each gate, and the candidate.
-    blocks = {"rnn": 1, "gru": 3, "lstm": 4}[cell]
-    biases = 2 if framework == "torch" or cell == "gru" else 1
-    return blocks * ((inputs + units) * units + biases * units)
-
-
-def build_recurrent(pattern: str, features: int, units: int, outputs: int, steps: int) -> keras.Model:
-    """Build a network of a simple recurrent layer with tanh and a dense layer, for one of three patterns.
-
-    `"many to one"` reads a whole sequence and answers once. `"many to many"` answers after each
-    step. `"one to many"` reads a single input, and gives a sequence of `steps` outputs: every step
-    reads that same input.
-
-    Args:
-        pattern: `"many to one"`, `"many to many"` or `"one to many"`.
-        features: Numbers per step of the input, or of the single input.
-        units: Units of the recurrent layer.
-        outputs: Neurons of the dense layer, which has no activation.
-        steps: Steps of the output of `"one to many"`; the other patterns take sequences of any length.
-
-    Returns:
-        Keras model, not compiled. Many to one: from `(batch, any, features)` to `(batch, outputs)`.
-        Many to many: from `(batch, any, features)` to `(batch, any, outputs)`. One to many: from
-        `(batch, features)` to `(batch, steps, outputs)`. All layers have biases.
-
-    Example:
-        >>> model = build_recurrent("one to many", features=3, units=8, outputs=2, steps=5)
-        >>> print(tuple(model(ops.zeros((1, 3))).shape), model.count_params())
-        (1, 5, 2) 114
-
-    Reference:
-        Goodfellow, Bengio and Courville, 2016, Deep Learning, sections 10.2 and 10.2.4.
-    """
-    if pattern == "one to many":
-        inputs = layers.Input((features,))
-        xs = layers.RepeatVector(steps)(inputs)  # (batch, steps, features)
-    else:
-        # None: the weights are the same in every step, so any number of steps will do.
-        inputs = xs = layers.Input((None, features))
-    states = layers.SimpleRNN(units, return_sequences=pattern != "many to one")(xs)
-    return keras.Model(inputs, layers.Dense(outputs)(states))
-
-
 def build_sequence_classifier(features: int, units: int, n_classes: int) -> keras.Model:
     """Build a classifier of padded sequences: an LSTM that skips padding, and a dense layer.
 
-    A step whose features are all zero is padding, wherever it stands: the model skips it, as if it
-    were not there.
+    Steps at the end of a sequence whose features are all zero are padding: the model skips them, as if
+    they were not there.
 
     Args:
         features: Numbers per step.
@@ -351,34 +308,75 @@ def train_sequence_classifier(x, y, seed):
     return model
 
 
-def train_forecaster(series, seed):
-    """Make a recurrent network that forecasts the next value after each step, train it, and return it.
+def cut_text(ids, streams: int, steps: int):
+    """Cut a long text into batches of windows, so that each row goes on where the same row of the batch before ended.
+
+    The text is cut into `streams` pieces of `windows * steps` letters, the streams, one right after the
+    other, and each of these into windows of `steps` letters. There are as many windows as fit, where
+    each letter needs the one after it as its target; what is left at the text's end is not used.
 
     Args:
-        series: Float32 array, `(samples, steps)`: each row is a series of its own, with a mean near
-            0 and a standard deviation near 1.
+        ids: Integer array, `(letters,)`, more than `streams * steps` of them.
+        streams: Number of pieces, which are read side by side: the rows of a batch.
+        steps: Letters per window.
+
+    Returns:
+        `(x, y)`: integer arrays, both `(windows, streams, steps)`. `x[k, b]` is window `k` of stream `b`,
+        and is followed in the text by `x[k + 1, b]`. `y` holds the letter after each letter of `x`.
+
+    Example:
+        >>> x, y = cut_text(np.arange(14), streams=2, steps=3)
+        >>> print(x.tolist())
+        [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]
+        >>> print(y[0].tolist())
+        [[1, 2, 3], [7, 8, 9]]
+
+    Reference:
+        Williams and Peng, 1990, An efficient gradient-based algorithm for on-line training of recurrent
+        network trajectories.
+    """
+    windows = (len(ids) - 1) // (streams * steps)
+    used = streams * windows * steps
+    x, y = (text.reshape(streams, windows, steps).swapaxes(0, 1) for text in (ids[:used], ids[1 : used + 1]))
+    return x, y
+
+
+def train_letter_model(ids, letters: int, seed: int) -> keras.Model:
+    """Make a recurrent network that says which letter comes next, train it on a text, and return it.
+
+    Args:
+        ids: Int32 array, `(length,)`, of at least 6,000: the text, a number from 0 to `letters - 1` for
+            each letter.
+        letters: Number of different letters; not each of them need occur.
         seed: Integer, not negative; the same seed gives the same model.
 
     Returns:
-        A trained `keras.Model` from `(batch, any, 1)` to `(batch, any, 1)`: the output after step
-        `t` is the forecast of the value of step `t + 1`, from the values up to step `t`.
+        A trained `keras.Model` from integers, `(batch, any)`, to logits, `(batch, any, letters)`: those
+        after step `t` are of the letter of step `t + 1`, from the letters up to step `t`.
 
     Example:
-        >>> time = np.arange(20) + np.arange(200)[:, None]
-        >>> model = train_forecaster(np.sin(time).astype("float32"), seed=0)
-        >>> x = np.sin(np.arange(11.0)).astype("float32")
-        >>> forecasts = ops.convert_to_numpy(model(x[None, :10, None]))
-        >>> print(abs(forecasts[0, -1, 0] - x[10]) < 0.1)
-        True
+        >>> model = train_letter_model(np.arange(6000, dtype="int32") % 3, letters=3, seed=0)
+        >>> logits = ops.convert_to_numpy(model(np.array([[0, 1, 2, 0]])))
+        >>> print(logits.argmax(axis=-1))
+        [[1 2 0 1]]
 
     Reference:
-        Goodfellow, Bengio and Courville, 2016, Deep Learning, section 10.2.
+        Graves, 2013, Generating Sequences With Recurrent Neural Networks, section 3. arXiv:1308.0850
     """
     keras.utils.set_random_seed(seed)
-    epochs, batch_size = 15, 32
-    model = keras.Sequential([layers.Input((None, 1)), layers.GRU(16, return_sequences=True), layers.Dense(1)])
-    rate = keras.optimizers.schedules.CosineDecay(0.02, epochs * -(-len(series) // batch_size))
-    model.compile(keras.optimizers.Adam(rate), "mse")
-    # What comes in ends one value before what should come out: the next value is the target.
-    model.fit(series[:, :-1, None], series[:, 1:, None], batch_size=batch_size, epochs=epochs, verbose=0)
+    epochs, batch_size, steps = 6, 64, 40
+    windows = (len(ids) - 1) // steps
+    x, y = (text[: windows * steps].reshape(windows, steps) for text in (ids, ids[1:]))
+    model = keras.Sequential(
+        [
+            layers.Input((None,), dtype="int32"),
+            layers.Embedding(letters, 16),
+            layers.GRU(64, return_sequences=True),
+            layers.Dense(letters),
+        ]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(0.03, epochs * -(-windows // batch_size))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss)
+    model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0)
     return model

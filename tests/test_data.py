@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import itertools
 import urllib.error
 from pathlib import Path
 
@@ -216,19 +217,43 @@ def test_sunspots_are_the_published_ones():
     np.testing.assert_allclose(np.linalg.lstsq(lags, numbers[2:])[0], [14.9071, 1.3918, -0.6903], atol=1e-4)
 
 
-def test_cycles_have_the_scale_and_the_best_forecast_that_they_say():
-    x, best = data.cycles(4000, 30, np.random.default_rng(0), period=9, damping=0.9)
-    assert (x.shape, x.dtype, best.shape, best.dtype) == ((4000, 30), np.float32, (4000, 30), np.float32)
-    assert abs(x.mean()) < 0.05
-    assert abs(x.std() - 1) < 0.02
-    assert np.isnan(best[:, :2]).all()
-    # Least squares on many samples finds nothing better, and what is left is noise that the past does not explain.
-    left = (x - best)[:, 2:]
-    lags = np.stack([x[:, 1:-1].ravel(), x[:, :-2].ravel()], axis=1)
-    weights = np.linalg.lstsq(lags, x[:, 2:].ravel())[0]
-    np.testing.assert_allclose(weights, [1.8 * np.cos(2 * np.pi / 9), -0.81], atol=0.01)
-    assert abs(np.corrcoef(left.ravel(), lags[:, 0])[0, 1]) < 0.01
-    assert abs(np.corrcoef(left[:, 1:].ravel(), left[:, :-1].ravel())[0, 1]) < 0.01
+# --- letters ---
+
+
+def test_the_best_prediction_of_a_letter_is_as_frequent_as_it_says():
+    prose = data.Prose(np.random.default_rng(3))
+    ids = prose.write(60_000, np.random.default_rng(0))
+    best, following = prose.best_prediction(ids)[:-1], ids[1:]
+    np.testing.assert_allclose(best.sum(axis=1), 1)
+    assert best[np.arange(len(following)), following].min() > 0  # what is written is possible
+    # Among all that was given a probability near p, a share of p came.
+    came = np.eye(len(prose.letters))[following]
+    for low, high in itertools.pairwise((0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9, 1.01)):
+        inside = (best >= low) & (best < high)
+        if inside.sum() > 300:
+            error = 5 * np.sqrt(0.25 / inside.sum())
+            assert abs(came[inside].mean() - best[inside].mean()) < error, (low, high)
+
+
+def test_a_verb_agrees_with_its_noun_across_a_clause():
+    prose = data.Prose()
+    for begun, follows in (
+        ("the cat that some dogs see run", "s"),
+        ("the cats that a dog sees run", " ."),
+        ("some owls that the hens like", " "),
+        ("a hen sit", "s"),
+    ):
+        (known,) = prose.best_prediction(prose.ids(begun))[-1:]
+        assert {prose.letters[number] for number in np.flatnonzero(known)} == set(follows), begun
+    with pytest.raises(ValueError, match="no text of this grammar"):
+        prose.best_prediction(prose.ids("the cat that run"))
+
+
+def test_what_is_drawn_for_prose_is_its_letters_and_frequencies():
+    one, other = (data.Prose(np.random.default_rng(seed)) for seed in (1, 2))
+    assert sorted(one.letters) == sorted(other.letters) == sorted(data.Prose().letters) and one.letters != other.letters
+    ids = one.write(500, np.random.default_rng(0))
+    assert ids.dtype == np.int32 and one.ids(one.tell(ids)).tolist() == ids.tolist()
 
 
 # --- sentences ---

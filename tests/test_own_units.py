@@ -593,8 +593,8 @@ def test_what_a_measurement_reaches_in_the_course_counts(monkeypatch, tmp_path):
     assert source_digest(unit, name, source) == before
     for file, old, new, changes in (
         ("data/signals.py", "import math", "import math\n\n\ndef more():\n    return 1", False),
-        ("data/series.py", "def cycles", "def circles", False),
-        ("data/__init__.py", "from course.data.series import cycles, sunspots\n", "", False),
+        ("data/series.py", "def sunspots", "def dark_spots", False),
+        ("data/__init__.py", "from course.data.series import sunspots\n", "", False),
         ("data/signals.py", "\n@for_looking\ndef mnist1d_curves(", "\nWIDTH = 3\n\n\ndef mnist1d_curves(", False),
         ("data/signals.py", "rng.normal(", "rng.laplace(", True),
     ):

@@ -104,6 +104,19 @@ def test_sensitivities_equal_numeric_derivatives():
     assert norms[-1] == pytest.approx(np.sqrt(np.sum(np.square(rows))), abs=1e-8)
 
 
+def test_clipping_shortens_as_kerass_optimizers_do_and_leaves_short_gradients_alone():
+    gradients = {"kernel": float32(3, 4).astype(float), "bias": float32(4, seed=8).astype(float)}
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients.values()))
+    optimizer = keras.optimizers.SGD(global_clipnorm=norm / 3)
+    clipped = rnn.clip_gradients(gradients, norm / 3)
+    for found, wanted in zip(
+        clipped.values(), optimizer._clip_gradients([ops.array(g) for g in gradients.values()]), strict=True
+    ):
+        np.testing.assert_allclose(found, array(wanted), **FLOAT32)
+    for name, gradient in rnn.clip_gradients(gradients, 2 * norm).items():
+        np.testing.assert_array_equal(gradient, gradients[name])
+
+
 # --- gates ---
 
 
@@ -148,28 +161,6 @@ def test_gru_step_equals_the_cell():
     np.testing.assert_allclose(array(rnn.gru_step(x, state, *weights)), array(expected), **FLOAT32)
 
 
-# --- counting ---
-
-LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
-
-
-@pytest.mark.parametrize(
-    ("cell", "keras_count", "torch_count"), [("rnn", 24_704, 24_832), ("lstm", 98_816, 99_328), ("gru", 74_496, 74_496)]
-)
-def test_counts(cell, keras_count, torch_count):
-    layer = LAYERS[cell](128)
-    layer.build((None, None, 64))
-    assert rnn.count_recurrent_params(cell, 64, 128) == keras_count == layer.count_params()
-    assert rnn.count_recurrent_params(cell, 64, 128, framework="torch") == torch_count
-
-
-@pytest.mark.parametrize("cell", LAYERS)
-def test_counts_of_pytorch(cell):
-    torch = pytest.importorskip("torch")
-    layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](5, 7)
-    assert rnn.count_recurrent_params(cell, 5, 7, framework="torch") == sum(p.numel() for p in layer.parameters())
-
-
 # --- models ---
 
 
@@ -181,18 +172,25 @@ def test_padding_changes_nothing_but_zeros_in_one_feature_do():
     assert np.abs(array(model(padded)) - array(model(x))).max() > 1e-3
 
 
-def test_one_input_is_read_in_every_step():
-    model, x = rnn.build_recurrent("one to many", features=3, units=4, outputs=2, steps=6), float32(2, 3)
-    many = rnn.build_recurrent("many to many", features=3, units=4, outputs=2, steps=6)
-    many.set_weights(model.get_weights())
-    np.testing.assert_allclose(array(model(x)), array(many(np.repeat(x[:, None], 6, axis=1))), **FLOAT32)
-    last = rnn.build_recurrent("many to one", features=3, units=4, outputs=2, steps=6)
-    last.set_weights(model.get_weights())
-    np.testing.assert_allclose(array(last(np.repeat(x[:, None], 6, axis=1))), array(model(x))[:, -1], **FLOAT32)
-
-
 def test_models_survive_saving(tmp_path):
     model, x = rnn.build_sequence_classifier(features=2, units=6, n_classes=3), float32(4, 5, 2)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(array(again(x)), array(model(x)), **FLOAT32)
+
+
+# --- letters ---
+
+
+def test_a_state_that_is_carried_over_reads_windows_as_if_they_were_one_text():
+    ids = np.random.default_rng(0).integers(5, size=43)
+    x, y = rnn.cut_text(ids, streams=2, steps=4)
+    assert x.shape == y.shape == (5, 2, 4)
+    shared = {"recurrent_initializer": keras.initializers.Orthogonal(seed=1), "kernel_initializer": keras.initializers.Ones()}
+    whole = layers.SimpleRNN(3, return_sequences=True, **shared)
+    carried = layers.SimpleRNN(3, return_sequences=True, stateful=True, **shared)
+    one_hot = np.eye(5, dtype="float32")
+    pieces = [array(carried(one_hot[window])) for window in x]
+    together = array(whole(one_hot[ids[:40].reshape(2, 20)]))
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), together, **FLOAT32)
+    np.testing.assert_array_equal(np.concatenate(y, axis=1).ravel(), ids[1:41])

@@ -5,9 +5,10 @@ Nothing here needs a network except the sources that say so. What the exercises'
 raises where an answer calls it while it is graded.
 """
 
+from course.data.letters import Prose
 from course.data.pictures import digits, images
 from course.data.sequences import recall, scrambled
-from course.data.series import cycles, sunspots
+from course.data.series import sunspots
 from course.data.signals import mnist1d, mnist1d_curves
 from course.data.split import DownloadError
 from course.data.tables import measured
@@ -17,7 +18,7 @@ __all__ = [
     "MASK",
     "DownloadError",
     "Grammar",
-    "cycles",
+    "Prose",
     "digits",
     "images",
     "measured",

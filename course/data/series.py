@@ -1,10 +1,8 @@
-"""Series of numbers over time: one that is real, and ones that are generated, whose best forecast is known."""
+"""A series of numbers over time."""
 
 from __future__ import annotations
 
 import numpy as np
-
-from course.data.looking import for_looking
 
 SUNSPOTS = """
 5 11 16 23 36 58 29 20 10 8 3 0 0 2 11 27 47 63 60 39 28 26 22 11 21 40 78 122 103 73 47 35 11 5 16 34 70 81 111 101 73 40
@@ -35,40 +33,3 @@ def sunspots() -> tuple[np.ndarray, np.ndarray]:
     """
     numbers = np.array(SUNSPOTS.split(), dtype="float32")
     return np.arange(1700, 1700 + len(numbers)), numbers
-
-
-@for_looking
-def cycles(
-    samples: int, steps: int, rng: np.random.Generator, period: float = 11.0, damping: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy cycles that lose their beat: each value is a weighted sum of the two before it, and noise.
-
-    `x[t] = a x[t-1] + b x[t-2] + e[t]` with `a = 2 damping cos(2 pi / period)` and `b = -damping**2`: an autoregressive process
-    of order 2. Nobody who knows the past only can do better than the weighted sum: what is left is the noise.
-
-    Args:
-        samples: Number of series; they have nothing to do with each other.
-        steps: Values per series.
-        rng: Where all randomness comes from.
-        period: Steps from one peak to the next, about; more than 2.
-        damping: Between 0 and 1: the nearer to 1, the longer the cycles keep their beat.
-
-    Returns:
-        `(x, best)`: float32, both `(samples, steps)`. The values have mean 0 and standard deviation 1. `best[:, t]` is the best
-        forecast of `x[:, t]` from the values before it; its first two columns are NaN.
-
-    Reference:
-        Yule, 1927, On a method of investigating periodicities in disturbed series, with special reference to Wolfer's sunspot
-        numbers.
-    """
-    first, second = 2 * damping * np.cos(2 * np.pi / period), -(damping**2)
-    settled = round(10 / (1 - damping))  # steps after which nobody can tell how the process began
-    noise = rng.normal(size=(samples, settled + steps))
-    x = np.zeros_like(noise)
-    for t in range(2, settled + steps):
-        x[:, t] = first * x[:, t - 1] + second * x[:, t - 2] + noise[:, t]
-    variance = (1 - second) / ((1 + second) * ((1 - second) ** 2 - first**2))
-    x = x[:, settled:] / np.sqrt(variance)
-    best = np.full_like(x, np.nan)
-    best[:, 2:] = first * x[:, 1:-1] + second * x[:, :-2]
-    return x.astype("float32"), best.astype("float32")

@@ -74,7 +74,7 @@ def _past(cases: Sequence[Case]) -> Asked:
 
 PAST = Contract(
     "only the past",
-    "What comes later in a series changes the forecasts before it: the model has seen the values that it forecasts.",
+    "What comes later in a sequence changes what the model says before it: it has seen what it predicts.",
     _past,
     weight=0,
     required=True,

@@ -18,7 +18,8 @@ def cases(rng: np.random.Generator) -> list[Case]:
     shapes = (FEATURES, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,), (UNITS, CLASSES), (CLASSES,)  # known by their shapes
     weights = tuple(apart(rng, shape, low=0.3, high=0.9) for shape in shapes)
     x = apart(rng, (3, 6, FEATURES))
-    x[0, 2, 1] = 0  # one feature that is zero makes no padding
+    x[0, 2, 1] = 0  # one feature that is zero makes no padding, nor do ones that cancel, or are small
+    x[1, 1], x[2, 0] = [0.5, -0.5, 0], 0.01
     padded = np.pad(x, ((0, 0), (0, 4), (0, 0)))
     mixed = padded.copy()
     mixed[1, 3:], mixed[2, 5:] = 0, 0

@@ -25,7 +25,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("hidden state", values, weight=2, of=("hidden",)),
         Case("cell", values, weight=2, of=("cell",)),
-        Case("large cell", run(3, 3, 5, size=4.0)),
+        Case("large cell", run(3, 3, 5, size=12.0)),
         Case("batch of one", run(1, 3, 2)),
     ]
 

@@ -1,4 +1,4 @@
-"""A simple recurrent network over time: sizes that all differ, as many outputs as units, a single step."""
+"""A simple recurrent network over time: sizes that all differ, as many outputs as units, one step, and a second call."""
 
 import numpy as np
 
@@ -22,6 +22,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
         Case("outputs", long, weight=2, of=("outputs",)),
         Case(SAME, run(2, 4, 3, 5, 5)),
         Case(ONE, run(2, 1, 3, 4, 2), weight=0.5),
+        Case("once more", run(3, 6, 2, 4, 5), weight=0.5),
     ]
 
 

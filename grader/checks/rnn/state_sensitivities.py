@@ -21,7 +21,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
     return [
         Case("values", run(5, 2, 3, 0.9), weight=3),
-        Case("twenty steps", run(20, 3, 4, 0.9), weight=2),
+        Case("twenty steps", run(20, 3, 4, 0.35), weight=2),
         Case("one unit", run(4, 2, 1, 1.4)),
     ]
 
@@ -120,7 +120,7 @@ def state_sensitivities(xs, kernel, recurrent_kernel, bias):
 """,
     ),
     # A student's float32 over twenty steps; the numbers shrink, so what counts is the relative error.
-    atol=1e-6,
+    atol=1e-12,
     rtol=1e-3,
     off_limits=AUTODIFF,
 )
