@@ -122,7 +122,6 @@ def bptt(xs, kernel, recurrent_kernel, bias):
     return grad.tolist()
 """,
     ),
-    # float64, or a student's float32 over ten steps.
     # Float64 as handed over; differences that are measured, and float32, are not that exact.
     atol=1e-10,
     rtol=1e-9,

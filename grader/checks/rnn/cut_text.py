@@ -50,7 +50,6 @@ def oracle(
     return x, y
 
 
-WINDOWS = "windows = (len(ids) - 1) // (streams * steps)"
 SHIFTED = "ids[1 : used + 1]"
 CUT = "text.reshape(streams, windows, steps).swapaxes(0, 1)"
 RETURN = "return x, y"
