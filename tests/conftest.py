@@ -2,24 +2,11 @@
 
 import os
 import tempfile
-import zlib
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = (
-    "tests/test_end_to_end.py",
-    "tests/test_browser.py",
-    "tests/attacks/test_attacks.py",
-    "tests/attacks/test_display.py",
-)
-"""Files whose tests look at one class that was graded for all of them."""
-
-
-def scope(nodeid):
-    """What runs in one process: a test, or a file that belongs together."""
-    file = nodeid.partition("::")[0]
-    return file if file in TOGETHER else nodeid
+from tiers import scope, waits
 
 
 class OneByOne(LoadScopeScheduling):
@@ -46,20 +33,11 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """With `SLOW=sampled`, where nothing but units has changed: of the platform's slow tests a third, chosen by the commit."""
-    from harness import commit, platform_changed
-
-    if os.environ.get("SLOW") != "sampled" or platform_changed():
-        return
-    left = [item for item in items if of_platform(item) and zlib.crc32(f"{commit()} {scope(item.nodeid)}".encode()) % 3]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
-
-
-def of_platform(item):
-    """Whether a test is slow, and looks neither at a law of a check nor at a unit's class."""
-    slow, of_laws = (item.get_closest_marker(mark) for mark in ("slow", "all_backends"))
-    return slow and not of_laws and item.path.stem != "test_end_to_end"
+    """With `TESTS=sampled`, as in the gate, some tests are left out that cost much and whose subject has not changed."""
+    if os.environ.get("TESTS") == "sampled":
+        left = [item for item in items if waits(item)]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,16 @@ from grader.classroom.questions import cases_for
 from grader.classroom.records import read_record
 from grader.judging.judge import UNANSWERED
 from grader.proving.calibrate import trained_exercises
-from harness import COURSE, UNITS, call, graded_whole
+from harness import COURSE, UNITS, call
 from sandboxes import needs_sandbox
+from tiers import graded_whole
 
 pytestmark = [pytest.mark.slow, needs_sandbox]
 
 NUMBER = re.compile(r"\d+\.\d+")
 HALF = {unit: list(UNITS[unit].text.exercises)[: (len(UNITS[unit].text.exercises) + 1) // 2] for unit in UNITS}
 TRAINED = {unit: set(trained_exercises(UNITS[unit])) for unit in UNITS}
-WHOLE = graded_whole()
+WHOLE = graded_whole([*UNITS])
 FOUR = ("reference", "alternatives-1", "mistakes-1", "untouched")
 FIRST = HALF["mlp"][0]
 

@@ -1,9 +1,7 @@
-"""Proof files: none of their rows is stale, a sample of them is seen again, and what makes and breaks a row."""
+"""Proof files: which rows a sample has, and what makes and breaks a row."""
 
-import os
 import shutil
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import keras
@@ -12,43 +10,14 @@ import pytest
 from rich.console import Console
 
 from grader.errors import CheckError
-from grader.proving import held_out, proofs, reach
+from grader.proving import held_out, proofs
 from grader.proving.laws import DRAWS, VISIBLE, Law, Seen
 from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
-from grader.proving.prove import faults, parts_of, prove, table
-from grader.units.shelf import Home, find_unit
-from harness import COURSE, UNITS, commit
+from grader.proving.prove import faults, prove, table
+from grader.units.shelf import find_unit
 
 BACKEND = keras.backend.backend()
-SECONDS = float(os.environ.get("SAMPLE_SECONDS", "160"))
-"""Of the processor, for the sample on each backend."""
-
-
-def trained():
-    """The rows of laws that train, on this backend."""
-    for unit in UNITS.values():
-        for part in parts_of(unit):
-            rows = read_rows(file_of(unit, part))
-            for name, law in laws(unit, part).items():
-                if law.trains and (name, BACKEND) in rows:
-                    yield (unit.name, part, name), rows[name, BACKEND]
-
-
-@pytest.mark.all_backends
-@pytest.mark.parametrize("unit", UNITS)
-def test_everything_is_proven_as_it_is(unit):
-    missing = [line for part in parts_of(UNITS[unit]) for line in faults(UNITS[unit], part, [BACKEND])]
-    assert not missing, f"run `make prove UNIT={unit}` and commit what it writes: {missing}"
-
-
-@pytest.mark.all_backends
-@pytest.mark.parametrize(("unit", "part", "law"), sample(trained(), commit(), SECONDS))
-def test_a_row_of_the_sample_is_true(unit, part, law):
-    row = read_rows(file_of(UNITS[unit], part))[law, BACKEND]
-    with UNITS[unit].beside():
-        seen = laws(UNITS[unit], part)[law].seen(row.draws)
-    assert seen.holds == row.holds, seen.verdict
 
 
 # --- the sample ---
@@ -107,133 +76,6 @@ def test_a_file_that_is_none_is_named(tmp_path, text):
         read_rows(tmp_path / "rows.csv")
 
 
-# --- what stales what ---
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A copy of all that rows may depend on."""
-    for name in ("course", "solutions", "grader"):
-        shutil.copytree(COURSE / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(reach, "ROOT", tmp_path)
-    return tmp_path
-
-
-def sources(repository, name="mlp", backend="jax"):
-    """The digests of all rows of a unit."""
-    folders = repository / "course" / "units", repository / "solutions", repository / "grader" / "checks"
-    unit = Home(*folders, package="copied", own=True).get(name)
-    found = {(part, law.name): (unit, part, law) for part in parts_of(unit) for law in laws(unit, part).values()}
-    return {place: proofs.source_of(*of, backend) for place, of in found.items()}
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) >= 1, old
-    path.write_text(text.replace(old, new, 1))
-
-
-@cache
-def untouched():
-    """The digests of the rows of `mlp`, which take seconds: the same for every copy."""
-    return sources(COURSE)
-
-
-SEEN = {}
-"""By repository, the digests after the last edit."""
-
-
-def staled(repository, file, old, new):
-    """The rows of `mlp` that an edit stales."""
-    before = SEEN.get(repository) or untouched()
-    edit(repository / file, old, new)
-    after = SEEN[repository] = sources(repository)
-    return {place for place in after if after[place] != before.get(place)}
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("course/data/signals.py", "\ndef ", "\ndef new_generator(rng):\n    return rng.random()\n\n\ndef "),
-        ("grader/checks/cnn/conv2d.py", "CHECK = Check(", "OTHER = 3\n\nCHECK = Check("),
-        ("grader/reports/report.html", "<body", "<body class='new'"),
-        ("grader/judging/judge.py", "MAX_SENTENCE = 500", "MAX_SENTENCE = 400"),
-        ("solutions/mlp.py", '"""', '"""Other words. '),
-        ("grader/checks/mlp/softmax.py", "CHECK = Check(", "# a comment\nCHECK = Check("),
-    ],
-)
-def test_what_no_row_reaches_stales_none(repository, file, old, new):
-    assert staled(repository, file, old, new) == set()
-
-
-OF_SOFTMAX = {("softmax", name) for name in laws(UNITS["mlp"], "softmax")}
-RUN = {(NOTEBOOK, "run")}
-
-
-def test_a_changed_solution_stales_its_rows_and_no_others(repository):
-    found = staled(
-        repository,
-        "solutions/mlp.py",
-        "    return exponentials / ",
-        "    exponentials = 1.0 * exponentials\n    return exponentials / ",
-    )
-    wanted = {("softmax", name) for name in ("reference", "distance")} | RUN
-    assert wanted <= found <= OF_SOFTMAX | RUN
-    assert ("softmax", "mistake 1") in found and ("softmax", "trivial answers") not in found
-
-
-def test_a_changed_oracle_or_tolerance_stales_all_that_is_compared(repository):
-    compared = {place for place in OF_SOFTMAX if place[1] not in ("inputs", "lists", VISIBLE)}
-    assert staled(repository, "grader/checks/mlp/softmax.py", "def oracle(", "THREE = 3\n\n\ndef oracle(") == set()
-    assert (
-        staled(repository, "grader/checks/mlp/softmax.py", "logits.sum(axis=-1", "logits.sum(axis=1") - {("softmax", "lists")}
-        == compared
-    )
-    assert staled(repository, "grader/checks/mlp/softmax.py", "    atol=1e-4", "    atol=1e-3") == compared
-
-
-def test_a_changed_set_up_stales_every_answer_that_uses_it(repository):
-    found = staled(repository, "course/units/mlp.py", "training.set_seed(0)", "training.set_seed(1)")
-    assert {("softmax", "reference"), ("train_classifier", "reference"), *RUN} <= found
-    assert ("softmax", "trivial answers") not in found
-
-
-def test_a_higher_bar_stales_what_is_judged_by_it_and_a_sentence_nothing(repository):
-    found = staled(repository, "grader/checks/mlp/train_classifier.py", "LEAST_ACCURACY = 0.52", "LEAST_ACCURACY = 0.53")
-    assert ("train_classifier", "reference") in found and {part for part, _ in found} == {"train_classifier"}
-    sentence = list(UNITS["mlp"].check("train_classifier").mistakes)[-1][:20]
-    assert staled(repository, "grader/checks/mlp/train_classifier.py", sentence, f"So: {sentence}") == set()
-
-
-def test_what_a_visible_check_tries_and_what_it_is_tried_on_stale_its_row(repository):
-    row = {("softmax", VISIBLE)}
-    assert staled(repository, "course/units/mlp.py", "[3.0, 3.0, 3.0]", "[4.0, 4.0, 4.0]") == row | RUN
-    mistake = "ops.sum(exponentials, axis=0, keepdims=True)"
-    found = staled(repository, "grader/checks/mlp/softmax.py", mistake, f"1.0 * {mistake}")
-    assert len(found) == 2 and row < found
-    held = staled(repository, "grader/checks/mlp/softmax.answers", "# %% right: ", "# %% wrong: ")
-    assert held == row | {("softmax", "held-out 1, wrong")}
-    assert staled(repository, "course/units/mlp.py", "is each exp divided", "is every exp divided") == row | RUN
-
-
-def test_what_a_visible_check_needs_of_an_earlier_cell_counts_and_no_more_of_it(repository):
-    def digest():
-        return sources(repository, "rnn")["rnn_forward", VISIBLE]
-
-    text, before = repository / "course" / "units" / "rnn.py", digest()
-    edit(text, "new.shape == (1, 2), f", "(1, 2) == new.shape, f")
-    assert digest() == before
-    edit(text, "ops.array([[0.5, -0.3]])", "ops.array([[0.6, -0.3]])")
-    assert digest() != before
-
-
-def test_weights_that_are_read_count(repository):
-    before = sources(repository, "bert")
-    (repository / "course" / "encoder.keras").write_bytes(b"others")
-    after = sources(repository, "bert")
-    assert {part for part, name in after if after[part, name] != before[part, name]} == {"train_fine_tuned", NOTEBOOK}
-
-
 # --- proving ---
 
 
@@ -253,6 +95,12 @@ def test_another_version_of_keras_stales_every_row(course, monkeypatch):
     monkeypatch.setattr(proofs, "versions", lambda backend: f"keras 99 {backend}")
     late = faults(unit, "rescale", [BACKEND])
     assert late == [f"{BACKEND} · {name}: something that it depends on has changed" for name in every]
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) >= 1, old
+    path.write_text(text.replace(old, new, 1))
 
 
 def see(course, exercise=""):
