@@ -1,12 +1,17 @@
 """Every picture is a PNG with a text alternative, and leaves no figure behind."""
 
+from base64 import b64encode
+
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
+from IPython.core.formatters import DisplayFormatter
 from matplotlib import colormaps
+from nbconvert.exporters import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from course import plots
-from course.plots import picture
-from course.plots.matrices import MIDDLE
+from course.plots import matrices, picture
 
 RNG = np.random.default_rng(0)
 SQUARE = RNG.random((4, 5))
@@ -63,6 +68,17 @@ def test_shows_one_png_that_says_what_it_shows(name, shown):
     assert repr(picture) == metadata["alt"]
 
 
+def test_text_alternative_reaches_a_page_that_nbconvert_makes(shown):
+    plots.bars({"a": 1}, "value", alt='One "bar" < 2 & more.')
+    data, metadata = DisplayFormatter().format(shown[0])
+    data["image/png"] = b64encode(data["image/png"]).decode()  # as it travels from a kernel
+    output = new_output("display_data", data, metadata=metadata)
+    notebook = new_notebook(cells=[new_code_cell("", outputs=[output])])
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    (image,) = BeautifulSoup(page, "html.parser").select("img")
+    assert image["alt"] == 'One "bar" < 2 & more.'
+
+
 def test_caller_may_write_the_text_alternative(shown):
     plots.bars({"a": 1}, "value", alt="One bar.")
     assert repr(shown[0]) == "One bar."
@@ -94,8 +110,17 @@ def test_colours_stand_out_from_the_paper_and_are_never_alone():
     assert len(set(picture.COLOURS)) == len(set(picture.MARKERS)) == 10
 
 
+def test_colours_of_a_heat_map_begin_at_0_and_say_what_they_tell(monkeypatch):
+    figures = []
+    monkeypatch.setattr(matrices, "show", lambda figure, alt: figures.append(figure))
+    plots.heatmap([[0.3, 0.4]], zlabel="share")
+    axis, scale = figures[0].axes
+    assert axis.images[0].get_clim() == (0, 0.4)
+    assert scale.get_ylabel() == "share"
+
+
 def test_numbers_can_be_read_on_every_colour_of_a_heat_map():
     for name in ("PuOr", "viridis"):
         for colour in colormaps[name](np.linspace(0, 1, 256)):
-            ink = "white" if picture.luminance(colour) < MIDDLE else "black"
+            ink = "white" if picture.luminance(colour) < matrices.MIDDLE else "black"
             assert contrast(ink, colour) >= 4.5  # 1.4.3, text

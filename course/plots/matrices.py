@@ -26,6 +26,7 @@ def heatmap(
     title: str = "",
     xlabel: str = "key",
     ylabel: str = "query",
+    zlabel: str = "weight",
     alt: str | None = None,
 ) -> None:
     """Show a matrix as colours, and as numbers where it is small.
@@ -34,8 +35,9 @@ def heatmap(
         matrix: `(rows, columns)`.
         rows: A label for each row; by default its number.
         columns: A label for each column; by default its number.
+        zlabel: What the numbers are, beside the colour scale.
     """
-    heatmaps({title: matrix}, rows, columns, xlabel, ylabel, alt)
+    heatmaps({title: matrix}, rows, columns, xlabel, ylabel, zlabel, alt)
 
 
 def heatmaps(
@@ -44,12 +46,14 @@ def heatmaps(
     columns: Labels = None,
     xlabel: str = "key",
     ylabel: str = "query",
+    zlabel: str = "weight",
     alt: str | None = None,
 ) -> None:
-    """Show matrices side by side on one colour scale; the keys are the titles."""
+    """Show matrices side by side on one colour scale, on which 0 always is; the keys are the titles."""
     grids = {title: array(matrix) for title, matrix in matrices.items()}
     low, high = min(np.nanmin(g) for g in grids.values()), max(np.nanmax(g) for g in grids.values())
-    colours, low, high = ("PuOr", -max(-low, high), max(-low, high)) if low < 0 else ("viridis", low, high)
+    # A scale from the smallest number on would paint weights that are nearly alike as different as can be.
+    colours, low, high = ("PuOr", -max(-low, high), max(-low, high)) if low < 0 else ("viridis", 0, high)
     figure, axes = figure_of(len(grids), *_size(next(iter(grids.values()))))
     for axis, (title, grid) in zip(axes, grids.items(), strict=True):
         image = axis.imshow(grid, cmap=colours, vmin=low, vmax=high, aspect="auto")
@@ -68,8 +72,9 @@ def heatmaps(
                     size=7,
                     color="w" if dark else "k",
                 )
-    figure.colorbar(image, ax=axes, shrink=0.9)
-    show(figure, alt or " ".join(_tell_matrix(title, g, rows, columns, xlabel, ylabel) for title, g in grids.items()))
+    figure.colorbar(image, ax=axes, shrink=0.9, label=zlabel).ax.tick_params(labelsize=8)
+    told = [_tell_matrix(title, grid, rows, columns, xlabel, ylabel, zlabel) for title, grid in grids.items()]
+    show(figure, alt or " ".join(told))
 
 
 def mask(
@@ -110,7 +115,7 @@ def masks(
 
 def positional_encoding(encoding: Any, title: str = "positional encoding", alt: str | None = None) -> None:
     """Show an encoding `(positions, dimensions)`: one row of colours per position."""
-    heatmap(encoding, title=title, xlabel="dimension", ylabel="position", alt=alt)
+    heatmap(encoding, title=title, xlabel="dimension", ylabel="position", zlabel="encoding", alt=alt)
 
 
 def _size(grid: np.ndarray) -> tuple[float, float]:
@@ -135,10 +140,10 @@ def _name(labels: Labels, number: int) -> str:
     return str(number) if labels is None else str(labels[number])
 
 
-def _tell_matrix(title: str, grid: np.ndarray, rows: Labels, columns: Labels, xlabel: str, ylabel: str) -> str:
+def _tell_matrix(title: str, grid: np.ndarray, rows: Labels, columns: Labels, xlabel: str, ylabel: str, zlabel: str) -> str:
     text = (
         f"{titled('Heat map', title)}{grid.shape[0]} rows ({ylabel}) by {grid.shape[1]} columns ({xlabel}), "
-        f"values from {np.nanmin(grid):.3g} to {np.nanmax(grid):.3g}."
+        f"{zlabel} from {np.nanmin(grid):.3g} to {np.nanmax(grid):.3g}."
     )
     if len(grid) > 16:
         return text

@@ -754,7 +754,7 @@ assert np.allclose(norms, 2**0.5, atol=1e-3), (
 encoding = ops.convert_to_numpy(positional_encoding(64, 32))
 plots.positional_encoding(encoding)
 products = encoding @ encoding.T
-plots.heatmap(products, title="dot products of positions", xlabel="position", ylabel="position")
+plots.heatmap(products, title="pairs of positions", xlabel="position", ylabel="position", zlabel="dot product")
 
 # %% claims=true
 assert all(np.ptp(np.diagonal(products, k)) < 1e-3 for k in range(64)) and abs(products[0, 0] - 16) < 1e-3

@@ -593,7 +593,7 @@ if folder:
     weights = np.array([row.attention_mask for row in rows])[:, :, None]
     means = (ops.convert_to_numpy(real) * weights).sum(axis=1) / weights.sum(axis=1)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    plots.heatmap(means @ means.T, title="similarity", xlabel="sentence", ylabel="sentence")
+    plots.heatmap(means @ means.T, title="similarity", xlabel="sentence", ylabel="sentence", zlabel="cosine")
 
 # %% [markdown]
 # ## What to remember

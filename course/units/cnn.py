@@ -133,6 +133,7 @@ plots.heatmaps(
     },
     xlabel="column",
     ylabel="row",
+    zlabel="value",
 )
 
 # %% [markdown]
