@@ -41,6 +41,16 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
+def empty_gradebook(tmp_path_factory):
+    """The file of a gradebook, to be copied: to make one takes seconds."""
+    from nbgrader.api import Gradebook
+
+    file = tmp_path_factory.mktemp("gradebook") / "gradebook.db"
+    Gradebook(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A course directory with the small unit of `grader init --unit`, released: what tests of the platform copy and grade."""
     from grader.handout.init import begin

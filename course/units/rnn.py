@@ -546,7 +546,7 @@ plots.signals(s_train, t_train)
 #
 # <details><summary>Hint</summary>A GRU of 56 units and a dense layer learn this in about 10 epochs with batches of 50. The
 # learning rate decides: 0.02, falling to 0 over all steps, with <code>keras.optimizers.schedules.CosineDecay</code>; and
-# <code>clipnorm=1.0</code>. Leave the number of steps open in <code>layers.Input</code>.</details>
+# <code>global_clipnorm=1.0</code>. Leave the number of steps open in <code>layers.Input</code>.</details>
 #
 # *Checked:* an accuracy of at least 0.85 on new samples, that the output is logits, that the same seed gives the same model,
 # and that it works for other numbers of features and classes and for sequences that are longer than those it was trained with.
