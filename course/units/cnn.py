@@ -935,7 +935,7 @@ plots.images(canvases[..., 0], canvas_labels)
 
 # %% [markdown]
 # What you choose (depth, width, rate, how far to move), choose by the 300 images that are held back. The test images are for
-# the end. Four networks to begin with, all trained for 16 epochs: a dense one and the CNN of section 8, with canvases that
+# the end. Four networks to begin with, all trained for 12 epochs: a dense one and the CNN of section 8, with canvases that
 # are moved in every epoch by up to 3 pixels; and a network of three of your blocks, two of which halve the image, unmoved and
 # moved.
 
@@ -947,7 +947,7 @@ def residual_network(filters=16):
         z = ResidualBlock(width, stride)(z)
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalMaxPooling2D()(z)))
 
-def learn(model, move, epochs=16, rate=0.003, seed=0):
+def learn(model, move, epochs=12, rate=0.003, seed=0):
     """Train on the canvases, moved by up to `move` pixels in each epoch; return the model and its accuracies on those held back."""
     training.set_seed(seed)
     network, rng, held = model(), np.random.default_rng(seed), []

@@ -907,7 +907,7 @@ def singular(model):
     return shares
 
 labels = ["one", "many"]
-ways = {"xlabel": "number in the clause", "ylabel": "number of the subject"}
+ways = {"xlabel": "number in the clause", "ylabel": "number of the subject", "zlabel": "probability"}
 plots.heatmap(singular(writer), labels, labels, "probability of “s” after the verb", **ways)
 
 # %% measure="plateau"
