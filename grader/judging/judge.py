@@ -141,11 +141,11 @@ def matches(judged: Judged) -> list[str]:
 
 def _made(mistake: Mistake, judged: Judged) -> bool:
     """Whether the evidence shows a mistake; by switches of the oracle, in every part, those that passed included."""
-    check = judged.check
+    check, symptom = judged.check, judged.check.symptom
     if callable(mistake.matches):
         return _says(mistake.matches, judged)
     if mistake.matches:
-        return check.symptom is not None and _says(lambda judged: check.symptom(judged) == mistake.matches, judged)
+        return symptom is not None and _says(lambda judged: symptom(judged) == mistake.matches, judged)
     return not any(case.accept and case.part in judged.failed for case in judged.cases) and all(
         case.part in judged.received and check.close(judged.received[case.part], check.expected(case, **mistake.switches))
         for case in judged.cases
