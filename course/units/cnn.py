@@ -1,7 +1,7 @@
 # %% [markdown] title="Convolutional networks" order=2 minutes=200 builds="convolution, stride, padding and dilation, pooling, parameters and multiply-adds, batch normalisation, a residual network, augmentation, a trained classifier of signals"
 # # Convolutional networks
 #
-# **{points} points · about {minutes} minutes: in three sittings, such as sections 1 to 4, 5 to 8, and 9 to 11**
+# **{points} points · about {minutes} minutes, in three sittings (sections 1 to 4, 5 to 8, 9 to 11)**
 #
 # Shuffle the pixels of a photo, and you no longer see what it shows. A network of dense layers does not mind: it never knew
 # which pixels were neighbours. In this unit you build networks that do know: first the sliding window that they are made of,
@@ -391,7 +391,8 @@ for name, blocks in sorted(versions.items()):
 # Three ways to pay less, each found in a well-known network:
 #
 # - **A bottleneck.** A 1 × 1 convolution first mixes the 192 channels into 16, which the 5 × 5 convolution then reads. *By
-#   hand: how many multiply-adds are these two together?* Often another 1 × 1 brings back as many channels as there were.
+#   hand: how many multiply-adds are these two together?* (12,443,648.) Often another 1 × 1 brings back as many channels as
+#   there were.
 # - **Groups.** Channels and filters are split into $g$ parts, and a filter reads the channels of its own part alone: a $g$-th
 #   of the products. With one channel per group the convolution is called *depthwise*: it looks at neighbours and mixes no
 #   channels. A 1 × 1 convolution after it mixes channels and looks at no neighbours (MobileNet).

@@ -919,11 +919,11 @@ assert abs(scores["linear"] - 0.31) < 0.03, scores
 
 # %%
 training.set_seed(0)
-model = build_mlp(40, 256, 10)
+wide = build_mlp(40, 256, 10)
 objective = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-model.compile("adam", objective, metrics=["accuracy"])
+wide.compile("adam", objective, metrics=["accuracy"])
 watched = {"validation_split": 0.2, "callbacks": [training.Progress()]}
-history = model.fit(x_train, y_train, batch_size=64, epochs=60, verbose=0, **watched).history
+history = wide.fit(x_train, y_train, batch_size=64, epochs=60, verbose=0, **watched).history
 curves = {"training": history["loss"], "validation": history["val_loss"]}
 plots.curves(curves, xlabel="epoch", ylabel="loss", title="256 neurons")
 curves = {"training": history["accuracy"], "validation": history["val_accuracy"]}
@@ -954,7 +954,7 @@ watched = {"validation_split": 0.2, "callbacks": [patient]}
 early = stopped.fit(x_train, y_train, batch_size=64, epochs=60, verbose=0, **watched).history
 print(f"ended after epoch {len(early['loss'])}, with the weights of epoch {int(np.argmin(early['val_loss'])) + 1}")
 sure = {}
-for name, tried in {"stopped early": stopped, "60 epochs": model}.items():
+for name, tried in {"stopped early": stopped, "60 epochs": wide}.items():
     p = ops.convert_to_numpy(ops.softmax(tried(x_train[3200:])))  # the last fifth
     right = p.argmax(axis=1) == y_train[3200:]
     sure[name] = p.max(axis=1)[~right].mean()
@@ -1049,8 +1049,8 @@ assert 0.35 < 1 - means["no activation"] / means["ReLU"] < 0.5, means  # "about 
 # means little without the right baseline. Neither of the two knows that neighbouring positions belong together. Networks that
 # do come much further on such signals (Greydanus and Kobak, 2024, *Scaling Down Deep Learning with MNIST-1D*); two later units
 # of this course build them. And of 1,000 test signals, chance alone moves an accuracy of 0.6 by about 0.015, its standard error
-# $\sqrt{0.6 · 0.4 / 1000}$; a difference of two, by up to $\sqrt 2$ times as much: *which of the five can these signals tell
-# apart?*
+# $\sqrt{0.6 · 0.4 / 1000}$; a difference of two, by about $\sqrt 2$ times as much, or less, since both are tried on the same
+# signals: *which of the five can these signals tell apart?*
 #
 # ### Extra: good accuracy is no proof
 #

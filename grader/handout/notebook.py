@@ -42,7 +42,7 @@ which checks pass and what else would cost points. It takes about as long as run
 LIMITS = (
     f"Grading stops a cell that takes more than {CELL_SECONDS:g} s of the processor's time, "
     f"and a notebook that takes more than {NOTEBOOK_SECONDS:g} s. It also puts random numbers in the place of the trained "
-    "weights: a model that answers as well then has looked its answers up, and earns nothing."
+    "weights: a model that is as good after that has its answers from elsewhere, and earns nothing."
 )
 """What a text says where training is asked for; an instructor may set other limits."""
 CHECK = """\

@@ -110,8 +110,8 @@ def read(check: Check, cases: Sequence[Case], evidence: Any) -> Judged:
         try:
             expected = {} if case.accept else check.expected(case)
             shapes = case.shapes if case.accept else {name: value.shape for name, value in expected.items()}
-            received[case.part] = arrays = _arrays_of(evidence, numbers[id(case.run)], shapes)
-            fine = _says(case.accept, arrays) if case.accept else check.close(arrays, expected)
+            arrays = _arrays_of(evidence, numbers[id(case.run)], shapes)
+            fine, received[case.part] = _ruled(case.accept, arrays) if case.accept else (check.close(arrays, expected), arrays)
         except EvidenceError as error:
             errors[case.part] = str(error)
             fine = False
@@ -120,12 +120,13 @@ def read(check: Check, cases: Sequence[Case], evidence: Any) -> Judged:
     return Judged(check, cases, received, errors, frozenset(failed))
 
 
-def _says(rule: Callable[[Any], bool], evidence: Any) -> bool:
-    """What a check's own rule says of evidence. No, where it raises: no author has thought of everything that may come back."""
+def _ruled(rule: Callable[[Arrays], bool], arrays: Arrays) -> tuple[bool, Arrays]:
+    """Whether a check's own rule accepts arrays, and as what: booleans are 0 and 1 for one that reckons with them."""
     try:
-        return bool(rule(evidence))
-    except Exception:
-        return False
+        return rule(arrays), arrays
+    except TypeError:
+        numbers = {name: array + 0 if array.dtype.kind == "b" else array for name, array in arrays.items()}
+        return rule(numbers), numbers
 
 
 def matches(judged: Judged) -> list[str]:
@@ -141,11 +142,11 @@ def matches(judged: Judged) -> list[str]:
 
 def _made(mistake: Mistake, judged: Judged) -> bool:
     """Whether the evidence shows a mistake; by switches of the oracle, in every part, those that passed included."""
-    check, symptom = judged.check, judged.check.symptom
+    check = judged.check
     if callable(mistake.matches):
-        return _says(mistake.matches, judged)
+        return mistake.matches(judged)
     if mistake.matches:
-        return symptom is not None and _says(lambda judged: symptom(judged) == mistake.matches, judged)
+        return check.symptom is not None and check.symptom(judged) == mistake.matches
     return not any(case.accept and case.part in judged.failed for case in judged.cases) and all(
         case.part in judged.received and check.close(judged.received[case.part], check.expected(case, **mistake.switches))
         for case in judged.cases
