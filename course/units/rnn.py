@@ -873,9 +873,10 @@ assert abs(from_zeros[:, 10:].mean() - whole[:, 10:].mean()) < 0.02, (from_zeros
 
 # %% [markdown]
 # Your network is about as good as the best table. And in each window, the state that was carried over is of use for the first
-# few letters only; after ten at the latest, there is no difference to be seen. So *this* network, which was trained from zeros in each
-# window, goes by the last few letters. (To train with a state that is carried over, Keras wants `stateful=True`, a fixed size
-# of the batch in `layers.Input`, `shuffle=False`, and `reset_states` before each epoch.)
+# few letters only; after ten at the latest, there is no difference to be seen. So *this* network, which was trained from zeros
+# in each window, goes by the last few letters. (To train with a state that is carried over, Keras wants `stateful=True`, a
+# fixed size of the batch in `layers.Input`, `shuffle=False`, and `reset_states` before each epoch. With PyTorch, Keras 3.15
+# cannot do it.)
 #
 # **Now it writes.** Each letter is drawn by the probabilities of the model. *Read closely: which rules does it keep, and which
 # not?*
