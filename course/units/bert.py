@@ -49,8 +49,8 @@ for document in documents[:3]:
 
 # %% [markdown]
 # Four ids are no words: `[PAD]` (0) fills up short rows, `[CLS]` (1) begins each row, `[SEP]` (2) ends a sentence, and `[MASK]`
-# (3) hides a token. Below, the same words stand in two orders. *Which verbs do you expect in the place of `[MASK]`? And what can
-# somebody guess who gets the words in a bag, without their order?*
+# (3) hides a token. Below, the same words stand in two orders. *Which verbs do you expect in the place of `[MASK]`? And what
+# can somebody guess who gets the words in a bag, without their order?*
 
 # %%
 riddles = np.concatenate([
@@ -137,8 +137,8 @@ assert np.allclose(x[0], [[-1, 1], [-1, 1]], atol=1e-3), f"second token in segme
 # - 10 % stay as they are,
 #
 # and the model has to guess them all, without being told which they are. (Devlin et al., 2018, appendix C.2, compare other
-# shares: fine-tuned, all are nearly alike. What they change here, section 8 measures.) *How many of all words are changed in the
-# end?* (Of 15 %, 90 %: 13.5 %, and a few less, since a random word may be the right one.)
+# shares: fine-tuned, all are nearly alike. What they change here, section 9 measures.) *How many of all words are changed in
+# the end?* (Of 15 %, 90 %: 13.5 %, and a few less, since a random word may be the right one.)
 
 # %% [markdown]
 # ### `mask_tokens`
@@ -213,9 +213,9 @@ assert loss == 0, f"no token was chosen: expected 0, received {loss}."
 # | segments | 0 | 0 | 0 | 0 | 1 | 1 | 0 | 0 | 0 |
 #
 # How easy is the task? That can be computed here. Sentences of a story share the topic and nothing else. A random sentence has
-# the same topic by chance with a probability of $\frac14$. So the best possible rule, “true if the topics agree”, is wrong for a
-# quarter of the random half: it is right for $1 - \frac12 · \frac14 = 87.5\,\%$ of the pairs. (Liu et al., 2019, found that BERT
-# can do without this task; Lan et al., 2020, blame that topics alone tell so much, and ask for the order of two sentences
+# the same topic by chance with a probability of $\frac14$. So the best possible rule, “true if the topics agree”, is wrong for
+# a quarter of the random half: it is right for $1 - \frac12 · \frac14 = 87.5\,\%$ of the pairs. (Liu et al., 2019, found that
+# BERT can do without this task; Lan et al., 2020, blame that topics alone tell so much, and ask for the order of two sentences
 # instead.)
 
 # %% [markdown]
@@ -228,8 +228,8 @@ assert loss == 0, f"no token was chosen: expected 0, received {loss}."
 # without its padding. How do you draw a document that is <i>another</i> one? Add a random number, at least 1, to the number of
 # the own, and take the remainder.</details>
 #
-# *Checked:* the rows, the segments, the order of the first sentences, true pairs, random pairs, half of each, and that `is_next`
-# holds booleans.
+# *Checked:* the rows, the segments, the order of the first sentences, true pairs, random pairs, half of each, and that
+# `is_next` holds booleans.
 
 # %% exercise="pair_sentences"
 
@@ -297,8 +297,9 @@ plots.diagram(
 )
 
 # %% [markdown]
-# The first GPT is wired as BERT is; GPT-2 and most later models normalise before each part instead. With many blocks that can be
-# trained without a warm-up (Xiong et al., 2020). The weights of one wiring do not work in the other, though all shapes agree.
+# The first GPT is wired as BERT is; GPT-2 and most later models normalise before each part instead. With many blocks that can
+# be trained without a warm-up (Xiong et al., 2020). The weights of one wiring do not work in the other, though all shapes
+# agree.
 
 # %% [markdown]
 # ### `EncoderBlock`
@@ -394,8 +395,8 @@ plots.bars(millions, ylabel="millions", title="Parameters of BERT base")
 # num_heads)` and `Dense`. Leave the length open. Do not compile the model.
 #
 # <details><summary>Hint</summary>In a functional model, positions and segments come from the input: <code>ops.cumsum</code>
-# along axis 1 counts ones, or the <code>[SEP]</code> so far. Behind the second <code>[SEP]</code> that count is 2, and there are
-# only two segments. The rest is a loop, and <code>keras.Model(ids, {"words": …, "is_next": …})</code>.</details>
+# along axis 1 counts ones, or the <code>[SEP]</code> so far. Behind the second <code>[SEP]</code> that count is 2, and there
+# are only two segments. The rest is a loop, and <code>keras.Model(ids, {"words": …, "is_next": …})</code>.</details>
 #
 # *Checked:* the logits of words and pairs, where weights of one shape are all set to the same values; rows with padding, and of
 # several lengths; the number of parameters; that the weights start at random; and that the model is not compiled.
@@ -475,9 +476,9 @@ assert own.count_params() == whole.count_params() and np.abs(apart).max() < 1e-3
 #
 # First the smaller task: words only, of single sentences. They are of another grammar, `data.Grammar`. A sentence is about one
 # of four topics, one or many, past or present, in a good or a bad mood: 32 kinds; given the kind, each word is drawn by itself.
-# So all that the words of a sentence tell of a hidden one is its kind, and the best guess is that of **naive Bayes** with a table
-# of words for each place and kind. It has a loss of about 1.5 nats, and who knows only how frequent each word is in each place,
-# of about 2.0.
+# So all that the words of a sentence tell of a hidden one is its kind, and the best guess is that of **naive Bayes** with a
+# table of words for each place and kind. It has a loss of about 1.5 nats, and who knows only how frequent each word is in each
+# place, of about 2.0.
 
 # %%
 grammar = data.Grammar()
@@ -500,8 +501,8 @@ for row in sentences[:3]:
 # the end of the rise). Lay the epochs one after the other (<code>np.tile</code>), mask once, and call <code>fit</code> with
 # <code>sample_weight=chosen</code>. By default, Keras then divides by <i>all</i> tokens, and shows about 0.15 times the loss on
 # hidden words. With <code>keras.losses.SparseCategoricalCrossentropy(from_logits=True,
-# reduction="mean_with_sample_weight")</code> it divides by the sum of the weights. (Adam hardly notices: its steps do not depend
-# on the size of the loss.)</details>
+# reduction="mean_with_sample_weight")</code> it divides by the sum of the weights. (Adam hardly notices: its steps do not
+# depend on the size of the loss.)</details>
 #
 # *Checked:* the cross-entropy on hidden words of new sentences, at least 0.85 of the way from the words' frequencies to the
 # best possible, and not beyond it; that both sides and the places matter; that the outputs are logits; and that the same seed
@@ -585,9 +586,9 @@ whole_bert, own_states = pretrain()
 
 # %% [markdown]
 # The line above shows the sum of both losses and each of them. **What has it learned?** Three questions: the regret on hidden
-# words; the share of pairs, 0 for a coin and 1 for the best rule; and verbs whose subject stands behind no clause, before a clause
-# whose noun has the same number, and before one whose noun has the other number. Beside it stands a model that was trained for a
-# fourth of the steps. *Who goes by the nearest noun, what would be his three probabilities? And who guesses?*
+# words; the share of pairs, 0 for a coin and 1 for the best rule; and verbs whose subject stands behind no clause, before a
+# clause whose noun has the same number, and before one whose noun has the other number. Beside it stands a model that was
+# trained for a fourth of the steps. *Who goes by the nearest noun, what would be his three probabilities? And who guesses?*
 
 # %%
 CAST = {("otter", "heron"): "swim", ("chef", "maid"): "cook", ("rider", "driver"): "stop", ("pupil", "teacher"): "read"}
@@ -631,15 +632,16 @@ verbs_right = [[found[clause] for clause in clauses] for found in exam.values()]
 plots.heatmap(verbs_right, list(exam), clauses, "Right number of the verb", "noun in the clause", "", "probability")
 
 # %% claims=true
-assert exam['yours']['regret'] < 0.2, exam
+assert exam["yours"]["regret"] < 0.1 < 0.4 < exam["a fourth"]["regret"] and exam["yours"]["pairs"] > 0.97, exam
+assert min(verbs_right[0]) > 0.9 and np.abs(np.array(verbs_right[1]) - 0.5).max() < 0.15, verbs_right
+assert exam["a fourth"]["pairs"] < 0.9 and abs(naive - 3.07) < 0.02 and abs(lowest - 0.45) < 0.01 and abs(most - 0.87) < 0.01
 
 # %% measure="ablations"
 def ablations():
     """Regret, pairs and verbs for one change of the training at a time, three seeds each."""
     changes = {
         "as it is": {}, "all tokens": {"all_tokens": True}, "all hidden": {"all_hidden": True}, "48 % chosen": {"often": 4},
-        "rate / 4": {"rate": 0.006 / 4}, "rate × 4": {"rate": 0.006 * 4}, "half": {"steps": 800 // 2},
-        "a fourth": {"steps": 800 // 4}, "twice": {"steps": 800 * 2},
+        "rate / 4": {"rate": 0.006 / 4}, "rate × 4": {"rate": 0.006 * 4},
     }
     for change, ways in changes.items():
         for seed in range(3):
@@ -647,12 +649,14 @@ def ablations():
             yield {"change": change, "seed": seed} | {name: round(float(value), 3) for name, value in found.items()}
 
 # %% [markdown]
-# TODO
+# Trained for 800 steps, the model lies less than a tenth of a nat above the best possible, tells pairs about as well as the best
+# rule, and gives the right number of a verb a probability of more than nine in ten, across a clause, too. After a fourth of the
+# steps, all three probabilities are near one half: it has learned nothing of number yet, even where no clause stands between.
+# (Who goes by the nearest noun would be right in the first two, and wrong in the third.)
 #
 # **What matters?** One thing was changed at a time: the loss counts all tokens; every chosen word becomes `[MASK]`; words are
-# chosen four times over, so that 48 % are; a fourth of the rate, and four times the rate; half of the steps, a fourth, and twice
-# as many. Each was trained with three seeds, which takes longer than you want to wait. *Which change hurts most, and which not at
-# all?*
+# chosen four times over, so that 48 % are; a fourth of the rate, and four times the rate. Each was trained with three seeds,
+# which takes longer than you want to wait. *Which change hurts most, and which helps?*
 
 # %%
 table = data.measured("bert-ablations")
@@ -663,10 +667,19 @@ plots.bars(dict(zip(changed, means["other"])), "probability", "Right number, nou
 print("share of pairs:", {change: round(float(share), 2) for change, share in zip(changed, means["pairs"])})
 
 # %% claims=true
-pass
+by = dict(zip(changed, zip(*means.values())))  # regret, pairs, none, same, other
+assert by["as it is"][0] < 0.06 and by["as it is"][4] > 0.96 and by["all hidden"][0] < by["as it is"][0], by
+assert 0.4 < by["all tokens"][0] < 0.46 and min(means["pairs"]) > 0.98 and by["all tokens"][4] < 0.6 < 0.68 < by["all tokens"][2], by
+assert 0.6 < by["rate / 4"][4] < 0.65 and 0.75 < by["48 % chosen"][4] < 0.85, by
+steep = table["other"][table["change"] == "rate × 4"]
+assert np.sum(steep > 0.9) == 1 and np.sum(steep < 0.6) == 2, steep
 
 # %% [markdown]
-# TODO
+# The loss over all tokens does most harm: the regret is about eight times as large, 0.43 nats, and the verbs behind a clause are
+# guessed. Pairs are told by all of them. To hide every chosen word does no harm here, the regret is even smaller; but all hidden
+# words of this test are `[MASK]`, and nobody has asked about words that can be seen, which is what the other 20 % are for. With 48 % chosen, there is more to guess in each step and less to guess it
+# from: worse here. A fourth of the rate has not got there in these steps; with four times the rate, one of three seeds learned the
+# verbs and two guess. Three seeds and one size of model: that is what was measured, no more.
 #
 # ## 10. One word, two meanings
 #
@@ -788,34 +801,35 @@ reached = {
 }
 plots.bars(reached, ylabel="accuracy", title="40 labels", reference=0.5, reference_label="guessing")
 
+# %% claims=true
+assert reached["scratch"] < 0.65 < reached["frozen"] < reached["tuned"] < reached["possible"] + 0.01, reached
+
 # %% measure="rates"
 def rates():
-    """Accuracy of the encoder fine-tuned for 30 and 300 epochs, with rates from the paper's to far too large ones."""
-    for epochs in (30, 300):
-        for rate in (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2):
-            for seed in range(3):
-                model = fit_on_few(pretrained.load_encoder(), rate, epochs, seed)
-                yield {"epochs": epochs, "rate": rate, "seed": seed, "accuracy": round(float(score(model)), 3)}
+    """Accuracy of the encoder fine-tuned with rates from the paper's to far too large ones."""
+    for rate in (3e-5, 3e-4, 1e-3, 3e-3, 3e-2):
+        for seed in range(3):
+            model = fit_on_few(pretrained.load_encoder(), rate, 30, seed)
+            yield {"rate": rate, "seed": seed, "accuracy": round(float(score(model)), 3)}
 
 # %% [markdown]
-# **Which rate?** The paper fine-tunes BERT with rates of 2e-5 to 5e-5, for 2 to 4 epochs (Devlin et al., 2018, appendix A.3),
-# and the hint above says 0.001 and 30. *Predict the two curves: 30 and 300 epochs, over rates from 3e-5 to 0.03.*
+# **Which rate?** The paper fine-tunes BERT with rates of 2e-5 to 5e-5 (Devlin et al., 2018, appendix A.3), and the hint above
+# says 0.001. *Predict the curve: 30 epochs of 5 steps each, with rates from 3e-5 to 0.03.*
 
 # %%
 table = data.measured("bert-rates")
 tried = np.unique(table["rate"])
-curves = {
-    f"{epochs} epochs": [table["accuracy"][(table["epochs"] == epochs) & (table["rate"] == rate)].mean() for rate in tried]
-    for epochs in (30, 300)
-}
-plots.curves(curves, "learning rate", "accuracy", "40 labels, mean of three seeds", xs=np.log10(tried))
-print({name: [round(float(value), 2) for value in values] for name, values in curves.items()})
+curve = [table["accuracy"][table["rate"] == rate].mean() for rate in tried]
+plots.curves({"tuned": curve}, "logarithm of the rate, base 10", "accuracy", "40 labels, three seeds", xs=np.log10(tried))
+print(dict(zip(tried.tolist(), np.round(curve, 2).tolist())))
 
 # %% claims=true
-pass
+assert curve[0] < 0.7 and min(curve[1:4]) > 0.92 and curve[-1] < 0.7, curve
 
 # %% [markdown]
-# TODO
+# Three rates, of which the largest is ten times the smallest, do about equally well here: 0.94 to 0.96. The paper's rate is too
+# small for this little encoder and its 150 steps, and 0.03 is too large. BERT is 3,000 times as large, and fine-tuned for many
+# more steps: a rate is not carried from one model to another, it has to be tried.
 #
 # ## 12. Answers in a text
 #
@@ -849,9 +863,9 @@ assert span == (2, 2), f"with two tokens at most, (2, 2) with a sum of 7 is the 
 
 # %% [markdown]
 # **Look at it.** The question is a verb, the text two sentences of different topics, and the answer is who does it, with the
-# clause: “dives? the otters that my heron saw dive the maid cooks” is answered by “the otters that my heron saw”. The encoder of
-# section 9 gets the new layer, and learns from 300 such questions; another one with the same layer starts from scratch. *What is
-# the share of answers that each gets exactly right? What is it for who finds the subjects, and then guesses?*
+# clause: “dives? the otters that my heron saw dive the maid cooks” is answered by “the otters that my heron saw”. The encoder
+# of section 9 gets the new layer, and learns from 2,000 such questions; another one with the same layer starts from scratch.
+# *What is the share of answers that each gets exactly right? What is it for who finds the subjects, and then guesses?*
 
 # %%
 def questions(count, rng):
@@ -870,7 +884,7 @@ def questions(count, rng):
             found += 1
     return rows, answers
 
-asked, told = questions(300, np.random.default_rng(10))
+asked, told = questions(2000, np.random.default_rng(10))
 new_asked, new_told = questions(500, np.random.default_rng(11))
 print(stories.tell(asked[0]), "→", stories.tell(asked[0, told[0, 0] : told[0, 1] + 1]))
 
@@ -886,35 +900,37 @@ def encoder_with(outputs, trained_before, seed=0):
 def exact(trained_before):
     """Train for spans; the share of new answers that are exactly right."""
     tokens = encoder_with(2, trained_before)  # (batch, length, start and end)
-    reader = keras.Model(tokens.input, layers.Permute((2, 1))(tokens.output))
+    reader = keras.Model(tokens.input, ops.transpose(tokens.output, (0, 2, 1)))
     reader.compile(keras.optimizers.Adam(0.002), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    reader.fit([asked, segments_of(asked)], told, batch_size=16, epochs=20, verbose=0, callbacks=[training.Progress()])
+    reader.fit([asked, segments_of(asked)], told, batch_size=16, epochs=4, verbose=0, callbacks=[training.Progress()])
     logits = ops.convert_to_numpy(reader([new_asked, segments_of(new_asked)]))
     return np.mean([tuple(best_span(*row, max_length=6)) == tuple(right) for row, right in zip(logits, new_told)])
 
 answered = {"scratch": exact(False), "pre-trained": exact(True)}
-plots.bars(answered, "share exactly right", "300 questions to learn from", top=1.0)
+plots.bars(answered, "share exactly right", "2000 questions to learn from", top=1.0)
 
 # %% claims=true
-pass
+assert answered["scratch"] < 0.75 and answered["pre-trained"] > 0.9, answered
 
 # %% [markdown]
-# TODO
+# With the same questions, steps and learning rate, the encoder that has been trained before answers nearly all, the one from
+# scratch about half. *One half, of two sentences: what can it do, and what can it not?* The question is compared with the text only
+# in attention between the two segments, and the pairs of section 9 have asked for a comparison of topics.
 #
 # ## 13. Names in a text
 #
-# Who and when? To find spans of several kinds, one dense layer gives each token a **tag**. In the BIO scheme, B begins a span, I
-# goes on with it, and O belongs to none. “these days the otters that my heron saw swim” has a *when* of two tokens and a *who* of
-# six: B-when I-when B-who I-who I-who I-who I-who I-who O. What counts is not how many tags are right, since O is easy, but how
-# many spans. **F1** is the harmonic mean of two shares: of the spans that were found, those that are right (precision), and of
-# those that are right, the ones that were found (recall). By hand: three spans are true, two are predicted, one is right:
-# precision ½, recall ⅓, and F1 is $2 · 1 / (3 + 2) = 0.4$.
+# Who and when? To find spans of several kinds, one dense layer gives each token a **tag**. In the BIO scheme, B begins a span,
+# I goes on with it, and O belongs to none. “these days the otters that my heron saw swim” has a *when* of two tokens and a
+# *who* of six: B-when I-when B-who I-who I-who I-who I-who I-who O. What counts is not how many tags are right, since O is
+# easy, but how many spans. **F1** is the harmonic mean of two shares: of the spans that were found, those that are right
+# (precision), and of those that are right, the ones that were found (recall). By hand: three spans are true, two are predicted,
+# one is right: precision ½, recall ⅓, and F1 is $2 · 1 / (3 + 2) = 0.4$.
 
 # %% [markdown]
 # ### `entity_f1`
 #
-# Write it for rows of tags that are numbers: 0 is O, and kind $k$ has $2k - 1$ for B and $2k$ for I. A span that was predicted is
-# right if one of the same kind begins and ends at the same tokens of the same row. NumPy, or loops.
+# Write it for rows of tags that are numbers: 0 is O, and kind $k$ has $2k - 1$ for B and $2k$ for I. A span that was predicted
+# is right if one of the same kind begins and ends at the same tokens of the same row. NumPy, or loops.
 #
 # <details><summary>Hint</summary>First a set of all spans, each a tuple of row, start, end and kind. Where does a span end that
 # begins at a B: how long do I of the same kind follow? Python's <code>&</code> gives what two sets share.</details>
@@ -947,8 +963,8 @@ score_of = entity_f1(np.zeros((1, 4), int), np.zeros((1, 4), int))
 assert score_of == 0, f"no spans at all: expected 0, received {score_of}."
 
 # %% [markdown]
-# **Look at it.** Tags for pairs of sentences, learned from 30 rows. *Predict: which of the two encoders needs the 30 rows more?
-# And how high is the share of right tags for who says O everywhere?*
+# **Look at it.** Tags for pairs of sentences, learned from six rows, by the encoder of section 9 and by one from scratch.
+# *Predict the two bars. And how high is the share of right tags for who says O everywhere?*
 
 # %%
 def tags_of(rows):
@@ -963,32 +979,34 @@ def tags_of(rows):
             tag[start], tag[begin] = 3, 1  # where no time is, both are the same token
     return tags
 
-some, more = new_pairs[:30], new_pairs[100:]
+some, more = new_pairs[:6], new_pairs[100:]
 print(stories.tell(some[0]), tags_of(some[:1])[0])
 
 def f1_of(trained_before):
-    """Train for tags on 30 rows; the F1 on 700 others."""
+    """Train for tags on six rows; the F1 on 700 others."""
     tagger = encoder_with(5, trained_before)
     tagger.compile(keras.optimizers.Adam(0.002), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    tagger.fit([some, segments_of(some)], tags_of(some), batch_size=8, epochs=40, verbose=0, callbacks=[training.Progress()])
+    tagger.fit([some, segments_of(some)], tags_of(some), batch_size=6, epochs=60, verbose=0, callbacks=[training.Progress()])
     return entity_f1(tags_of(more), ops.convert_to_numpy(tagger([more, segments_of(more)])).argmax(axis=-1))
 
 print(f"O everywhere: {np.mean(tags_of(more) == 0):.2f} of the tags, F1 {entity_f1(tags_of(more), np.zeros_like(more)):.2f}")
 tagged = {"scratch": f1_of(False), "pre-trained": f1_of(True)}
-plots.bars(tagged, "F1 of spans", "30 rows to learn from", top=1.0)
+plots.bars(tagged, "F1 of spans", "6 rows to learn from", top=1.0)
 
 # %% claims=true
-pass
+assert tagged["pre-trained"] > tagged["scratch"] + 0.03 and tagged["scratch"] > 0.5, tagged
+assert abs(np.mean(tags_of(more) == 0) - 0.5) < 0.03
 
 # %% [markdown]
-# TODO
+# O everywhere is half of the tags, and no span. The six rows name only some of the words; the encoder that was trained before has
+# met all of them, in many sentences, and finds more of the spans. *How many rows does the other one need? Try 30.*
 #
 # ## Extra: the real thing
 #
 # Your `BertEmbeddings` and `EncoderBlock` are all it takes to run a real BERT. If you have the folder of one (`config.json`,
 # `vocab.txt` and `model.safetensors`, as Hugging Face keeps them), and `pip install tokenizers safetensors`, set its path here.
-# all-MiniLM-L6-v2, with 6 blocks of 384 dimensions, is small and made for comparing sentences. Its ids are of **word pieces**: a
-# word that is not in the vocabulary is cut into pieces that are, such as “un” and “##happy”. *Which of the three sentences
+# all-MiniLM-L6-v2, with 6 blocks of 384 dimensions, is small and made for comparing sentences. Its ids are of **word pieces**:
+# a word that is not in the vocabulary is cut into pieces that are, such as “un” and “##happy”. *Which of the three sentences
 # should be alike?*
 
 # %%
@@ -1013,11 +1031,12 @@ if folder:
 # %% [markdown]
 # ## What to remember
 #
-# - Guessing hidden words needs no labels. What it teaches has to be asked for: topics came early, agreement across a clause late.
+# - Guessing hidden words needs no labels. A small loss does not tell which rules were learned: ask for each of them.
 # - Token, position and segment are added up, and normalised.
 # - 15 % are chosen: 80 % of them hidden, 10 % replaced, 10 % left. The loss counts the chosen tokens and no others.
-# - In BERT, tokens look both ways, nobody looks at padding, and each sum is normalised. A block has two normalisations, $4(d^2 +
-#   d)$ parameters in its attention however many heads, and with $4d$ hidden neurons about twice as many in its dense layers.
+# - In BERT, tokens look both ways, nobody looks at padding, and each sum is normalised. A block has two normalisations,
+#   $4(d^2 + d)$ parameters in its attention however many heads, and with $4d$ hidden neurons about twice as many in its dense
+#   layers.
 # - Where the best possible loss is known, compare with it. Better than possible means a leak.
 # - A state depends on the sentence, a row of a table does not.
 # - Spans and tags are one dense layer on the states; answers are searched as whole spans, and spans are scored as whole spans.

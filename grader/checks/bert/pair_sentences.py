@@ -243,5 +243,5 @@ def pair_sentences(documents, rng):
 """,
     ),
     symptom=symptom,
-    contracts=(booleans(lambda documents, *args: (documents[:, 1:, 0].size,), "is_next")),
+    contracts=(booleans(lambda documents, *args: (documents[:, 1:, 0].size,), "is_next"),),
 )
