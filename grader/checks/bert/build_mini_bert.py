@@ -14,13 +14,13 @@ from course.data.text import CLS, MASK, PAD, SEP
 from grader.judging import Array, Arrays, Case, Check, Mistake, ModelCall
 from grader.judging.classifiers import COUNT, PARAMETERS, TRAINABLE, counts
 from grader.judging.contracts import NOT_COMPILED
-from grader.judging.matching import apart, only
+from grader.judging.matching import apart, only, shows
 
 from ._reference import attend, gelu, normalize
 
-VOCABULARY, LONGEST, DIM, HEADS, HIDDEN, BLOCKS = 11, 8, 6, 2, 10, 2
+VOCABULARY, LONGEST, DIM, HEADS, HIDDEN, BLOCKS = 11, 13, 6, 2, 10, 2
 KEY = DIM // HEADS
-ROWS, LENGTH = 24, 7
+ROWS, LENGTH = 16, 7
 RETURNS = ("words", "is_next")
 PADDED, FRESH = "padding", "initial weights"
 
@@ -46,10 +46,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
     values = {name: apart(rng, shape, low=0.2, high=0.8) for name, shape in shapes.items()}
     # Normalisations scale with this vector. With other scales than about 1, all tokens come out nearly alike.
     values["vector"] = rng.uniform(0.8, 1.2, size=DIM)
+    # Small, so that no tanh is so near to 1 that what happens before it hardly shows.
+    values["pooler"] = apart(rng, (DIM, DIM), low=0.15, high=0.5)
+    values["pair"] = apart(rng, (DIM, 1), low=1, high=3)
     weights = tuple(values.values())
     sizes = (VOCABULARY, LONGEST, DIM, HEADS, HIDDEN, BLOCKS)
     # As long as the longest and shorter, so that the positions are not those of one length.
-    inputs = {"whole": draw_pairs(rng, LENGTH, 0), "padded": draw_pairs(rng, LONGEST, 3)}
+    inputs = {"whole": draw_pairs(rng, LENGTH, 0), "padded": draw_pairs(rng, LONGEST, 8)}
     given = ModelCall(sizes, inputs=inputs, weights=weights, returns=RETURNS)
     fresh = ModelCall(sizes, inputs={"whole": inputs["whole"]}, returns=RETURNS)
     return [
@@ -113,7 +116,7 @@ def oracle(
         length = ids.shape[1]
         ends = np.cumsum(ids == SEP, axis=1)
         segment = np.minimum(ends if segments == "early" else ends - (ids == SEP), 1)
-        allowed = (ids != PAD)[:, None, :] if mask != "ignored" else np.ones((1, 1, length), dtype=bool)
+        allowed = (ids != PAD)[:, None, :]
         if mask == "causal":
             allowed = allowed & np.tri(length, dtype=bool)[None]
         x = table[ids] + places[:length] + parts_of_pair[segment]
@@ -150,18 +153,20 @@ CHECK = Check(
         "There are too few parameters, as many as the table of positions has: without it, the model sees a "
         "bag of words.": Mistake((PLACES, ""), matches=counts(positions=False)),
         "There are too few parameters, as many as the table of segments has: what tells A from B?": Mistake(
-            (SUM, f"x = {NORM}(x)"), matches=counts(segments="none")
+            (SUM, f"x = {NORM}(x)"), matches=lambda judged: "words" in judged.errors and counts(segments="none")(judged)
         ),
         "There are too few parameters: each block has two normalisations, one after each sum.": Mistake(
             (ADD1, "x = x + attended"), matches=counts(norms=1)
         ),
         "There are too few parameters: the sum of the embeddings is normalised, too.": Mistake(
-            (SUM, "x = x + layers.Embedding(2, dim)(segments)"), matches=counts(first=False)
+            (SUM, "x = x + layers.Embedding(2, dim)(segments)"),
+            matches=lambda judged: "words" in judged.received and counts(first=False)(judged),
         ),
         "There are too few parameters: the pooler is missing, a dense layer between the first token's state and "
         "the pair's logit.": Mistake((POOLED, "pooled = x[:, 0]"), matches=counts(pooler="none")),
         "Tokens attend to padding: a mask has to forbid it.": Mistake(
-            (ATTENTION, ATTENTION.replace(", attention_mask=keys", "")), mask="ignored"
+            (ATTENTION, ATTENTION.replace(", attention_mask=keys", "")),
+            matches=lambda judged: only(PADDED)(judged) and PADDED in judged.received,
         ),
         "The [SEP] between the sentences is in segment 1: it closes A, and belongs to segment 0.": Mistake(
             (SEGMENT, "segments = ops.minimum(ops.cumsum(ends, axis=1), 1)"), segments="early"
@@ -179,7 +184,7 @@ CHECK = Check(
             (POOLED, "pooled = layers.Dense(dim)(x[:, 0])"), pooler="linear"
         ),
         "The pair's logit comes from the last token: BERT takes the state of the first one, [CLS].": Mistake(
-            (POOLED, POOLED.replace("x[:, 0]", "x[:, -1]")), pooled=-1
+            (POOLED, POOLED.replace("x[:, 0]", "x[:, -1]")), matches=shows("pairs", PADDED, pooled=-1)
         ),
         "The tokens are normalised before each part, as in GPT-2. In BERT, the sum is normalised.": Mistake(
             (f"attended = {ATTENTION}", f"y = {NORM}(x)\n        attended = {ATTENTION.replace('(x, x,', '(y, y,')}"),
