@@ -649,10 +649,10 @@ def ablations():
             yield {"change": change, "seed": seed} | {name: round(float(value), 3) for name, value in found.items()}
 
 # %% [markdown]
-# Trained for 800 steps, the model lies less than a tenth of a nat above the best possible, tells pairs about as well as the best
-# rule, and gives the right number of a verb a probability of more than nine in ten, across a clause, too. After a fourth of the
-# steps, all three probabilities are near one half: it has learned nothing of number yet, even where no clause stands between.
-# (Who goes by the nearest noun would be right in the first two, and wrong in the third.)
+# Trained for 800 steps, the model lies less than a tenth of a nat above the best possible, tells pairs about as well as the
+# best rule, and gives the right number of a verb a probability of more than nine in ten, across a clause, too. After a fourth
+# of the steps, all three probabilities are near one half: it has learned nothing of number yet, even where no clause stands
+# between. (Who goes by the nearest noun would be right in the first two, and wrong in the third.)
 #
 # **What matters?** One thing was changed at a time: the loss counts all tokens; every chosen word becomes `[MASK]`; words are
 # chosen four times over, so that 48 % are; a fourth of the rate, and four times the rate. Each was trained with three seeds,
@@ -675,11 +675,12 @@ steep = table["other"][table["change"] == "rate × 4"]
 assert np.sum(steep > 0.9) == 1 and np.sum(steep < 0.6) == 2, steep
 
 # %% [markdown]
-# The loss over all tokens does most harm: the regret is about eight times as large, 0.43 nats, and the verbs behind a clause are
-# guessed. Pairs are told by all of them. To hide every chosen word does no harm here, the regret is even smaller; but all hidden
-# words of this test are `[MASK]`, and nobody has asked about words that can be seen, which is what the other 20 % are for. With 48 % chosen, there is more to guess in each step and less to guess it
-# from: worse here. A fourth of the rate has not got there in these steps; with four times the rate, one of three seeds learned the
-# verbs and two guess. Three seeds and one size of model: that is what was measured, no more.
+# The loss over all tokens does most harm: the regret is about nine times as large, 0.43 nats, and the verbs behind a clause
+# are guessed. Pairs are told by all of them. To hide every chosen word does no harm here, the regret is even smaller; but all
+# hidden words of this test are `[MASK]`, and nobody has asked about words that can be seen, which is what the other 20 % are
+# for. With 48 % chosen, there is more to guess in each step and less to guess it from: worse here. A fourth of the rate has not
+# got there in these steps; with four times the rate, one of three seeds learned the verbs and two guess. Three seeds and one
+# size of model: that is what was measured, no more.
 #
 # ## 10. One word, two meanings
 #
@@ -914,8 +915,8 @@ assert answered["scratch"] < 0.75 and answered["pre-trained"] > 0.9, answered
 
 # %% [markdown]
 # With the same questions, steps and learning rate, the encoder that has been trained before answers nearly all, the one from
-# scratch about half. *One half, of two sentences: what can it do, and what can it not?* The question is compared with the text only
-# in attention between the two segments, and the pairs of section 9 have asked for a comparison of topics.
+# scratch about half. *One half, of two sentences: what can it do, and what can it not?* The question is compared with the text
+# only in attention between the two segments, and the pairs of section 9 have asked for a comparison of topics.
 #
 # ## 13. Names in a text
 #
@@ -998,8 +999,8 @@ assert tagged["pre-trained"] > tagged["scratch"] + 0.03 and tagged["scratch"] > 
 assert abs(np.mean(tags_of(more) == 0) - 0.5) < 0.03
 
 # %% [markdown]
-# O everywhere is half of the tags, and no span. The six rows name only some of the words; the encoder that was trained before has
-# met all of them, in many sentences, and finds more of the spans. *How many rows does the other one need? Try 30.*
+# O everywhere is half of the tags, and no span. The six rows name only some of the words; the encoder that was trained before
+# has met all of them, in many sentences, and finds more of the spans. *How many rows does the other one need? Try 30.*
 #
 # ## Extra: the real thing
 #
