@@ -149,7 +149,7 @@ def pair_sentences(documents, rng):
 
     Example:
         >>> documents = np.array([[[7, 8, 0], [9, 0, 0]], [[5, 0, 0], [5, 5, 0]]])
-        >>> ids, segment_ids, is_next = pair_sentences(documents, np.random.default_rng(5))
+        >>> ids, segment_ids, is_next = pair_sentences(documents, np.random.default_rng(2))
         >>> print(ids[0], segment_ids[0], is_next[0])
         [1 7 8 2 9 2 0 0 0] [0 0 0 0 1 1 0 0 0] True
 
