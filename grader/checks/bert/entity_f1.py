@@ -95,7 +95,7 @@ def spans(
                 start = None
             if (tag % 2 or (loose and tag)) and not goes_on:
                 start = place
-    return found
+    return found  # type: ignore[return-value]
 
 
 def oracle(true: Array, predicted: Array, of: str = "spans", score: str = "f1", **ways: bool) -> float:

@@ -24,7 +24,7 @@ NAMES = ("ids", "segment_ids", "is_next")
 def cases(rng: np.random.Generator) -> list[Case]:
     # Every token occurs once, so it tells which sentence it is of; its first one, where that begins.
     tokens = WORDS + np.arange(DOCUMENTS * SENTENCES * LENGTH).reshape(DOCUMENTS * SENTENCES, LENGTH)
-    tokens = rng.permuted(rng.permutation(tokens), axis=1).reshape(DOCUMENTS, SENTENCES, LENGTH)
+    tokens = rng.permuted(rng.permutation(tokens), axis=1).reshape(DOCUMENTS, SENTENCES, LENGTH)  # type: ignore[assignment]
     lengths = rng.integers(1, LENGTH + 1, size=(DOCUMENTS, SENTENCES, 1))
     lengths[:, 0] = LENGTH  # some rows are full, whatever is drawn
     lengths[:, 1] = rng.permutation([LENGTH, LENGTH, 2] * (DOCUMENTS // 3))[:, None]
