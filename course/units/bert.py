@@ -914,9 +914,10 @@ plots.bars(answered, "share exactly right", "2000 questions to learn from", top=
 assert answered["scratch"] < 0.75 and answered["pre-trained"] > 0.9, answered
 
 # %% [markdown]
-# With the same questions, steps and learning rate, the encoder that has been trained before answers nearly all, the one from
-# scratch about half. *One half, of two sentences: what can it do, and what can it not?* The question is compared with the text
-# only in attention between the two segments, and the pairs of section 9 have asked for a comparison of topics.
+# With the same questions, steps and learning rate, the encoder that has been trained before answers nearly all. The one from
+# scratch answers fewer: with other initial weights between a half and four fifths. *One half, of two sentences: what can it do,
+# and what can it not?* The question is compared with the text only in attention between the two segments, and the pairs of
+# section 9 have asked for a comparison of topics.
 #
 # ## 13. Names in a text
 #
