@@ -272,7 +272,7 @@ def build_sequence_classifier(features: int, units: int, n_classes: int) -> kera
 
 
 def train_sequence_classifier(x, y, seed):
-    """Make a recurrent network that remembers, train it on sequences, and return it.
+    """Make a network that reads sequences step by step, train it, and return it.
 
     Args:
         x: Float32 array, `(samples, steps, features)`, with a mean near 0 and a standard deviation
@@ -342,7 +342,7 @@ def cut_text(ids, streams: int, steps: int):
 
 
 def train_letter_model(ids, letters: int, seed: int) -> keras.Model:
-    """Make a recurrent network that says which letter comes next, train it on a text, and return it.
+    """Make a network that says which letter comes next, train it on a text, and return it.
 
     Args:
         ids: Int32 array, `(length,)`, of at least 6,000: the text, a number from 0 to `letters - 1` for

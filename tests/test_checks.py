@@ -1,4 +1,4 @@
-"""Every exercise's check: those of its laws that train nothing. Proof files have the others: see `test_proofs.py`.
+"""Every exercise's check: those of its laws that train nothing. Proof files have the others: see `test_proven.py`.
 
 Run once per backend: `KERAS_BACKEND=jax pytest tests/test_checks.py`.
 """

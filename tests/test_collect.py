@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import stat
 import tarfile
 import unicodedata
@@ -25,9 +26,10 @@ BEFORE, AFTER = DUE - timedelta(days=2), DUE + timedelta(days=2)
 
 
 @pytest.fixture
-def course(tmp_path):
+def course(tmp_path, empty_gradebook):
     folder = tmp_path / "course"
     folder.mkdir()
+    shutil.copyfile(empty_gradebook, folder / "gradebook.db")
     with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
         gradebook.add_assignment("mlp", duedate=DUE.replace(tzinfo=None))
         gradebook.add_notebook("mlp", "mlp")

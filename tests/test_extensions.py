@@ -1,5 +1,6 @@
 """More time for single students: all or none of a table. That penalties obey it is in test_dates.py."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,8 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # n
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, empty_gradebook):
     """A course directory that knows ada and ben, and in which eve has handed in."""
+    shutil.copyfile(empty_gradebook, tmp_path / "gradebook.db")
     with open_gradebook(tmp_path) as gradebook:
         gradebook.add_assignment("mlp", duedate=DUE.replace(tzinfo=None))
         gradebook.add_notebook("mlp", "mlp")

@@ -46,6 +46,16 @@ def test_the_kit_holds_what_students_need_and_nothing_of_the_instructors(kit):
     assert f"./{wheel}\n" in (folder / "requirements.txt").read_text()
 
 
+def test_all_that_notebooks_read_is_in_the_wheel(kit):
+    folder, _ = kit
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        inside = {name for name in opened.namelist() if name.startswith("course/")}
+    paths = [path.relative_to(COURSE) for path in (COURSE / "course").rglob("*") if path.suffix in (".py", ".csv", ".keras")]
+    ours = {path.as_posix() for path in paths if path.parts[1] != "units"}
+    assert inside == ours | {f"course/releases/{unit}.ipynb" for unit in UNITS}
+
+
 def telling(source):
     """The lines of a piece of code that give something away, without their indentation."""
     return {line.strip() for line in source.splitlines() if len(line.strip()) >= 25}

@@ -16,6 +16,7 @@ from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import Row, file_of, laws, read_rows, sample, write_row
 from grader.proving.prove import faults, prove, table
 from grader.units.shelf import find_unit
+from harness import edit
 
 BACKEND = keras.backend.backend()
 
@@ -95,12 +96,6 @@ def test_another_version_of_keras_stales_every_row(course, monkeypatch):
     monkeypatch.setattr(proofs, "versions", lambda backend: f"keras 99 {backend}")
     late = faults(unit, "rescale", [BACKEND])
     assert late == [f"{BACKEND} · {name}: something that it depends on has changed" for name in every]
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) >= 1, old
-    path.write_text(text.replace(old, new, 1))
 
 
 def see(course, exercise=""):

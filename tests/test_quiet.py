@@ -12,9 +12,9 @@ import course
 from harness import COURSE
 
 pytestmark = pytest.mark.all_backends
-MODULES = [module.name for module in pkgutil.iter_modules(course.__path__) if module.name != "units"]
 FIRST = "training"
-"""What notebooks import first: enough where the backend itself is silent."""
+"""What notebooks import first."""
+OTHERS = [module.name for module in pkgutil.iter_modules(course.__path__) if module.name not in ("units", FIRST)]
 DRAW = "print(random.random(), np.random.normal(), keras.random.normal((3,)), keras.random.shuffle(keras.ops.arange(9)))"
 IMPORTS = "import random, sys, numpy as np, keras\n"
 
@@ -28,7 +28,7 @@ def run(source):
     return done.stdout
 
 
-@pytest.mark.parametrize("module", MODULES if keras.backend.backend() == "tensorflow" else [FIRST])
+@pytest.mark.parametrize("module", [FIRST, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_whichever_part_of_the_course_comes_first_nothing_is_logged(module):
     run(f"import course.{module}\nimport keras\nkeras.ops.ones(3) + 1\nfrom course import training\ntraining.set_seed(0)")
 

@@ -11,7 +11,7 @@ from grader.proving.notebooks import NOTEBOOK
 from grader.proving.proofs import laws
 from grader.proving.prove import parts_of
 from grader.units.shelf import Home
-from harness import COURSE, UNITS
+from harness import COURSE, UNITS, edit
 
 pytestmark = pytest.mark.slow
 
@@ -31,12 +31,6 @@ def sources(repository, name="mlp", backend="jax"):
     unit = Home(*folders, package="copied", own=True).get(name)
     found = {(part, law.name): (unit, part, law) for part in parts_of(unit) for law in laws(unit, part).values()}
     return {place: proofs.source_of(*of, backend) for place, of in found.items()}
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) >= 1, old
-    path.write_text(text.replace(old, new, 1))
 
 
 @cache

@@ -1,5 +1,6 @@
 """Which tests the gate runs: all cheap ones, those of what has changed, and of the others a third, chosen by the commit."""
 
+import ast
 import re
 import subprocess
 from types import SimpleNamespace
@@ -91,12 +92,29 @@ def test_all_run_where_nobody_asked_and_where_nobody_can_say_what_has_changed(ga
     conftest.pytest_collection_modifyitems(None, [])
 
 
+FILES = {str(path.relative_to(tiers.COURSE)): path.read_text() for path in (tiers.COURSE / "tests").rglob("test_*.py")}
+COSTLY = [name for name, text in FILES.items() if re.search(r"pytest\.mark\.(slow|all_backends)", text)]
+
+
 def test_every_file_that_costs_much_says_what_it_tests():
-    files = {str(path.relative_to(tiers.COURSE)): path.read_text() for path in (tiers.COURSE / "tests").rglob("test_*.py")}
-    costly = {name for name, text in files.items() if re.search(r"pytest\.mark\.(slow|all_backends)", text)}
-    assert costly == {*tiers.TESTED, *tiers.ALWAYS, *(f"tests/test_{unit}.py" for unit in UNITS)}
+    assert {*COSTLY} == {*tiers.TESTED, *tiers.ALWAYS, *(f"tests/test_{unit}.py" for unit in UNITS)}
     for path in {path for paths in tiers.TESTED.values() for path in paths if "{" not in path}:
         assert (tiers.COURSE / path).exists(), path
+
+
+@pytest.mark.parametrize("file", [name for name in COSTLY if name not in (*tiers.ALWAYS, "tests/test_checks.py")])
+def test_what_a_file_imports_is_what_it_tests(file):
+    covered = (*tiers.EVERYTHING, *tiers.TESTED.get(file, tiers.SOLUTIONS))
+    covered = tuple(path.format(file=file.removeprefix("tests/test_").removesuffix(".py")) for path in covered)
+    modules = set()
+    for node in ast.walk(ast.parse(FILES[file])):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    places = {module.replace(".", "/") for module in modules if module.partition(".")[0] in ("grader", "course", "solutions")}
+    paths = [f"{place}.py" for place in places if (tiers.COURSE / f"{place}.py").is_file()]
+    assert [path for path in paths if not path.startswith(covered)] == []
 
 
 def test_changed_is_what_was_changed_within_a_day(tmp_path, monkeypatch):
@@ -105,17 +123,28 @@ def test_changed_is_what_was_changed_within_a_day(tmp_path, monkeypatch):
     changed = tiers.changed.__wrapped__
     assert changed() is None  # this is no repository
 
-    def commit(path, date):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(date)
+    def run(*arguments, date="2026-03-03T12:00:00+00:00"):
         environment = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         environment |= {"GIT_COMMITTER_DATE": date, "GIT_AUTHOR_DATE": date}
-        for command in (["add", "."], ["commit", "-qm", "x"]):
-            subprocess.run(["git", *command], cwd=tmp_path, env=environment, check=True)
+        subprocess.run(["git", *arguments], cwd=tmp_path, env=environment, check=True)
 
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    def commit(path, date):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+        run("add", ".")
+        run("commit", "-qm", "x", date=date)
+
+    run("init", "-q", "-b", "main")
     commit("grader/cli.py", "2026-03-01T12:00:00+00:00")
-    assert changed() == {"grader/cli.py"}
+    assert changed() is None  # nobody knows what was a day before
+    run("checkout", "-qb", "other")
+    commit("grader/shown.py", "2026-03-01T13:00:00+00:00")
+    run("checkout", "-q", "main")
     commit("solutions/mlp.py", "2026-03-03T12:00:00+00:00")
     commit("tests/test_mlp.py", "2026-03-03T13:00:00+00:00")
     assert changed() == {"solutions/mlp.py", "tests/test_mlp.py"}
+    run("mv", "grader/cli.py", "grader/moved.py")
+    commit("README.md", "2026-03-04T12:30:00+00:00")
+    assert changed() == {"tests/test_mlp.py", "README.md", "grader/cli.py", "grader/moved.py"}
+    run("merge", "-q", "--no-edit", "other", date="2026-03-04T12:40:00+00:00")  # of a branch whose commits are older
+    assert "grader/shown.py" in changed()

@@ -17,38 +17,49 @@ TOGETHER = (
 """Files whose tests look at one class that was graded for all of them."""
 ALWAYS = ("tests/test_end_to_end.py", "tests/test_proven.py")
 """Files that choose by the commit themselves."""
-EVERYTHING = ("constraints.txt", "pyproject.toml", "tests/conftest.py", "tests/harness.py", "tests/tiers.py")
-"""What every test depends on."""
 STUDENTS = tuple(f"course/{path.name}" for path in sorted((COURSE / "course").glob("*.py")))
+"""What runs in students' kernels, but for what belongs to units."""
+UNITS = ("course/data/", "course/plots/", "course/units/", "grader/checks/", "solutions/")
+EVERYTHING = (
+    *(".ci/", "Makefile", "constraints.txt", "pyproject.toml"),
+    *(f"grader/{name}.py" for name in ("__init__", "__main__", "errors", "files", "plugin", "shown")),
+    *(f"tests/{name}.py" for name in ("conftest", "dask_cluster", "harness", "jobs", "sandboxes", "tiers")),
+)
+"""What every test depends on, or nothing else."""
 RUNNING = (*STUDENTS, "grader/running/")
-GRADING = (*RUNNING, "grader/classroom/", "grader/judging/judge.py", "grader/units/", "nbgrader_config.py")
+GRADING = (*RUNNING, "grader/classroom/", "grader/judging/", "grader/units/", "nbgrader_config.py")
+HANDOUT = (*GRADING, "grader/cli.py", "grader/handout/", "grader/reports/")
+PROVING = (*STUDENTS, "grader/judging/", "grader/proving/", "grader/units/")
+ATTACKS = (*GRADING, "grader/handout/", "tests/attacks/")
+SOLUTIONS = (*STUDENTS, "course/data/", "solutions/{file}.py", "tests/layer_test.py")
+"""Of a unit whose tests have its name."""
 TESTED = {
-    "tests/attacks/test_attacks.py": (*GRADING, "tests/attacks/"),
-    "tests/attacks/test_attacks_as_ordinary_user.py": (*GRADING, "tests/attacks/"),
-    "tests/attacks/test_cache.py": RUNNING,
-    "tests/attacks/test_collect.py": ("grader/classroom/collect.py", "grader/classroom/archives.py"),
-    "tests/attacks/test_display.py": ("grader/classroom/", "grader/reports/"),
-    "tests/test_browser.py": (*STUDENTS, "grader/classroom/", "grader/handout/", "grader/reports/"),
-    "tests/test_calibration.py": ("grader/judging/", "grader/proving/"),
-    "tests/test_check.py": (*STUDENTS, "grader/handout/"),
+    "tests/attacks/test_attacks.py": ATTACKS,
+    "tests/attacks/test_attacks_as_ordinary_user.py": ATTACKS,
+    "tests/attacks/test_cache.py": (*RUNNING, "tests/attacks/"),
+    "tests/attacks/test_collect.py": (*GRADING, "tests/attacks/"),
+    "tests/attacks/test_display.py": (*HANDOUT, "tests/attacks/"),
+    "tests/test_browser.py": HANDOUT,
+    "tests/test_calibration.py": (*PROVING, *UNITS, "grader/handout/"),
+    "tests/test_check.py": (*HANDOUT, "course/units/mlp.py", "solutions/mlp.py"),
     "tests/test_checks.py": ("grader/checks/{unit}/{exercise}.",),
-    "tests/test_classroom.py": GRADING,
-    "tests/test_contracts.py": (*STUDENTS, "grader/judging/"),
-    "tests/test_diagnosis.py": ("grader/judging/",),
-    "tests/test_docs.py": ("Makefile", "README.md", "docs/", "grader/cli.py", "grader/handout/", "grader/reports/"),
-    "tests/test_doctor.py": ("grader/doctor.py", "grader/running/"),
-    "tests/test_execution.py": RUNNING,
+    "tests/test_classroom.py": HANDOUT,
+    "tests/test_contracts.py": (*PROVING, *UNITS, "tests/cheats.py"),
+    "tests/test_diagnosis.py": PROVING,
+    "tests/test_docs.py": (*HANDOUT, "README.md", "docs/", "grader/doctor.py", "grader/proving/"),
+    "tests/test_doctor.py": ("grader/cli.py", "grader/doctor.py", "grader/running/"),
+    "tests/test_execution.py": (*RUNNING, "grader/classroom/questions.py", "grader/judging/"),
     "tests/test_kernels.py": RUNNING,
-    "tests/test_mutants.py": ("grader/proving/",),
-    "tests/test_own_assignments.py": GRADING,
-    "tests/test_own_units.py": (*GRADING, "grader/handout/", "grader/proving/"),
-    "tests/test_probe.py": STUDENTS,
-    "tests/test_proofs.py": ("grader/proving/",),
-    "tests/test_quiet.py": STUDENTS,
-    "tests/test_reach.py": ("grader/proving/",),
+    "tests/test_mutants.py": (*PROVING, "grader/checks/", "grader/handout/"),
+    "tests/test_own_assignments.py": HANDOUT,
+    "tests/test_own_units.py": (*HANDOUT, "grader/proving/"),
+    "tests/test_probe.py": (*STUDENTS, "grader/proving/", "grader/judging/"),
+    "tests/test_proofs.py": (*PROVING, "grader/handout/"),
+    "tests/test_quiet.py": (*STUDENTS, "course/data/", "course/plots/"),
+    "tests/test_reach.py": (*PROVING, *UNITS, "grader/reports/report.html"),
     "tests/test_training.py": STUDENTS,
 }
-"""By file of tests that cost much, the paths that they test; the tests of a unit's solutions are `tests/test_<unit>.py`."""
+"""By file of tests that cost much, the paths that they test; the others are of a unit's solutions."""
 
 
 def scope(nodeid: str) -> str:
@@ -65,10 +76,8 @@ def waits(item) -> bool:
     )
     if not costs or file in ALWAYS or zlib.crc32(f"{commit()} {scope(item.nodeid)}".encode()) % 3 == 0:
         return False
-    unit = file.removeprefix("tests/test_").removesuffix(".py")
-    paths = TESTED.get(file, (f"solutions/{unit}.py",))
-    values = getattr(getattr(item, "callspec", None), "params", {})
-    return not has_changed(file, *EVERYTHING, *(path.format(**values) for path in paths))
+    values = getattr(getattr(item, "callspec", None), "params", {}) | {"file": Path(file).stem.removeprefix("test_")}
+    return not has_changed(file, *EVERYTHING, *(path.format(**values) for path in TESTED.get(file, SOLUTIONS)))
 
 
 def has_changed(*paths: str) -> bool:
@@ -79,16 +88,17 @@ def has_changed(*paths: str) -> bool:
 
 @cache
 def changed() -> frozenset[str] | None:
-    """Paths of what was changed in the day before the commit that is tested; `None` where there is none."""
+    """Paths in which the commit that is tested differs from the last one a day before it; `None` where nobody can say."""
     made = git("log", "-1", "--format=%cI")
     if not made:
         return None
-    since = datetime.fromisoformat(made) - timedelta(days=1)
-    return frozenset(git("log", f"--since={since.isoformat()}", "--format=", "--name-only").splitlines())
+    before = (datetime.fromisoformat(made) - timedelta(days=1)).isoformat()
+    base = git("rev-list", "-1", "--first-parent", f"--before={before}", "HEAD")
+    return frozenset(git("diff", "--name-only", "--no-renames", base, "HEAD").splitlines()) if base else None
 
 
 def graded_whole(units: list[str]) -> list[str]:
-    """Units whose whole classes are graded: `mlp`, and one of those of which something was proven anew."""
+    """Units whose whole classes are graded: `mlp`, and one of those whose checks or proofs have changed."""
     proven = [name for name in units if name != "mlp" and has_changed(f"grader/checks/{name}/")]
     return ["mlp", *(proven[int(commit() or "0", 16) % len(proven)] for _ in proven[:1])]
 

@@ -1,8 +1,8 @@
-# %% [markdown] title="Attention" order=4 minutes=150 builds="scores, scaled dot-product attention, masks, heads, multi-head attention, positional encoding, a trained unscrambler, a trained recall"
+# %% [markdown] title="Attention" order=4 minutes=200 builds="scores, scaled dot-product attention, masks, heads, multi-head attention, positional encoding, a trained unscrambler, a trained recall"
 # # Attention
 #
-# *About {minutes} minutes, best in two sittings (sections 1 to 5, and 6 to 10), and 30 more for the parts headed* Extra*,
-# which no exercise needs; {points} points.*
+# **{points} points · about {minutes} minutes, in three sittings (sections 1 to 4, 5 to 8, 9 and 10)**, and 30 more for the parts
+# headed *Extra*, which no exercise needs
 #
 # A sentence arrives as a list of vectors, one for each word (or piece of a word: a *token*). Attention lets each word ask all
 # words of the sentence: which of you matter to me? The answer is a row of weights, and the word's new vector is a mixture of
@@ -537,7 +537,7 @@ plots.diagram(boxes, dict.fromkeys(arrows, ""), title="Multi-head attention")
 # **Write** `call`. The rest of the class is there.
 #
 # - *Shapes:* `query` is `(batch, query_len, model_dim)`, `value` and `key` are `(batch, key_len, model_dim)`, and `mask` is
-#   `(batch, query_len, key_len)`, or has a 1 in place of `batch` or `query_len`; never two axes alone. The result is
+#   `(batch, query_len, key_len)`, or has a 1 in place of `batch` or `query_len`: `causal_mask(n)[None]` has. The result is
 #   `(batch, query_len, model_dim)`.
 # - *Allowed:* everything in `ops`, your own functions from above (if they are right), the layer's own `Dense` layers.
 #   *Off-limits:* Keras's attention layers and `ops.dot_product_attention`.
@@ -866,25 +866,25 @@ print([tuple(output.shape) for output in shown])
 #   length)` and has two outputs, `(logits, weights)`, which are `(batch, length, vocabulary)` and `(batch, length, length)`.
 # - *Allowed:* all of Keras, its attention layers included; called with `return_attention_scores=True` they return their map,
 #   too. `layers.Attention()` is one head and nothing else, which takes a list, `[query, value, key]`, and does not divide the
-#   scores (they begin small here). Your `scaled_dot_product_attention` will do as well. Aim for a training time of less than
-#   ten seconds, which is advice and not graded.
+#   scores: that is no harm here, since the vectors of an `Embedding` begin small. Your `scaled_dot_product_attention` will do
+#   as well. Aim for a training time of less than ten seconds, which is advice and not graded.
 # - *Checked* on new sequences: at least 95 % of the tokens must be right, and the first output must be logits. In the attention
 #   map, rows must sum to 1, and on average at least 0.75 of a row's weight must lie on one token, the one that $\pi$ names.
 #   The same seed must give the same model: begin with `training.set_seed(seed)`. The visible check trains on rotated sequences
 #   and asks for the same.
 # - *Time:* {limits}
 #
-# Two things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output;
-# a second `keras.Model` can share its layers. And learn the vectors of the positions, with an `Embedding`, or with a `Dense`
-# layer on one-hot positions. (*Try it* with the waves of section 7 afterwards.) To watch it learn, call `fit` with
-# `verbose=0, callbacks=[training.Progress()]`.
+# Three things to know before you begin. Only the logits have labels to train on, so call `fit` on a model with that one output;
+# a second `keras.Model` can share its layers. The vectors of the positions are learned, too, with an `Embedding`, or with a
+# `Dense` layer on one-hot positions. (Afterwards, *try* the waves of section 7 in their place: does your head get as far in as
+# many epochs?) And what goes into a layer of the model has to be made from the model's input: `ops.zeros_like(tokens) +
+# ops.arange(length)` has the positions for each sequence, `(batch, length)`. To watch it learn, call `fit` with `verbose=0,
+# callbacks=[training.Progress()]`.
 #
 # <details><summary>Hint</summary>
 #
 # *Where* to look depends on positions alone; *what* is fetched depends on the token there. So what should the queries, the keys
-# and the values be made from? Every sequence has the same positions, `ops.zeros_like(tokens) + ops.arange(length)`, of the
-# shape `(batch, length)`: made from the model's input, they make what follows a part of the model. An `Embedding` wants its
-# sizes as Python's `int`.
+# and the values be made from? An `Embedding` wants its sizes as Python's `int`.
 #
 # </details>
 
@@ -918,11 +918,11 @@ assert np.abs(one - two).mean() <= 0.05 * np.abs(one).mean(), (
 score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[:, np.arange(8), rotation].mean()
 assert score >= 0.95, (
     f"accuracy {score:.2f} on new sequences, expected at least 0.95. "
-    "Do queries and keys know the positions, and only those? Are the values made from the tokens? "
+    "Do queries and keys know the positions? Are the values made from the tokens? "
     "A Keras layer takes query, value, key, in this order.")
 assert share >= 0.75, (
-    f"{share:.2f} of a row's weight lies on the right token, expected at least 0.75. If queries and "
-    "keys hold learned positions and nothing of the tokens, train longer; else that will not help.")
+    f"{share:.2f} of a row's weight lies on the right token, expected at least 0.75. Do queries and "
+    "keys hold learned positions? If so, train longer, or with a larger learning rate.")
 
 # %% [markdown]
 # Look at what your head has learned: the mean of the map over all new sequences. **Predict** where the bright cells are.
@@ -1010,7 +1010,8 @@ for sequence, answer, pair in zip(x, y, asked):
 #
 # In a batch of tokens, `[:, -1:]` are the questions, `[:, :-1:2]` the names and `[:, 1::2]` the values; slices of their vectors
 # have the same shapes and one axis more. The query asks, the keys answer to it, and the values are what is handed over. One
-# query has one row of weights: its axis has to go in the end. With 500 sequences one epoch is a few steps; take more of them.
+# query has one row of weights: its axis has to go in the end. With 500 sequences one epoch is a few steps: take many epochs, or
+# a learning rate of 0.01.
 #
 # </details>
 
@@ -1042,7 +1043,7 @@ score, share = np.mean(logits.argmax(axis=-1) == new_y), weights[np.arange(500),
 assert score >= 0.9, (
     f"accuracy {score:.2f} on new sequences, expected at least 0.90; one of 8 values picked blindly would "
     "be 0.12. Is the query made from the question, the keys from the names, the values from the values? "
-    "A Keras layer takes query, value, key. Is it trained on all sequences, for more than one epoch?")
+    "A Keras layer takes query, value, key. Is it trained for long enough, with a rate that is large enough?")
 assert share >= 0.8, (
     f"{share:.2f} of a row's weight lies on the pair that is asked for, expected at least 0.8: is it the "
     "map of the head that fetches the value?")

@@ -41,8 +41,8 @@ Save this notebook, then run the cell below. It runs the saved file from the top
 which checks pass and what else would cost points. It takes about as long as running all cells."""
 LIMITS = (
     f"Grading stops a cell that takes more than {CELL_SECONDS:g} s of the processor's time, "
-    f"and a notebook that takes more than {NOTEBOOK_SECONDS:g} s. What the model has learned has to be stored in its weights: "
-    "with random ones in their place, its answers must be wrong."
+    f"and a notebook that takes more than {NOTEBOOK_SECONDS:g} s. It also puts random numbers in the place of the trained "
+    "weights: a model that is as good after that has its answers from elsewhere, and earns nothing."
 )
 """What a text says where training is asked for; an instructor may set other limits."""
 CHECK = """\

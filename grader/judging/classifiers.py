@@ -85,7 +85,6 @@ def learns(part: str, args: tuple[Any, ...], fresh: Array, labels: Array, weight
 
 def no_logits(z: Array) -> str:
     """How the outputs show that they are none: "constant", "probabilities", "sigmoid" or "relu"; "" if they may be logits."""
-    z = z.astype(float)  # differences of booleans are none
     if np.ptp(z, axis=0).max() < 1e-6 * max(1.0, np.abs(z).max()):
         return "constant"
     if (z < 0).any():

@@ -13,7 +13,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,14 +110,23 @@ def read(check: Check, cases: Sequence[Case], evidence: Any) -> Judged:
         try:
             expected = {} if case.accept else check.expected(case)
             shapes = case.shapes if case.accept else {name: value.shape for name, value in expected.items()}
-            received[case.part] = arrays = _arrays_of(evidence, numbers[id(case.run)], shapes)
-            fine = case.accept(arrays) if case.accept else check.close(arrays, expected)
+            arrays = _arrays_of(evidence, numbers[id(case.run)], shapes)
+            fine, received[case.part] = _ruled(case.accept, arrays) if case.accept else (check.close(arrays, expected), arrays)
         except EvidenceError as error:
             errors[case.part] = str(error)
             fine = False
         if not fine:
             failed.add(case.part)
     return Judged(check, cases, received, errors, frozenset(failed))
+
+
+def _ruled(rule: Callable[[Arrays], bool], arrays: Arrays) -> tuple[bool, Arrays]:
+    """Whether a check's own rule accepts arrays, and as what: booleans are 0 and 1 for one that reckons with them."""
+    try:
+        return rule(arrays), arrays
+    except TypeError:
+        numbers = {name: array + 0 if array.dtype.kind == "b" else array for name, array in arrays.items()}
+        return rule(numbers), numbers
 
 
 def matches(judged: Judged) -> list[str]:
