@@ -1,4 +1,4 @@
-"""BERT in small: embeddings, masked language modelling, sentence pairs, the encoder, fine-tuning, and answers in a text."""
+"""BERT in small: embeddings, hidden words, sentence pairs, the encoder, training for both, fine-tuning, spans and tags."""
 
 import keras
 import numpy as np
@@ -128,39 +128,48 @@ def mlm_loss(logits, labels, chosen):
     return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
 
 
-def nsp_pairs(documents, rng):
-    """Make pairs of sentences for next-sentence prediction.
+def pair_sentences(documents, rng):
+    """Make pairs of sentences as BERT reads them: `[CLS] A [SEP] B [SEP]`.
 
-    Every sentence but the last of its document is the first of one pair. With a probability of 0.5,
-    drawn for each pair by itself, the second is the sentence that follows it; else a random sentence
-    of a random other document, every other document and every sentence equally probable.
+    Every sentence but the last of its document is the A of one pair. With a probability of 0.5, drawn
+    for each pair by itself, B is the sentence that follows it; else a random sentence of a random
+    other document, every other document and every sentence equally probable. Ids 0 to 3 are special:
+    0 is padding, 1 is `[CLS]`, 2 is `[SEP]`, 3 is `[MASK]`.
 
     Args:
-        documents: Integer NumPy array, `(documents, sentences, length)`, at least two documents.
+        documents: Integer NumPy array, `(documents, sentences, length)`, at least two documents. Each
+            sentence has at least one token, all at least 4, and is filled up with 0 behind them.
         rng: `np.random.Generator`, where all randomness comes from.
 
     Returns:
-        `(first, second, is_next)`: integers, `(pairs, length)` each, and booleans, `(pairs,)`, with
-        `documents * (sentences - 1)` pairs in the order of reading.
+        `(ids, segment_ids, is_next)`, with `documents * (sentences - 1)` pairs in the order of reading.
+        Integers, `(pairs, 2 * length + 3)`: the tokens of each pair without gaps, filled up with 0
+        behind the second `[SEP]`. Integers of the same shape: 1 for the tokens of B and the `[SEP]`
+        after it, 0 for all that stand before, and for padding. Booleans, `(pairs,)`: whether B follows A.
 
     Example:
-        >>> documents = np.arange(6).reshape(2, 3, 1)
-        >>> first, second, is_next = nsp_pairs(documents, np.random.default_rng(0))
-        >>> print(first[:, 0], (second[is_next] == first[is_next] + 1).all())
-        [0 1 3 4] True
+        >>> documents = np.array([[[7, 8, 0], [9, 0, 0]], [[5, 0, 0], [5, 5, 0]]])
+        >>> ids, segment_ids, is_next = pair_sentences(documents, np.random.default_rng(2))
+        >>> print(ids[0], segment_ids[0], is_next[0])
+        [1 7 8 2 9 2 0 0 0] [0 0 0 0 1 1 0 0 0] True
 
     Reference:
-        Devlin, Chang, Lee and Toutanova, 2018, BERT, section 3.1, task 2. arXiv:1810.04805
+        Devlin, Chang, Lee and Toutanova, 2018, BERT, section 3.1, task 2, and figure 2. arXiv:1810.04805
     """
     number, sentences, length = documents.shape
-    first = documents[:, :-1].reshape(-1, length)
-    following = documents[:, 1:].reshape(-1, length)
-    own = np.repeat(np.arange(number), sentences - 1)  # the document of each pair
-    # One to number - 1 documents further on, around the corner: never the same one.
-    other = (own + rng.integers(1, number, size=len(own))) % number
-    random = documents[other, rng.integers(sentences, size=len(own))]
-    is_next = rng.random(len(own)) < 0.5
-    return first, np.where(is_next[:, None], following, random), is_next
+    pairs = number * (sentences - 1)
+    ids, segment_ids = np.zeros((2, pairs, 2 * length + 3), dtype=documents.dtype)
+    is_next = rng.random(pairs) < 0.5
+    for pair, (document, sentence) in enumerate(np.ndindex(number, sentences - 1)):
+        first, second = documents[document, sentence], documents[document, sentence + 1]
+        if not is_next[pair]:
+            # One to number - 1 documents further on, around the corner: never the same one.
+            other = (document + rng.integers(1, number)) % number
+            second = documents[other, rng.integers(sentences)]
+        tokens = [1, *first[first > 0], 2, *second[second > 0], 2]
+        ids[pair, : len(tokens)] = tokens
+        segment_ids[pair, (first > 0).sum() + 2 : len(tokens)] = 1
+    return ids, segment_ids, is_next
 
 
 @keras.saving.register_keras_serializable(package="course")
@@ -273,44 +282,53 @@ def count_bert_params(
     return embeddings + num_layers * block + (dim * dim + dim if pooler else 0)
 
 
-def build_mini_bert(vocab_size: int, length: int, dim: int, num_heads: int, ff_dim: int, num_layers: int) -> keras.Model:
-    """Build a small masked language model.
+def build_mini_bert(vocab_size: int, max_length: int, dim: int, num_heads: int, ff_dim: int, num_layers: int) -> keras.Model:
+    """Build a small BERT that guesses words, and whether two sentences belong together.
 
-    Token and position embeddings are added up and normalised; there are no segments. Then come
-    `num_layers` blocks as in BERT: multi-head attention without a mask, a dense layer of `ff_dim`
-    neurons with GELU and one of `dim`, each of the two parts added to what went into it, and each sum
-    normalised. At the end a dense layer gives a logit for each word. Made of Keras's `Embedding`,
-    `LayerNormalization` (epsilon 1e-12), `MultiHeadAttention` and `Dense`, all with biases.
+    Its input is ids alone: `[CLS] A [SEP] B [SEP]`, 1 … 2 … 2, filled up with 0. The segments follow
+    from these: 0 up to and with the first `[SEP]`, 1 behind it. Token, position and segment embeddings
+    are added up and normalised. Then come `num_layers` blocks as in BERT: multi-head attention, in which
+    nobody attends to padding, a dense layer of `ff_dim` neurons with GELU and one of `dim`, each of the
+    two parts added to what went into it, and each sum normalised. On the last states, a dense layer
+    gives a logit for each word; on the last state of the first token, a dense layer of `dim` neurons
+    with tanh (the pooler) and one of a single neuron give a logit for the pair. Made of Keras's
+    `Embedding`, `LayerNormalization` (epsilon 1e-12), `MultiHeadAttention` and `Dense`, all with biases.
 
     Args:
         vocab_size: Number of ids.
-        length: Tokens per row.
+        max_length: Tokens of the longest row.
         dim: Numbers per token, a multiple of `num_heads`.
         num_heads: Heads of each attention.
         ff_dim: Neurons of each hidden layer.
         num_layers: Number of blocks.
 
     Returns:
-        Keras model, not compiled, with random initial weights: from integers `(batch, length)` to
-        logits `(batch, length, vocab_size)`.
+        Keras model, not compiled, with random initial weights: from integers `(batch, length)`, of any
+        length up to `max_length`, to a dict of logits: `"words"`, `(batch, length, vocab_size)`, and
+        `"is_next"`, `(batch,)`. What stands in "words" for padding does not matter.
 
     Example:
-        >>> build_mini_bert(92, length=10, dim=64, num_heads=4, ff_dim=256, num_layers=2).count_params()
-        112604
+        >>> build_mini_bert(92, max_length=10, dim=64, num_heads=4, ff_dim=256, num_layers=2).count_params()
+        116957
 
     Reference:
         Devlin, Chang, Lee and Toutanova, 2018, BERT, section 3. arXiv:1810.04805
     """
-    ids = layers.Input((length,), dtype="int32")
-    positions = ops.zeros_like(ids) + ops.arange(length, dtype="int32")  # (batch, length)
-    x = layers.Embedding(vocab_size, dim)(ids) + layers.Embedding(length, dim)(positions)
-    x = layers.LayerNormalization(epsilon=1e-12)(x)
+    ids = layers.Input((None,), dtype="int32")
+    ends = ops.cast(ops.equal(ids, 2), "int32")
+    # How many [SEP] stand before each token; behind the second one, where padding is, there are two.
+    segments = ops.minimum(ops.cumsum(ends, axis=1) - ends, 1)
+    positions = ops.cumsum(ops.ones_like(ids), axis=1) - 1  # (batch, length)
+    x = layers.Embedding(vocab_size, dim)(ids) + layers.Embedding(max_length, dim)(positions)
+    x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Embedding(2, dim)(segments))
+    keys = ops.not_equal(ids, 0)[:, None, :]  # (batch, 1, length)
     for _ in range(num_layers):
-        attended = layers.MultiHeadAttention(num_heads, dim // num_heads)(x, x)
+        attended = layers.MultiHeadAttention(num_heads, dim // num_heads)(x, x, attention_mask=keys)
         x = layers.LayerNormalization(epsilon=1e-12)(x + attended)
         worked = layers.Dense(dim)(layers.Dense(ff_dim, activation="gelu")(x))
         x = layers.LayerNormalization(epsilon=1e-12)(x + worked)
-    return keras.Model(ids, layers.Dense(vocab_size)(x))
+    pooled = layers.Dense(dim, activation="tanh")(x[:, 0])
+    return keras.Model(ids, {"words": layers.Dense(vocab_size)(x), "is_next": layers.Dense(1)(pooled)[:, 0]})
 
 
 def train_mini_bert(sentences, vocab_size, seed):
@@ -419,3 +437,41 @@ def best_span(start_logits, end_logits, max_length: int):
     sums = np.where((further >= 0) & (further < max_length), sums, -np.inf)
     start, end = np.unravel_index(np.argmax(sums), sums.shape)
     return int(start), int(end)
+
+
+def entity_f1(tags, predicted) -> float:
+    """Score what a model has found in a text: the F1 of whole spans, not of single tokens.
+
+    Tags are BIO. 0 (O) belongs to nothing. For each kind of span, k = 1, 2, …, the tag `2 * k - 1` (B) is
+    its first token, and `2 * k` (I) each further one. So a span is a B and all I of the same kind that
+    follow it directly; an I that continues no span belongs to nothing. A span that was predicted is
+    right if one of the same kind begins and ends at the same tokens of the same row.
+
+    Args:
+        tags: Integer array, `(batch, length)`: what is right.
+        predicted: Integer array, `(batch, length)`: what a model says.
+
+    Returns:
+        A float from 0 to 1: twice the number of right spans, divided by the number of true and of
+        predicted ones together; 0 if there are none at all.
+
+    Example:
+        >>> entity_f1([[1, 2, 0, 1]], [[1, 0, 0, 1]])  # the first one ends too early
+        0.5
+
+    Reference:
+        Tjong Kim Sang and De Meulder, 2003, Introduction to the CoNLL-2003 Shared Task, section 2.3.
+    """
+
+    def spans_in(rows):
+        found = set()
+        for number, row in enumerate(np.asarray(rows)):
+            for start in np.flatnonzero(row % 2):
+                end = start + 1
+                while end < len(row) and row[end] == row[start] + 1:
+                    end += 1
+                found.add((number, int(start), end, int(row[start])))
+        return found
+
+    true, claimed = spans_in(tags), spans_in(predicted)
+    return 2 * len(true & claimed) / max(1, len(true) + len(claimed))

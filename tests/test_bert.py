@@ -105,19 +105,35 @@ def test_loss_equals_keras_with_weights():
     assert float(bert.mlm_loss(logits, ops.array(labels), ops.array(chosen))) == pytest.approx(expected, abs=1e-5)
 
 
+def test_pairs_by_hand():
+    documents = np.array([[[7, 8, 0], [9, 0, 0], [10, 11, 12]], [[5, 0, 0], [5, 6, 0], [6, 6, 6]]])
+    ids, segment_ids, is_next = bert.pair_sentences(documents, np.random.default_rng(0))
+    assert ids.shape == segment_ids.shape == (4, 9) and is_next.shape == (4,)
+    rows = {0: [1, 7, 8, 2, 9, 2, 0, 0, 0], 1: [1, 9, 2, 10, 11, 12, 2, 0, 0]}
+    rows |= {2: [1, 5, 2, 5, 6, 2, 0, 0, 0], 3: [1, 5, 6, 2, 6, 6, 6, 2, 0]}
+    behind = {0: [0, 0, 0, 0, 1, 1, 0, 0, 0], 1: [0, 0, 0, 1, 1, 1, 1, 0, 0]}
+    behind |= {2: [0, 0, 0, 1, 1, 1, 0, 0, 0], 3: [0, 0, 0, 0, 1, 1, 1, 1, 0]}
+    seen = set()
+    for seed in range(20):
+        ids, segment_ids, is_next = bert.pair_sentences(documents, np.random.default_rng(seed))
+        for pair in np.flatnonzero(is_next):
+            assert ids[pair].tolist() == rows[pair] and segment_ids[pair].tolist() == behind[pair]
+            seen.add(pair)
+        for pair in np.flatnonzero(~is_next):  # B comes from the other document
+            end = list(ids[pair]).index(2)
+            b = [k for k in ids[pair, end + 1 :] if k > 2]
+            assert b in [[k for k in sentence if k] for sentence in documents[1 - pair // 2].tolist()]
+    assert seen == {0, 1, 2, 3}
+
+
 def test_best_rule_for_pairs_is_right_as_often_as_computed():
-    grammar, rng = data.Grammar(), np.random.default_rng(0)
-    kinds = np.arange(32).reshape(4, 2, 2, 2).transpose(0, 2, 1, 3).reshape(8, 4)  # topic and tense; number and mood
-    documents = np.stack([grammar.of_kinds(rng.choice(kinds[k % 8], 6), rng) for k in range(2400)])
-    first, second, is_next = bert.nsp_pairs(documents, rng)
-
-    def topic_and_tense(rows):
-        kind = grammar.kind_given(rows).argmax(axis=1)
-        return 2 * (kind // 8) + kind // 2 % 2
-
-    rule = topic_and_tense(first) == topic_and_tense(second)
-    # 1 - 1/2 · 1/8, within six standard deviations of 12,000 pairs.
-    assert np.mean(rule == is_next) == pytest.approx(0.9375, abs=0.0135)
+    stories, rng = data.Stories(), np.random.default_rng(0)
+    ids, segment_ids, is_next = bert.pair_sentences(stories.write(3000, 5, rng), rng)
+    known = stories.best_prediction(ids)[1]
+    # 1 - 1/2 · 1/4, within six standard deviations of 12,000 pairs.
+    assert np.mean((known > 0.5) == is_next) == pytest.approx(0.875, abs=0.0182)
+    ends = np.cumsum(ids == 2, axis=1)
+    assert (segment_ids == ((ends == 1) & (ids != 2)) | ((ends == 2) & (ids == 2))).all()
 
 
 # --- sizes ---
@@ -147,14 +163,61 @@ def test_count_equals_the_layers():
     assert bert.count_bert_params(50, 12, 8, 20, 5, segments=3) == built + pooler
 
 
-def test_mini_bert_looks_both_ways():
-    model = bert.build_mini_bert(30, length=6, dim=8, num_heads=2, ff_dim=16, num_layers=1)
-    ids = np.array([[1, 5, 6, 7, 8, 9]])
-    z = array(model(ids))
-    for changed in (0, 5):
+def test_mini_bert_looks_both_ways_and_not_at_padding():
+    model = bert.build_mini_bert(30, max_length=9, dim=8, num_heads=2, ff_dim=16, num_layers=1)
+    ids = np.array([[1, 5, 6, 2, 8, 9, 2]])
+    z = {name: array(value) for name, value in model(ids).items()}
+    assert z["words"].shape == (1, 7, 30) and z["is_next"].shape == (1,)
+    for changed in (1, 5):
         other = ids.copy()
         other[0, changed] = 20
-        assert (np.abs(array(model(other)) - z).max(axis=-1) > 1e-5).all()
+        assert (np.abs(array(model(other)["words"]) - z["words"]).max(axis=-1) > 1e-5).all()
+        assert abs(array(model(other)["is_next"]) - z["is_next"]) > 1e-6
+    padded = model(np.pad(ids, ((0, 0), (0, 2))))
+    np.testing.assert_allclose(array(padded["words"])[:, :7], z["words"], atol=1e-5)
+    np.testing.assert_allclose(array(padded["is_next"]), z["is_next"], atol=1e-5)
+
+
+def test_mini_bert_is_the_units_own_layers():
+    model = bert.build_mini_bert(30, max_length=9, dim=8, num_heads=2, ff_dim=16, num_layers=2)
+    embeddings, blocks = bert.BertEmbeddings(30, 9, 8), [bert.EncoderBlock(8, 2, 16) for _ in range(2)]
+    pooler, pair, words = layers.Dense(8, activation="tanh"), layers.Dense(1), layers.Dense(30)
+    ids = np.array([[1, 5, 6, 2, 8, 9, 2, 0], [1, 7, 2, 8, 2, 0, 0, 0]])
+    segment_ids = np.array([[0, 0, 0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 1, 0, 0, 0]])
+
+    def own():
+        x = embeddings(ids, segment_ids)
+        for block in blocks:
+            x = block(x, mask=ops.convert_to_tensor(ids != 0))
+        return array(words(x)), array(pair(pooler(x[:, 0])))[:, 0]
+
+    own()  # builds them
+    for weight in [*model.weights, *(w for layer in (embeddings, *blocks, pooler, pair, words) for w in layer.weights)]:
+        weight.assign(np.random.default_rng(list(weight.shape)).normal(scale=0.5, size=weight.shape))
+    expected = own()
+    found = model(ids)
+    np.testing.assert_allclose(array(found["words"])[ids > 0], expected[0][ids > 0], atol=1e-4)
+    np.testing.assert_allclose(array(found["is_next"]), expected[1], atol=1e-4)
+
+
+# --- spans ---
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "expected"),
+    [
+        ([[1, 2, 0, 3]], [[1, 2, 0, 3]], 1.0),
+        ([[1, 2, 0, 3]], [[1, 2, 0, 0]], 2 / 3),
+        ([[1, 2, 0, 3]], [[1, 0, 0, 3]], 0.5),
+        ([[1, 2, 1, 2]], [[1, 2, 2, 2]], 0.0),
+        ([[1, 2, 0], [0, 0, 0]], [[0, 0, 0], [1, 2, 0]], 0.0),
+        ([[0, 1, 2]], [[2, 1, 2]], 1.0),  # an I at the beginning belongs to nothing
+        ([[1, 4, 0]], [[1, 0, 0]], 1.0),  # and so does one of another kind
+        ([[0, 0]], [[0, 0]], 0.0),
+    ],
+)
+def test_f1_by_hand(true, predicted, expected):
+    assert bert.entity_f1(np.array(true), np.array(predicted)) == pytest.approx(expected)
 
 
 # --- weights that were trained before ---

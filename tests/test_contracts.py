@@ -432,6 +432,8 @@ GENERATORS = {
     "recall": lambda: data.recall(2, 3, 4, 5, 0),
     "Prose": lambda: data.Prose(),
     "Prose, made before": lambda known=data.Prose(): known.write(3, np.random.default_rng(0)),  # noqa: B008
+    "Stories": lambda: data.Stories(),
+    "Stories, made before": lambda known=data.Stories(): known.pairs(3, np.random.default_rng(0)),  # noqa: B008
     "mnist1d": lambda: data.mnist1d(20, 10),
     "mnist1d_curves": lambda: data.mnist1d_curves(np.arange(3), np.random.default_rng(0)),
     "Grammar": lambda: data.Grammar(),

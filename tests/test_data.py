@@ -256,6 +256,100 @@ def test_what_is_drawn_for_prose_is_its_letters_and_frequencies():
     assert ids.dtype == np.int32 and one.ids(one.tell(ids)).tolist() == ids.tolist()
 
 
+# --- stories ---
+
+CAST = {"river": ("otter heron", "swim dive"), "kitchen": ("chef maid", "cook bake")}
+CAST |= {"road": ("rider driver", "stop turn"), "school": ("pupil teacher", "read spell")}
+
+
+def every_sentence():
+    """All sentences that there are: topic, words, and how probable they are given the topic, by counting out the rules."""
+    for topic, (nouns, verbs) in CAST.items():
+        for number, time in itertools.product(("", "s"), ("", "now ", "these days ")):
+            chance = 0.5 * (0.3 if time else 0.4)
+            clauses = {"": 0.4}
+            for other, inner, seen in itertools.product(("", "s"), nouns.split(), ("saw", "heard")):
+                clauses[f"that my {inner}{other} {seen} "] = 0.6 / 8
+            for noun, verb, (clause, often) in itertools.product(nouns.split(), verbs.split(), clauses.items()):
+                text = f"{time}the {noun}{number} {clause}{verb}{'' if number else 's'}"
+                yield topic, text, chance * often / 4
+
+
+def test_what_can_be_known_of_a_pair_is_what_counting_all_pairs_gives():
+    stories, sentences = data.Stories(), list(every_sentence())
+    assert sum(chance for *_, chance in sentences) == pytest.approx(4)
+    topics = np.array([list(CAST).index(topic) for topic, *_ in sentences])
+    chances = np.array([chance for *_, chance in sentences])
+    tokens = [text.split() for _, text, _ in sentences]
+    for riddle in (
+        "[MASK] the otters that my [MASK] saw [MASK] . the [MASK] [MASK] .",
+        "[MASK] [MASK] [MASK] [MASK] . these [MASK] [MASK] chef that [MASK] maids heard bakes .",
+        "the [MASK] [MASK] my rider [MASK] stop . the pupil reads .",
+        "the [MASK] [MASK] . the drivers that my driver saw turn .",
+    ):
+        (words,), (is_next,) = stories.best_prediction(stories.ids(riddle))
+        first, second = (part.split() for part in riddle.split(" .")[:2])
+        fits = [
+            np.array(
+                [len(one) == len(part) and all(b in ("[MASK]", a) for a, b in zip(one, part, strict=True)) for one in tokens]
+            )
+            for part in (first, second)
+        ]
+        together, apart = np.zeros((2, fits[0].sum(), fits[1].sum()))
+        for row, a in enumerate(np.flatnonzero(fits[0])):
+            for column, b in enumerate(np.flatnonzero(fits[1])):
+                apart[row, column] = 0.5 * chances[a] * chances[b] / 16
+                together[row, column] = 0.5 * chances[a] * chances[b] / 4 * (topics[a] == topics[b])
+        whole = (together + apart).sum()
+        assert is_next == pytest.approx(together.sum() / whole)
+        shares = [(together + apart).sum(axis=1) / whole, (together + apart).sum(axis=0) / whole]
+        for part, fit, share, start in zip((first, second), fits, shares, (1, len(first) + 2), strict=True):
+            for place in range(len(part)):
+                expected = np.zeros(len(stories.words))
+                for number, k in zip(np.flatnonzero(fit), share, strict=True):
+                    expected[stories.words.index(tokens[number][place])] += k
+                np.testing.assert_allclose(words[start + place], expected, atol=1e-12)
+
+
+def test_stories_are_drawn_as_often_as_their_rules_say():
+    stories, sentences = data.Stories(), list(every_sentence())
+    number = {text: k for k, (_, text, _) in enumerate(sentences)}
+    ids = stories.write(6000, 5, np.random.default_rng(0))
+    assert ids.shape == (6000, 5, 9) and ids.dtype == np.int32
+    found = np.array([[number[stories.tell(sentence)] for sentence in story] for story in ids])
+    topics = np.array([list(CAST).index(topic) for topic, *_ in sentences])[found]
+    assert (topics == topics[:, :1]).all()  # a story keeps to its topic
+    assert np.abs(np.bincount(topics[:, 0], minlength=4) / 6000 - 0.25).max() < 6 * np.sqrt(0.25 * 0.75 / 6000)
+    counted = np.bincount(found.ravel(), minlength=len(sentences)) / found.size
+    expected = np.array([chance for *_, chance in sentences]) / 4
+    # The sentences of a story are about one topic, so their numbers spread more than independent ones.
+    assert (np.abs(counted - expected) < 8 * np.sqrt(expected * 2 / found.size)).all()
+
+
+def test_pairs_of_sentences_are_rows_and_the_best_rule_is_right_as_often_as_computed():
+    stories = data.Stories(np.random.default_rng(2))
+    ids, is_next = stories.pairs(4000, np.random.default_rng(0))
+    assert ids.shape == (4000, 21) and ids.dtype == np.int32 and is_next.dtype == bool
+    assert (ids[:, 0] == 1).all() and ((ids == 2).sum(axis=1) == 2).all()
+    last = (ids > 0).sum(axis=1) - 1
+    assert (ids[np.arange(4000), last] == 2).all()
+    known = stories.best_prediction(ids)[1]
+    assert set(known.round(9)) == {0.0, 0.8}  # all topics can be seen: 1/2 over 1/2 + 1/8
+    # 1 - 1/2 · 1/4, within six standard deviations.
+    assert np.mean((known > 0.5) == is_next) == pytest.approx(0.875, abs=6 * np.sqrt(0.875 * 0.125 / 4000))
+    assert stories.ids(stories.tell(ids[0, 1:]).replace("[SEP]", ".")).tolist() == [ids[0].tolist()]
+
+
+def test_what_is_drawn_for_stories_is_ids_and_frequencies():
+    one, other = (data.Stories(np.random.default_rng(seed)) for seed in (1, 2))
+    assert sorted(one.words) == sorted(other.words) == sorted(data.Stories().words) and one.words != other.words
+    assert one.words[:4] == ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
+    riddle = "the [MASK] swims . the otter swims ."
+    shares = [stories.best_prediction(stories.ids(riddle))[0][0, 2] for stories in (one, other)]
+    nouns = [share[stories.words.index("otter")] for share, stories in zip(shares, (one, other), strict=True)]
+    assert all(0.25 < share < 0.75 for share in nouns) and abs(nouns[0] - nouns[1]) > 0.01
+
+
 # --- sentences ---
 
 GRAMMAR = data.Grammar()

@@ -5,6 +5,7 @@ Nothing here needs a network except the sources that say so. What the exercises'
 raises where an answer calls it while it is graded.
 """
 
+from course.data.clauses import Stories
 from course.data.letters import Prose
 from course.data.pictures import digits, images
 from course.data.sequences import recall, scrambled
@@ -19,6 +20,7 @@ __all__ = [
     "DownloadError",
     "Grammar",
     "Prose",
+    "Stories",
     "digits",
     "images",
     "measured",

@@ -80,6 +80,7 @@ def models():
     images = rng.normal(size=(64, 28, 28, 1)).astype("float32")
     classes, tags = rng.integers(10, size=64), rng.integers(10, size=(64, 64))
     mini = bert.build_mini_bert(vocabulary, length, dim, heads, hidden, blocks)
+    mini = keras.Model(mini.input, mini.output["words"])
     return {
         "mini-BERT : KerasHub": (mini, hub_bert(), ids, ids),
         "LSTM : Keras": (around(Unrolled(), (20, 64)), around(layers.LSTM(64), (20, 64)), sequences, classes),
