@@ -228,8 +228,8 @@ assert loss == 0, f"no token was chosen: expected 0, received {loss}."
 # without its padding. How do you draw a document that is <i>another</i> one? Add a random number, at least 1, to the number of
 # the own, and take the remainder.</details>
 #
-# *Checked:* the rows, the segments, the order of the first sentences, true pairs, random pairs, half of each, and that
-# `is_next` holds booleans.
+# *Checked:* the rows, the segments, the order of the first sentences, true pairs, random pairs, half of each without a rule
+# that tells which, and that `is_next` holds booleans.
 
 # %% exercise="pair_sentences"
 

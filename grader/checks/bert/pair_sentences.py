@@ -97,17 +97,29 @@ class Pairs:
         other, number = self.other[random], self.other_number[random]
         if not random.any() or (self.second < 0).any() or (other == self.own[random]).any():
             return False
-        # Of n documents drawn from D, about D (1 - exp(-n / D)) occur; each sentence's number is equally frequent.
         counts = np.bincount(number, minlength=SENTENCES)
         spread = 6 * np.sqrt(len(number) / SENTENCES)
-        occur = len(np.unique(other))
-        return bool(
-            np.abs(counts - len(number) / SENTENCES).max() < spread
-            and occur > 0.8 * DOCUMENTS * (1 - np.exp(-len(other) / DOCUMENTS))
+        # Each sentence's number is equally frequent. So is each document, whichever the own one is and however far it is away.
+        return bool(np.abs(counts - len(number) / SENTENCES).max() < spread) and (
+            many(other, DOCUMENTS)
+            and many(self.further()[random], DOCUMENTS - 1)
+            and many(self.own[random] * DOCUMENTS + other, DOCUMENTS * (DOCUMENTS - 1))
         )
 
+    def further(self) -> Array:
+        """How many documents further on the second sentences are, around the corner."""
+        return (self.other - self.own) % DOCUMENTS
+
     def are_balanced(self) -> bool:
-        return bool(abs(self.is_next.mean() - 0.5) < 6 * 0.5 / np.sqrt(PAIRS))
+        """One half are true, and what is true of one pair tells nothing of the next ones."""
+        labels = self.is_next
+        shares = [labels.mean(), *((labels[k:] == labels[:-k]).mean() for k in (1, 2, 3))]
+        return bool(np.abs(np.array(shares) - 0.5).max() < 6 * 0.5 / np.sqrt(PAIRS - 3))
+
+
+def many(found: Array, possible: int) -> bool:
+    """Whether about as many occur as of so many drawn from all that are possible: of n from D, about D (1 - exp(-n / D))."""
+    return len(np.unique(found)) > 0.8 * possible * (1 - np.exp(-len(found) / possible))
 
 
 def symptom(judged: Judged) -> str:
@@ -132,7 +144,7 @@ def symptom(judged: Judged) -> str:
         return "never next"
     random = ~pairs.is_next
     if HALF in judged.failed:
-        return "share"
+        return "rule" if abs(pairs.is_next.mean() - 0.5) < 0.05 else "share"
     if TRUE in judged.failed:
         return "itself" if (pairs.first == pairs.second)[pairs.is_next].all() else ""
     own = (pairs.other == pairs.own)[random].mean()
@@ -140,6 +152,8 @@ def symptom(judged: Judged) -> str:
         return "same document"
     if own > 0:
         return "own document too"
+    if len(np.unique(pairs.further()[random])) == 1:
+        return "same way on"
     return "first sentence only" if len(np.unique(pairs.other_number[random])) == 1 else ""
 
 
@@ -176,6 +190,12 @@ CHECK = Check(
             (NEXT, "is_next = np.ones(pairs, dtype=bool)"), matches="always next"
         ),
         "The share of true pairs is not a half.": Mistake((NEXT, NEXT.replace("0.5", "0.15")), matches="share"),
+        "Which pairs are true follows a rule, which a model can learn: draw it for each pair by itself.": Mistake(
+            (NEXT, "is_next = np.arange(pairs) % 2 == 0"), matches="rule"
+        ),
+        "The random sentences are always from as many documents further on: draw the document anew for each pair.": Mistake(
+            (OTHER, "other = (document + 1) % number"), matches="same way on"
+        ),
         "The random sentences come from the same document: they have to come from another one.": Mistake(
             (OTHER, "other = document"),
             (SENTENCE, SENTENCE.replace("(sentences)", "(sentences - 1) - 1")),
